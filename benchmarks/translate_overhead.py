@@ -1,0 +1,89 @@
+"""How much the translator's care for order, long lines and hostile text costs.
+
+    python benchmarks/translate_overhead.py runs/quickstart/export/int8 text.en
+
+The same file is translated by turns with :class:`nmt_distill.Translator` and with a bare loop: SentencePiece,
+CTranslate2's ``translate_batch`` of the whole file with the same batches, beam and threads, SentencePiece again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import ctranslate2
+import sentencepiece
+from turns import Figures, Ratio, count_option, fail, load_average, parser_for, report, run, take_turns
+
+from nmt_distill.files import read_lines
+from nmt_distill.translator import BATCH_TOKENS, END, Translator, available_cores
+
+
+class BareLoop:
+    """What somebody writes who wants no more than speed."""
+
+    def __init__(self, translator: Translator, threads: int) -> None:
+        folder = translator.folder
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder.sentencepiece))
+        self.engine = ctranslate2.Translator(str(folder.path), inter_threads=threads, intra_threads=1)
+        self.beam_size = translator.beam_size
+        self.longest = folder.max_target_tokens
+
+    def translate(self, lines: list[str]) -> list[str]:
+        """Translate all lines at once."""
+        results = self.engine.translate_batch(
+            [[*tokens, END] for tokens in self.pieces.encode(lines, out_type=str)],
+            max_batch_size=BATCH_TOKENS,
+            batch_type="tokens",
+            beam_size=self.beam_size,
+            max_decoding_length=self.longest,
+        )
+        answers: list[str] = self.pieces.decode([result.hypotheses[0] for result in results])
+        return answers
+
+
+def timed(translate: Callable[[list[str]], list[str]], lines: list[str]) -> Figures:
+    """Translate all lines; return lines a second, and the answers."""
+    began = time.perf_counter()
+    answers = translate(lines)
+    seconds = time.perf_counter() - began
+    return {"lines_per_second": len(lines) / seconds, "seconds": seconds, "answers": answers}
+
+
+def main() -> None:
+    """Measure both by turns."""
+    parser = parser_for(__doc__, repeats=5)
+    parser.add_argument("model", help="an export folder")
+    parser.add_argument("text", type=Path, help="a file of sentences")
+    count_option(parser, "--lines", 2000, "use so many lines")
+    count_option(parser, "--threads", available_cores(), "threads of both")
+    arguments = parser.parse_args()
+    lines = list(islice(read_lines(arguments.text), arguments.lines))
+    if not lines:
+        fail(f"{arguments.text} is empty.")
+    load_before = load_average()
+    ours = Translator(arguments.model, threads=arguments.threads)
+    bare = BareLoop(ours, arguments.threads)
+    contestants = {"ours": ours.translate, "bare loop": bare.translate}
+    for translate in contestants.values():
+        translate(lines)  # warms up
+    results = take_turns(
+        {name: partial(timed, translate, lines) for name, translate in contestants.items()}, arguments.repeats
+    )
+    pairs = zip(*(results[name][-1]["answers"] for name in contestants), strict=True)
+    same = sum(one == other for one, other in pairs)
+    report(
+        "translate_overhead",
+        arguments,
+        results,
+        [Ratio(figure="lines_per_second", of="ours", to="bare loop", aim="at least 0.95")],
+        load_before=load_before,
+        facts={"identical_translations": f"{same} of {len(lines)}"},
+    )
+
+
+if __name__ == "__main__":
+    run(main)

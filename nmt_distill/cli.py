@@ -1,0 +1,196 @@
+"""The command line: ten lines a verb."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt_distill import __version__, translate_command
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.progress import say
+
+if TYPE_CHECKING:
+    from nmt_distill.pipeline import Pipeline
+
+INTERRUPTED_STATUS = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of all verbs; nothing heavy is imported."""
+    parser = argparse.ArgumentParser(
+        prog="nmt-distill",
+        description="Distil a large translation model into a small one that translates fast on an ordinary CPU.",
+    )
+    parser.add_argument("--version", action="version", version=f"nmt-distill {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the trace of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    translate = verbs.add_parser("translate", help="translate text with an exported model")
+    translate_command.add_arguments(translate)
+    translate.set_defaults(run=translate_command.run)
+
+    run = verbs.add_parser("run", help="make everything a recipe asks for that is not valid yet")
+    _add_recipe(run)
+    run.add_argument("--plan", action="store_true", help="only print the stages: what is valid, what will run")
+    run.set_defaults(run=_run)
+
+    for verb, stage, text in (
+        ("prepare-data", "corpus", "make the corpus: read sources, filter, split, check"),
+        ("distill", "distilled", "let the teacher label the corpus: translations, soft targets, decoder states"),
+        ("train-vocabulary", "vocabulary", "make the student's SentencePiece model"),
+        ("train", "student", "train the student"),
+        ("export", "export", "convert the student to CTranslate2 and check that it is the same model"),
+    ):
+        staged = verbs.add_parser(verb, help=text)
+        _add_recipe(staged)
+        if verb == "export":
+            staged.add_argument("--force", action="store_true", help="make the export again, whatever stands there")
+        staged.set_defaults(run=_run_to, stage=stage)
+
+    compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
+    compare.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders; the first is compared with all"
+    )
+    compare.add_argument("--report", type=Path, required=True, metavar="FOLDER", help="where the report is written")
+    compare.add_argument("--title", default="Runs compared", help="its heading")
+    compare.add_argument(
+        "--made-by", metavar="COMMAND", help="what the report names as the command that makes it again"
+    )
+    compare.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
+    compare.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="an outside engine too")
+    compare.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the first recipe")
+    compare.set_defaults(run=_compare)
+
+    evaluate = verbs.add_parser(
+        "evaluate", help="score a recipe's systems, or a file of translations against references"
+    )
+    evaluate.add_argument("recipe", nargs="?", help="recipe by name or path")
+    _add_run_options(evaluate)
+    evaluate.add_argument("--hypotheses", type=Path, metavar="FILE", help="translations, one a line")
+    evaluate.add_argument("--references", type=Path, metavar="FILE", help="human translations, one a line")
+    evaluate.add_argument("--sources", type=Path, metavar="FILE", help="source text, for the risk counts")
+    evaluate.add_argument("--teacher", type=Path, metavar="FILE", help="the teacher's translations, for agreement")
+    evaluate.add_argument("--to", metavar="LANGUAGE", help="language of the translations, which sets the tokenizer")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="recipe by name (recipes/NAME/recipe.yaml) or path")
+    _add_run_options(parser)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/NAME)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; errors that people are meant to read become one line and an exit status."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed)
+    except NmtDistillError as error:
+        if parsed.debug:
+            raise
+        say(f"nmt-distill: {error}")
+        return error.exit_status
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return translate_command.BROKEN_PIPE_STATUS
+    except KeyboardInterrupt:
+        say("nmt-distill: interrupted; the same command goes on where this one stopped")
+        return INTERRUPTED_STATUS
+    except Exception as error:
+        problem = _disk_problem(error)
+        if parsed.debug or problem is None:
+            raise
+        say(f"nmt-distill: {problem}; make room or name another folder with --out. Nothing is lost.")
+        return NmtDistillError.exit_status
+    return status
+
+
+def _disk_problem(error: BaseException | None) -> str | None:
+    """Say what disk or permission stands behind an error, which libraries wrap in errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        if "No space left on device" in str(error):
+            return "No space left on device"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _pipeline(arguments: argparse.Namespace) -> Pipeline:
+    from nmt_distill.pipeline import Pipeline
+    from nmt_distill.recipe import find_recipe, load_recipe
+
+    recipe = load_recipe(find_recipe(arguments.recipe), arguments.set)
+    folder = arguments.out or Path("runs") / recipe.name
+    return Pipeline(recipe, folder, force=getattr(arguments, "force", False))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    pipeline = _pipeline(arguments)
+    if arguments.plan:
+        print("\n".join(pipeline.plan()))
+        return 0
+    say("\n".join(pipeline.plan()))
+    pipeline.run()
+    from nmt_distill.scoreboard import closing_words
+
+    print(closing_words(pipeline))
+    return 0
+
+
+def _run_to(arguments: argparse.Namespace) -> int:
+    pipeline = _pipeline(arguments)
+    pipeline.run(arguments.stage)
+    print({stage.name: stage for stage in pipeline.stages}[arguments.stage].path)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from nmt_distill.comparison import compare_runs
+    from nmt_distill.evaluation.tables import score_table
+
+    report = compare_runs(
+        arguments.runs,
+        arguments.report,
+        overrides=arguments.set,
+        peers=arguments.peer,
+        title=arguments.title,
+        notes=arguments.note,
+        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
+    )
+    print(score_table(report))
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.recipe:
+        pipeline = _pipeline(arguments)
+        pipeline.run("scores")
+        from nmt_distill.scoreboard import closing_words
+
+        print(closing_words(pipeline))
+        return 0
+    for name in ("hypotheses", "references", "to"):
+        if getattr(arguments, name) is None:
+            raise NmtDistillError(
+                f"evaluate needs a recipe, or --hypotheses, --references and --to; --{name} is missing."
+            )
+    from nmt_distill.evaluation.scoring import evaluate_files
+
+    scores = evaluate_files(
+        arguments.hypotheses, arguments.references, arguments.sources, arguments.teacher, target=arguments.to
+    )
+    print(json.dumps(scores, ensure_ascii=False, indent=1))
+    return 0

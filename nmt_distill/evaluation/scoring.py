@@ -1,0 +1,204 @@
+"""From the outputs of all systems on one test set to its scores; and from files of lines to scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.metrics import check_parallel, corpus_chrf, score, sentence_chrf
+from nmt_distill.evaluation.report import Sentence, SystemScores, TestSetScores, Translation
+from nmt_distill.evaluation.risks import measure_risks
+from nmt_distill.evaluation.significance import compare
+from nmt_distill.evaluation.speed import Speed
+from nmt_distill.files import read_lines
+
+EXAMPLE_WORDS = 4
+"""an example sentence has at least that many words"""
+
+
+def score_test_set(
+    *,
+    name: str,
+    target: str,
+    sources: Sequence[str],
+    references: Sequence[str],
+    outputs: Mapping[str, Sequence[str]],
+    speeds: Mapping[str, Speed] | None = None,
+    teacher: str | None = None,
+    focus: str | None = None,
+    comparisons: Sequence[tuple[str, str]] = (),
+    origin: str = "",
+    licence: str = "",
+    text_may_be_published: bool = True,
+    num_examples: int = 3,
+    num_worst: int = 10,
+) -> TestSetScores:
+    """Score every system on one test set.
+
+    :param name: of the test set
+    :param target: language of the translations, BCP 47
+    :param sources: N source sentences
+    :param references: N human translations
+    :param outputs: N translations by each system, in the order of the tables
+    :param speeds: speeds of systems, measured on the same sources
+    :param teacher: the system in ``outputs`` that agreement, share and worst sentences refer to
+    :param focus: the system in ``outputs`` whose worst sentences and examples are shown
+    :param comparisons: (system, baseline) pairs to test for significance
+    :param origin: where the text is from and how the sample is drawn
+    :param licence: of the text
+    :param text_may_be_published: whether its sentences may stand in a report that is kept in a repository
+    :param num_examples: sentences shown, evenly spaced over those of four words or more
+    :param num_worst: sentences shown where the focus loses most against the teacher
+    :raises NmtDistillError: if numbers of lines differ, or a name is not in ``outputs``
+    """
+    check_parallel(sources=sources, references=references)
+    for system, translations in outputs.items():
+        if len(translations) != len(sources):
+            raise NmtDistillError(
+                f"`{system}` gave {len(translations)} translations for the {len(sources)} sentences of `{name}`; line "
+                "N of its output must translate line N."
+            )
+    for wanted in {teacher, focus, *(speeds or {}), *(system for pair in comparisons for system in pair)} - {None}:
+        if wanted not in outputs:
+            raise NmtDistillError(f"`{wanted}` has no output on `{name}`; there is {', '.join(outputs) or 'none'}.")
+    scores = {system: score(translations, references, target=target) for system, translations in outputs.items()}
+    rows = []
+    for system, translations in outputs.items():
+        agreement = share = None
+        if teacher is not None:
+            agreement = corpus_chrf(translations, outputs[teacher])
+            share = teacher_share(scores[system].chrf.value, scores[teacher].chrf.value)
+        rows.append(
+            SystemScores(
+                system=system,
+                scores=scores[system],
+                agreement=agreement,
+                teacher_share=share,
+                risks=measure_risks(sources, translations, references),
+                speed=(speeds or {}).get(system),
+            )
+        )
+    tested = [
+        comparison
+        for system, baseline in comparisons
+        for comparison in compare(
+            outputs[system], outputs[baseline], references, target=target, names=(system, baseline)
+        )
+    ]
+    shown = {system: outputs[system] for system in outputs if focus is not None and system in (teacher, focus)}
+    return TestSetScores(
+        name=name,
+        num_sentences=len(sources),
+        origin=origin,
+        licence=licence,
+        text_may_be_published=text_may_be_published,
+        systems=tuple(rows),
+        reference_risks=measure_risks(sources, references, references),
+        comparisons=tuple(tested),
+        examples=_examples(sources, references, shown, num_examples) if shown else (),
+        focus=focus,
+        worst=_worst(sources, references, shown, focus, teacher, num_worst) if focus is not None else (),
+    )
+
+
+def teacher_share(system_chrf: float, teacher_chrf: float) -> float | None:
+    """Return how much of the teacher's chrF2++ a system keeps, in percent; None where the teacher has none."""
+    return 100 * system_chrf / teacher_chrf if teacher_chrf > 0 else None
+
+
+def evaluate_files(
+    hypotheses_path: Path,
+    references_path: Path,
+    source_path: Path | None = None,
+    teacher_path: Path | None = None,
+    *,
+    target: str,
+) -> dict[str, Any]:
+    """Score a file of translations, a sentence a line.
+
+    :param hypotheses_path: the translations
+    :param references_path: human translations of the same lines
+    :param source_path: the source, for the risk measures
+    :param teacher_path: the teacher's translations, for agreement and share
+    :param target: language of the translations, BCP 47
+    :returns: JSON-like: ``target``, ``scores``; ``risks`` with a source; ``agreement``, ``teacher_scores`` and
+        ``teacher_share`` (percent of chrF2++) with a teacher
+    :raises NmtDistillError: names the file where one is missing, empty, not UTF-8 or of another length
+    """
+    hypotheses, references = _read_side(hypotheses_path), _read_side(references_path)
+    _check_lengths(hypotheses_path, hypotheses, references_path, references)
+    scores = score(hypotheses, references, target=target)
+    result: dict[str, Any] = {"target": target, "scores": dataclasses.asdict(scores)}
+    if source_path is not None:
+        sources = _read_side(source_path)
+        _check_lengths(hypotheses_path, hypotheses, source_path, sources)
+        result["risks"] = dataclasses.asdict(measure_risks(sources, hypotheses, references))
+    if teacher_path is not None:
+        teacher = _read_side(teacher_path)
+        _check_lengths(hypotheses_path, hypotheses, teacher_path, teacher)
+        teacher_scores = score(teacher, references, target=target)
+        result["teacher_scores"] = dataclasses.asdict(teacher_scores)
+        result["agreement"] = dataclasses.asdict(corpus_chrf(hypotheses, teacher))
+        result["teacher_share"] = teacher_share(scores.chrf.value, teacher_scores.chrf.value)
+    return result
+
+
+def _read_side(path: Path) -> list[str]:
+    lines = list(read_lines(path))
+    if not lines:
+        raise NmtDistillError(f"{path} is empty; it must hold a sentence a line.")
+    return lines
+
+
+def _check_lengths(first: Path, first_lines: list[str], second: Path, second_lines: list[str]) -> None:
+    if len(first_lines) != len(second_lines):
+        shorter, longer = sorted(((len(first_lines), first), (len(second_lines), second)))
+        raise NmtDistillError(
+            f"{first} has {len(first_lines)} lines but {second} has {len(second_lines)}; line {shorter[0] + 1} of "
+            f"{longer[1]} has no partner in {shorter[1]}, and line N of one must belong to line N of the other."
+        )
+
+
+def _sentence(
+    index: int, sources: Sequence[str], references: Sequence[str], shown: Mapping[str, Sequence[str]]
+) -> Sentence:
+    return Sentence(
+        line=index + 1,
+        source=sources[index],
+        reference=references[index],
+        translations=tuple(
+            Translation(system=system, text=lines[index], chrf=sentence_chrf(lines[index], references[index]))
+            for system, lines in shown.items()
+        ),
+    )
+
+
+def _examples(
+    sources: Sequence[str], references: Sequence[str], shown: Mapping[str, Sequence[str]], count: int
+) -> tuple[Sentence, ...]:
+    """Take sentences evenly spaced over those long enough to show something."""
+    long_enough = [index for index, source in enumerate(sources) if len(source.split()) >= EXAMPLE_WORDS]
+    candidates = long_enough if len(long_enough) >= count else list(range(len(sources)))
+    chosen = [candidates[len(candidates) * place // count] for place in range(min(count, len(candidates)))]
+    return tuple(_sentence(index, sources, references, shown) for index in chosen)
+
+
+def _worst(
+    sources: Sequence[str],
+    references: Sequence[str],
+    shown: Mapping[str, Sequence[str]],
+    focus: str,
+    teacher: str | None,
+    count: int,
+) -> tuple[Sentence, ...]:
+    """Take the sentences where the focus loses most chrF2++ against the teacher, or has least without a teacher."""
+    losses = []
+    for index, reference in enumerate(references):
+        kept = sentence_chrf(shown[focus][index], reference)
+        best = 100.0 if teacher is None else sentence_chrf(shown[teacher][index], reference)
+        if best > kept:
+            losses.append((kept - best, index))
+    return tuple(_sentence(index, sources, references, shown) for _, index in sorted(losses)[:count])

@@ -1,0 +1,159 @@
+"""Files that appear whole or not at all, what identifies their contents, and lines of text."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from nmt_distill.errors import NmtDistillError
+
+PARTIAL_SUFFIX = ".partial"
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that replaces ``path`` when the block ends well, and leaves no trace when it does not.
+
+    :param mode: ``"w"`` for UTF-8 text with LF line ends, ``"wb"`` for bytes
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
+    try:
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        with os.fdopen(descriptor, mode, **text) as stream:  # type: ignore[call-overload]
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(partial, 0o666 & ~_umask())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder to fill; it replaces ``path`` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_partials(path)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+    try:
+        yield partial
+        os.chmod(partial, 0o777 & ~_umask())
+        if path.exists():
+            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+            os.replace(path, old / path.name)
+            os.replace(partial, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what a killed run left while it wrote ``path``."""
+    _remove_all(path.parent.glob(f".{path.name}.*{PARTIAL_SUFFIX}"))
+
+
+def remove_partials_below(folder: Path) -> None:
+    """Remove what a killed run left anywhere in a folder that belongs to it alone."""
+    _remove_all(list(folder.rglob(f".*{PARTIAL_SUFFIX}")))
+
+
+def _remove_all(partials: Iterable[Path]) -> None:
+    for partial in partials:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON with sorted keys, atomically."""
+    with atomic_file(path) as stream:
+        json.dump(content, stream, ensure_ascii=False, indent=1, sort_keys=True)
+        stream.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a file that is missing or damaged is an error that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NmtDistillError(f"{path} does not exist.") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise NmtDistillError(f"{path} is not valid JSON ({error}); delete it and run the stage again.") from None
+
+
+def fingerprint(content: Any) -> str:
+    """Name JSON-like ``content`` by 16 hexadecimal digits of its SHA-256."""
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file without their LF; only LF ends a line, a CR before it is kept.
+
+    :raises NmtDistillError: if the file is missing, or at the first line that is not valid UTF-8
+    """
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    yield line.decode("utf-8").removesuffix("\n")
+                except UnicodeDecodeError as error:
+                    raise NmtDistillError(
+                        f"{path}, line {number}: not valid UTF-8 (byte {error.start + 1} of the line is "
+                        f"0x{line[error.start]:02x}); convert the file, for example with iconv."
+                    ) from None
+    except FileNotFoundError:
+        raise NmtDistillError(f"{path} does not exist.") from None
+    except IsADirectoryError:
+        raise NmtDistillError(f"{path} is a folder, but must be a text file.") from None
+
+
+def write_lines(path: Path, lines: Iterator[str] | list[str]) -> int:
+    """Write one line per item, atomically; return how many.
+
+    :raises NmtDistillError: if an item holds an LF, which would shift every later line
+    """
+    count = 0
+    with atomic_file(path) as stream:
+        for line in lines:
+            if "\n" in line:
+                raise NmtDistillError(f"{path}, line {count + 1}: the text holds a line break: {line[:60]!r}.")
+            stream.write(line + "\n")
+            count += 1
+    return count
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size

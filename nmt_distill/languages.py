@@ -1,0 +1,53 @@
+"""BCP 47 language tags as people write them, and the direction of a translation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt_distill.errors import NmtDistillError
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def normalize_tag(tag: str) -> str:
+    """Return a language tag in BCP 47's customary case: ``pt-br`` and ``pt_BR`` become ``pt-BR``.
+
+    :raises NmtDistillError: if it has not the form of a language tag
+    """
+    tag = tag.replace("_", "-")
+    if not _TAG.fullmatch(tag):
+        raise NmtDistillError(f"`{tag}` is not a language tag; write it like `de`, `pt-BR` or `zh-Hans`.")
+    first, *rest = tag.split("-")
+    cased = [part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part.lower() for part in rest]
+    return "-".join([first.lower(), *cased])
+
+
+def match_language(wanted: str, available: Sequence[str]) -> str:
+    """Find the one available language that ``wanted`` means: itself, or the only one that refines or is refined by it.
+
+    :raises NmtDistillError: if none or several fit; the message lists what there is
+    """
+    tag = normalize_tag(wanted)
+    if tag in available:
+        return tag
+    fitting = [other for other in available if other.startswith(tag + "-") or tag.startswith(other + "-")]
+    if len(fitting) == 1:
+        return fitting[0]
+    choice = ", ".join(fitting or available)
+    problem = "fits several languages" if fitting else "is not a language of this model"
+    raise NmtDistillError(f"`{wanted}` {problem}; choose one of: {choice}.")
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Direction:
+    """From which language to which."""
+
+    source: str
+    """language of the source text, BCP 47"""
+    target: str
+    """language of the translation, BCP 47"""
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"

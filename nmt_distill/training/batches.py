@@ -1,0 +1,137 @@
+"""Batches of like length under a token budget, in an order that depends on seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nmt_distill.distillation.losses import SoftTargets
+from nmt_distill.distillation.store import Record
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentence pairs as tensors: N sentences, S source and T target positions, R target tokens without padding."""
+
+    source_ids: Tensor
+    """(N, S) int64"""
+    source_mask: Tensor
+    """(N, S) bool, true where there is a token"""
+    target_input: Tensor
+    """(N, T) int64, fed to the decoder: the start id, then the target without its last token"""
+    target_mask: Tensor
+    """(N, T) bool"""
+    target: Tensor
+    """(R,) int64, to be predicted, sentences end to end"""
+    soft_targets: SoftTargets | None
+    """rows as ``target``"""
+    states: Tensor | None
+    """(R, D) float16, the teacher's last decoder states"""
+
+    def to(self, device: torch.device) -> Batch:
+        """Move all tensors."""
+        soft = self.soft_targets
+        return Batch(
+            source_ids=self.source_ids.to(device),
+            source_mask=self.source_mask.to(device),
+            target_input=self.target_input.to(device),
+            target_mask=self.target_mask.to(device),
+            target=self.target.to(device),
+            soft_targets=None
+            if soft is None
+            else SoftTargets(
+                token_ids=soft.token_ids.to(device), probs=soft.probs.to(device), tail=soft.tail.to(device)
+            ),
+            states=None if self.states is None else self.states.to(device),
+        )
+
+
+def plan_batches(
+    source_lengths: npt.NDArray[np.int32],
+    target_lengths: npt.NDArray[np.int32],
+    *,
+    batch_tokens: int,
+    seed: int,
+    epoch: int,
+) -> list[Indices]:
+    """Divide an epoch into batches of at most ``batch_tokens`` target positions, and source positions, with padding.
+
+    Records are shuffled, sorted by length, cut and the batches shuffled: all by a generator seeded with both numbers.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(target_lengths))
+    order = order[np.lexsort((source_lengths[order], target_lengths[order]))]
+    widths = np.maximum(source_lengths[order], target_lengths[order])
+    batches, start, widest = [], 0, 0
+    for position, width in enumerate(widths.tolist()):
+        widest = max(widest, width)
+        if position > start and (position - start + 1) * widest > batch_tokens:
+            batches.append(order[start:position])
+            start, widest = position, width
+    if start < len(order):
+        batches.append(order[start:])
+    return [batches[place] for place in generator.permutation(len(batches))]
+
+
+def batch_indices(
+    source_lengths: npt.NDArray[np.int32],
+    target_lengths: npt.NDArray[np.int32],
+    *,
+    batch_tokens: int,
+    seed: int,
+    first: tuple[int, int] = (0, 0),
+) -> Iterator[tuple[tuple[int, int], Indices]]:
+    """Yield batches for ever, each with the position (epoch, index) that follows it.
+
+    :param first: the position to begin at
+    """
+    epoch, index = first
+    while True:
+        batches = plan_batches(source_lengths, target_lengths, batch_tokens=batch_tokens, seed=seed, epoch=epoch)
+        for place in range(index, len(batches)):
+            last = place + 1 == len(batches)
+            yield ((epoch + 1, 0) if last else (epoch, place + 1)), batches[place]
+        epoch, index = epoch + 1, 0
+
+
+def collate(records: Sequence[Record], *, pad_id: int, start_id: int) -> Batch:
+    """Pad records to one batch; ``start_id`` starts the decoder."""
+    source_ids, source_mask = _pad([record.source_ids for record in records], pad_id)
+    target_ids, target_mask = _pad([record.target_ids for record in records], pad_id)
+    target_input = torch.cat([target_ids.new_full((len(records), 1), start_id), target_ids[:, :-1]], dim=1)
+    soft = None
+    if records[0].kept_ids is not None:
+        soft = SoftTargets(
+            token_ids=_rows(records, "kept_ids", np.int64),
+            probs=_rows(records, "kept_probs", np.float32),
+            tail=_rows(records, "tail", np.float32),
+        )
+    states = None if records[0].states is None else _rows(records, "states", np.float16)
+    return Batch(
+        source_ids=source_ids,
+        source_mask=source_mask,
+        target_input=target_input,
+        target_mask=target_mask,
+        target=target_ids[target_mask],
+        soft_targets=soft,
+        states=states,
+    )
+
+
+def _pad(sequences: Sequence[npt.NDArray[np.int64]], pad_id: int) -> tuple[Tensor, Tensor]:
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate(sequences)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def _rows(records: Sequence[Record], name: str, dtype: type) -> Tensor:
+    return torch.from_numpy(np.concatenate([getattr(record, name) for record in records]).astype(dtype))

@@ -1,0 +1,215 @@
+"""The verb ``translate``: text from arguments, files or standard input to standard output, line by line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, cast
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_file
+from nmt_distill.progress import Job, job, say
+
+if TYPE_CHECKING:
+    from nmt_distill.translator import Translator
+
+    class SupportsRead1(Protocol):
+        """A stream that hands out what is there without waiting for more."""
+
+        def read1(self, size: int, /) -> bytes:
+            """Return at most ``size`` bytes, and none at the end."""
+
+
+BLOCK_BYTES = 1 << 18
+"""most that is read before what came is answered: some thousand lines"""
+BROKEN_PIPE_STATUS = 141
+INTERRUPTED_STATUS = 130
+UNTRANSLATED_STATUS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``translate`` to its parser."""
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="export folder of a run, one precision")
+    parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
+    parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
+    parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
+    parser.add_argument("--file", nargs="+", default=[], metavar="PATH", help="translate these files, in this order")
+    parser.add_argument("--output", metavar="PATH", help="write here, whole or not at all, not to standard output")
+    parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
+    parser.add_argument("--verify", action="store_true", help="first compare the model with its checksums")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="what to translate, a line each; else standard input")
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is `{text}` instead")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Translate as the arguments say; return the exit status.
+
+    :raises NmtDistillError: if the model, a language, a file or the output is no good
+    """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED_STATUS
+    except BrokenPipeError:
+        return BROKEN_PIPE_STATUS
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.text and arguments.file:
+        raise NmtDistillError("translate takes text or --file, but was given both; leave one out.")
+    paths = [Path(path) for path in arguments.file]
+    for path in paths:
+        if not path.is_file() and not path.is_fifo():
+            problem = "is a folder, but must be a text file" if path.is_dir() else "does not exist"
+            raise NmtDistillError(f"{path} {problem}.")
+    from nmt_distill.model_folder import verify_checksums
+    from nmt_distill.translator import Translator
+
+    if arguments.verify:
+        verify_checksums(Path(arguments.model))
+    translator = Translator(arguments.model, threads=arguments.threads, beam_size=arguments.beam_size)
+    translator.folder.choose(arguments.source, arguments.to)
+    with _output(arguments.output) as output, _progress(paths, output) as running:
+        reader = LineReader()
+        for window in _windows(arguments.text, paths, reader, running):
+            answers = translator.translate(window, target=arguments.to, source=arguments.source)
+            _write(output, answers, arguments.output or "standard output")
+    return _report(translator, reader, arguments.strict)
+
+
+class LineReader:
+    """Decodes lines; bytes that are not UTF-8 are replaced and counted."""
+
+    def __init__(self) -> None:
+        self.num_invalid = 0
+        """lines so far that were not valid UTF-8"""
+        self.first_invalid = ""
+        """where the first of them stands"""
+
+    def decode(self, lines: list[bytes], where: str, start: int) -> list[str]:
+        """Return lines as text.
+
+        :param where: what the lines come from
+        :param start: number of the first line
+        """
+        texts = []
+        for number, line in enumerate(lines, start=start):
+            try:
+                texts.append(line.decode())
+            except UnicodeDecodeError:
+                texts.append(line.decode(errors="replace"))
+                self.num_invalid += 1
+                self.first_invalid = self.first_invalid or f"{where}, line {number}"
+        return texts
+
+
+def _windows(texts: list[str], paths: list[Path], reader: LineReader, running: Job | None) -> Iterator[list[str]]:
+    """Yield what there is to translate in windows of lines: all that waits, but no more, so that answers come soon."""
+    if texts:
+        yield reader.decode([os.fsencode(text) for text in texts], "the arguments", 1)
+    for path in paths:
+        with _naming(f"{path} cannot be read"), path.open("rb") as stream:
+            yield from _read(stream, str(path), reader, running)
+    if not texts and not paths:
+        if sys.stdin.isatty():
+            say("Type text to translate, a line at a time; Ctrl-D ends.")
+        with _naming("standard input cannot be read"):
+            yield from _read(cast("SupportsRead1", sys.stdin.buffer), "standard input", reader, running)
+
+
+def _read(stream: SupportsRead1, where: str, reader: LineReader, running: Job | None) -> Iterator[list[str]]:
+    start = 1
+    pending: list[bytes] = []
+    while block := stream.read1(BLOCK_BYTES):
+        complete, line_end, rest = block.rpartition(b"\n")
+        if line_end:
+            lines = b"".join([*pending, complete]).split(b"\n")
+            yield reader.decode(lines, where, start)
+            start += len(lines)
+            pending = []
+        pending.append(rest)
+        if running is not None:
+            running.advance(len(block) / 1000)
+    if last := b"".join(pending):
+        yield reader.decode([last], where, start)
+
+
+@contextlib.contextmanager
+def _output(path: str | None) -> Iterator[IO[bytes]]:
+    """Give what answers are written to: standard output, a device or pipe, or a file that appears when all is done."""
+    if path is None:
+        yield sys.stdout.buffer
+    elif Path(path).is_dir():
+        raise NmtDistillError(f"{path} is a folder, but --output must be a file.")
+    elif Path(path).exists() and not Path(path).is_file():
+        with _naming(f"{path} cannot be written"), Path(path).open("wb") as stream:
+            yield stream
+    else:
+        with _naming(f"{path} cannot be written"), atomic_file(Path(path), "wb") as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def _naming(problem: str) -> Iterator[None]:
+    """Turn a failure of the system into an error that begins with ``problem``; a reader that left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NmtDistillError(f"{problem}: {error.strerror}.") from None
+
+
+def _write(output: IO[bytes], answers: list[str], where: str) -> None:
+    with _naming(f"{where} cannot be written"):
+        try:
+            output.write("".join(f"{answer}\n" for answer in answers).encode())
+            output.flush()
+        except OSError:
+            if output is sys.stdout.buffer:
+                _forget_standard_output()
+            raise
+
+
+@contextlib.contextmanager
+def _progress(paths: list[Path], output: IO[bytes]) -> Iterator[Job | None]:
+    """Show progress where files are translated, somebody watches, and answers don't go to the same terminal."""
+    if not paths or not sys.stderr.isatty() or output.isatty():
+        yield None
+        return
+    with job("translate", total=sum(path.stat().st_size for path in paths) / 1000, unit="kB") as running:
+        yield running
+
+
+def _forget_standard_output() -> None:
+    """Keep Python from complaining at its end that what is left cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(translator: Translator, reader: LineReader, strict: bool) -> int:
+    """Say what was not as it should be; return the exit status."""
+    if reader.num_invalid:
+        lines = _counted(reader.num_invalid, "line")
+        say(f"{lines} not valid UTF-8 (first: {reader.first_invalid}); bad bytes replaced.")
+    if translator.num_untranslated:
+        say(f"{_counted(translator.num_untranslated, 'segment')} left untranslated.")
+    if translator.num_unfinished:
+        say(f"{_counted(translator.num_unfinished, 'translation')} cut at the greatest length.")
+    failed = translator.num_untranslated or translator.num_unfinished
+    return UNTRANSLATED_STATUS if strict and failed else 0
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun} was" if number == 1 else f"{number:,} {noun}s were"

@@ -1,0 +1,48 @@
+"""Numbers that the README states are those of the reports that are kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nmt_distill.evaluation.document import markdown
+from nmt_distill.evaluation.page import report_blocks
+from nmt_distill.evaluation.report import read_report
+
+ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "eval" / "reports" / "bergamot_en-pt"
+
+
+def test_table_of_the_readme_comes_out_of_the_report() -> None:
+    report = read_report(REPORT / "results.json")
+    scores = {
+        (test_set.name, row.system): f"{row.scores.bleu.value:.1f} / {row.scores.chrf.value:.2f}"
+        for test_set in report.test_sets
+        for row in test_set.systems
+    }
+    rows = re.findall(
+        r"^\| ([\w ]+) \| ([\d.]+ / [\d.]+) \| ([\d.]+ / [\d.]+) \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    assert len(rows) >= 3
+    for system, held_out, tatoeba in rows:
+        assert (held_out, tatoeba) == (scores["held-out", system], scores["tatoeba", system])
+
+
+def test_shares_of_the_readme_come_out_of_the_report() -> None:
+    report = read_report(REPORT / "results.json")
+    told = re.search(r"keeps ([\d.]+) % of its teacher's chrF2\+\+ on catalogue strings and ([\d.]+) %", _readme())
+    assert told is not None
+    for share, test_set in zip(told.groups(), report.test_sets, strict=True):
+        (row,) = [row for row in test_set.systems if row.system == "quickstart int8"]
+        assert row.teacher_share == pytest.approx(float(share), abs=0.05)
+
+
+def test_readable_report_is_made_of_the_numbers() -> None:
+    report = read_report(REPORT / "results.json")
+    assert (REPORT / "report.md").read_text(encoding="utf-8") == markdown(list(report_blocks(report)))
+
+
+def _readme() -> str:
+    return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())

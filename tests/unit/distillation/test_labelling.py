@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.distillation.labelling import Labelling, SourceText, read_sources
+from nmt_distill.distillation.store import Store, StoreHeader, shard_path
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import read_lines, write_lines
+from nmt_distill.languages import Direction
+
+if TYPE_CHECKING:
+    from tests.unit.distillation.conftest import LetterTeacher
+
+DIRECTION = Direction(source="en", target="pt")
+HEADER = StoreHeader(
+    teacher="letters", vocabulary="v", direction="en-pt", temperature=1.0, num_kept=2, state_dim=2, vocab_size=27
+)
+CONFIG = DistillationConfig(num_kept=2, shard_sentences=2, max_source_tokens=6)
+Encode = Callable[[Sequence[str]], list[list[int]]]
+SOURCES = ["ab", "", "zoo", "abcdefgh", "c d", "xy"]
+"""the second is translated into nothing, the third never ends, the fourth is too long"""
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> list[SourceText]:
+    write_lines(tmp_path / "train.en", SOURCES[:4])
+    write_lines(tmp_path / "train.pt", ["cb", "x", "y", "z"])
+    write_lines(tmp_path / "mono.en", SOURCES[4:])
+    return [SourceText(tmp_path / "train.en", tmp_path / "train.pt"), SourceText(tmp_path / "mono.en", None)]
+
+
+def label(
+    teacher: LetterTeacher | None, letters: Encode, texts: list[SourceText], folder: Path, **values: Any
+) -> dict[str, Any]:
+    config = replace(CONFIG, **values)
+    header = replace(HEADER, num_kept=config.num_kept)
+    labelling = Labelling(
+        config,
+        teacher=teacher,
+        encode=letters,
+        header=header,
+        similarity=lambda one, other: sum(a == b for a, b in zip(one, other, strict=False)),
+    )
+    return labelling.run(texts, folder, direction=DIRECTION)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_every_sentence_is_kept_or_counted(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    summary = label(letter_teacher, letters, texts, tmp_path / "out")
+    assert summary["counts"] == {"sentences": 6, "candidates": 5, "kept": 3, "not_the_best_score": 0}
+    assert summary["dropped"] == {"empty": 1, "unfinished": 1, "source_too_long": 1}
+    assert summary["samples_of_dropped"] == {"empty": [""], "unfinished": ["zoo"], "source_too_long": ["abcdefgh"]}
+    assert json.loads((tmp_path / "out" / "distilled.json").read_text()) == summary
+    assert list(read_lines(tmp_path / "out" / "distilled.en")) == ["ab", "c d", "xy"]
+    assert list(read_lines(tmp_path / "out" / "distilled.pt")) == ["bc", "d e", "yz"]
+    assert "abcdefgh" not in letter_teacher.calls
+
+
+def test_store_holds_the_teachers_own_ids_in_step(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out")
+    store = Store(tmp_path / "out")
+    assert len(store) == 3
+    for index, source in enumerate(["ab", "c d", "xy"]):
+        record = store[index]
+        ((hypothesis,),) = letter_teacher.translate([source])
+        assert record.source_ids.tolist() == letters([source])[0]
+        assert record.target_ids.tolist() == hypothesis.token_ids.tolist()
+        assert record.kept_ids is not None
+        assert record.states is not None
+        assert record.kept_ids[:, 0].tolist() == record.target_ids.tolist()
+        assert record.states[:, 1].tolist() == record.target_ids.tolist()
+
+
+def test_candidate_most_like_the_reference_is_chosen(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    options = {"beam_size": 2, "num_candidates": 2}
+    summary = label(letter_teacher, letters, texts, tmp_path / "out", **options)
+    assert list(read_lines(tmp_path / "out" / "distilled.pt")) == ["cb", "d e", "yz"]
+    assert summary["counts"]["not_the_best_score"] == 1
+    summary = label(letter_teacher, letters, texts, tmp_path / "score", **options, choose_by="score")
+    assert list(read_lines(tmp_path / "score" / "distilled.pt")) == ["bc", "d e", "yz"]
+    entries = [
+        json.loads(line)
+        for index in range(3)
+        for line in read_lines(tmp_path / "out" / f"hypotheses-{index:05d}.jsonl")
+    ]
+    assert entries[0] == {
+        "source": "ab",
+        "reference": "cb",
+        "candidates": [{"text": "bc", "score": 0.0}, {"text": "cb", "score": -0.1}],
+        "chosen": 1,
+    }
+    assert [entry.get("dropped") for entry in entries] == [None, "empty", "unfinished", "source_too_long", None, None]
+
+
+def test_human_translations_as_targets(letters: Encode, texts: list[SourceText], tmp_path: Path) -> None:
+    summary = label(None, letters, texts, tmp_path / "out", num_kept=0)
+    assert summary["dropped"] == {"source_too_long": 1, "no_translation": 2}
+    assert list(read_lines(tmp_path / "out" / "distilled.pt")) == ["cb", "x", "y"]
+    record = Store(tmp_path / "out")[0]
+    assert record.target_ids.tolist() == [3, 2, 0]
+    assert record.kept_ids is record.states is None
+
+
+@pytest.mark.parametrize(("num_kept", "keep_states"), [(0, True), (2, False), (0, False)])
+def test_what_is_not_wanted_is_not_kept(
+    letter_teacher: LetterTeacher,
+    letters: Encode,
+    texts: list[SourceText],
+    tmp_path: Path,
+    num_kept: int,
+    keep_states: bool,
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out", num_kept=num_kept, keep_states=keep_states)
+    record = Store(tmp_path / "out")[0]
+    assert (record.kept_ids is not None, record.tail is not None) == (num_kept > 0, num_kept > 0)
+    assert (record.states is not None) == keep_states
+
+
+def test_run_that_was_cut_off_goes_on_and_ends_with_the_same_bytes(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "whole")
+    expected = content(tmp_path / "whole")
+    label(letter_teacher, letters, texts, tmp_path / "cut")
+    # what a run leaves that is killed while it writes its second shard
+    for name in ("store.json", "distilled.json", "distilled.en", "distilled.pt", "hypotheses-00002.jsonl"):
+        (tmp_path / "cut" / name).unlink()
+    second, third = (shard_path(tmp_path / "cut", index) for index in (1, 2))
+    second.rename(second.with_name(f".{second.name}.x.partial"))
+    letter_teacher.calls.clear()
+    third.write_bytes(third.read_bytes()[:-3])
+    label(letter_teacher, letters, texts, tmp_path / "cut")
+    assert content(tmp_path / "cut") == expected
+    assert letter_teacher.calls == ["zoo", "c d", "xy"], "only what was lost is made again"
+    letter_teacher.calls.clear()
+    label(letter_teacher, letters, texts, tmp_path / "cut")
+    assert letter_teacher.calls == []
+
+
+def test_shards_of_another_teacher_are_made_again(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out", num_kept=3)
+    letter_teacher.calls.clear()
+    label(letter_teacher, letters, texts, tmp_path / "out")
+    assert len(letter_teacher.calls) == 5
+    kept = Store(tmp_path / "out")[0].kept_ids
+    assert kept is not None
+    assert kept.shape == (3, 2)
+
+
+def test_shards_divide_the_text_and_change_nothing_else(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "small", shard_sentences=1)
+    label(letter_teacher, letters, texts, tmp_path / "large", shard_sentences=100)
+    small, large = Store(tmp_path / "small"), Store(tmp_path / "large")
+    assert len(small) == len(large)
+    for index in range(len(small)):
+        for name, array in vars(small[index]).items():
+            assert np.array_equal(array, getattr(large[index], name))
+    assert (tmp_path / "small" / "distilled.pt").read_bytes() == (tmp_path / "large" / "distilled.pt").read_bytes()
+
+
+def test_no_text_at_all(letter_teacher: LetterTeacher, letters: Encode, tmp_path: Path) -> None:
+    write_lines(tmp_path / "mono.en", [])
+    label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+    assert len(Store(tmp_path / "out")) == 0
+
+
+@pytest.mark.parametrize(
+    ("references", "told"),
+    [
+        (["a"], r"train\.pt ends after line 1, but .*train\.en goes on; they must have as many lines"),
+        ([], r"train\.pt ends after line 0, but .*train\.en goes on"),
+        (["a", "b", "c"], r"train\.pt goes on after line 2, the last of .*train\.en; they must have as many lines"),
+    ],
+)
+def test_texts_of_unequal_length(tmp_path: Path, references: list[str], told: str) -> None:
+    write_lines(tmp_path / "train.en", ["one", "two"])
+    write_lines(tmp_path / "train.pt", references)
+    with pytest.raises(NmtDistillError, match=told):
+        list(read_sources([SourceText(tmp_path / "train.en", tmp_path / "train.pt")]))

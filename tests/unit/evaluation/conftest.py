@@ -1,0 +1,67 @@
+"""A small report of invented systems, for all tests that write or read one."""
+
+from __future__ import annotations
+
+import pytest
+
+from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.scoring import score_test_set
+from nmt_distill.evaluation.speed import Machine, Speed
+
+SOURCES = ["Turn on the living room light", "Stop", "Press <b>{name}</b> | to go on", "Where is the old cat now?"]
+REFERENCES = [
+    "Acenda a luz da sala de estar",
+    "Parar",
+    "Prima <b>{name}</b> | para continuar",
+    "Onde está o gato velho?",
+]
+TEACHER = ["Acenda a luz da sala", "Parar", "Prima <b>{name}</b> | para continuar", "Onde está o gato velho?"]
+STUDENT = ["Acenda a luz da sala", "Pare", "Prima <b>{name}</b> | para ir", "Onde está o cão?"]
+
+
+def made_speed(seconds: float) -> Speed:
+    """Return the speed of a system that needs so many seconds for the four sentences."""
+    return Speed(
+        seconds=seconds, all_seconds=(seconds, seconds / 2, seconds * 2), num_sentences=4, num_tokens=20,
+        token_unit="words", num_threads=2, batch_rule="all at once", decoding="greedy", num_warm_up=1,
+        load_before=0.25,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def report() -> Report:
+    """Two test sets, of which the second must not be quoted; a teacher, a student, a baseline without speed."""
+    test_sets = tuple(
+        score_test_set(
+            name=name,
+            target="pt",
+            sources=SOURCES,
+            references=REFERENCES,
+            outputs={"teacher": TEACHER, "student int8": STUDENT, "baseline": ["Não"] * 4},
+            speeds={"teacher": made_speed(2.0), "student int8": made_speed(0.125)},
+            teacher="teacher",
+            focus="student int8",
+            comparisons=[("student int8", "baseline"), ("teacher", "teacher")],
+            origin="invented",
+            licence="CC0-1.0",
+            text_may_be_published=name == "Catalogues",
+        )
+        for name in ("Catalogues", "Everyday")
+    )
+    return Report(
+        title="An invented_report",
+        source="en",
+        target="pt",
+        systems=(
+            System(name="teacher", role="teacher", description="the large one", num_parameters=16_900_000),
+            System(name="student int8", role="export", num_parameters=2_300_000, num_bytes=3_456_000),
+            System(name="baseline", role="baseline", num_parameters=99_999),
+        ),
+        test_sets=test_sets,
+        machine=Machine(processor="Example CPU", num_cores=2, system="Linux x86_64", python="3.11.7"),
+        command="nmt-distill run invented",
+        teacher="teacher",
+        speed_reference="teacher",
+        notes=("`baseline` always says no.",),
+        created="2026-11-22",
+    )

@@ -1,0 +1,110 @@
+"""A report goes to JSON and comes back, and what is no report is told."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.page import write_report
+from nmt_distill.evaluation.report import Report, read_report
+
+
+def test_json_there_and_back(report: Report) -> None:
+    assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+def test_written_files_can_be_made_again_from_the_json(report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path / "first")
+    again = read_report(tmp_path / "first" / "scores.json")
+    write_report(again, tmp_path / "second", json_name="results.json")
+    names = {"report.md", "report.html", "quality_speed.svg"}
+    assert {path.name for path in (tmp_path / "first").iterdir()} == names | {"scores.json"}
+    for name in names:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert (tmp_path / "first/scores.json").read_bytes() == (tmp_path / "second/results.json").read_bytes()
+
+
+def without(*path: Any) -> Callable[[Any], None]:
+    def change(content: Any) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        del content[path[-1]]
+
+    return change
+
+
+def with_value(value: Any, *path: Any) -> Callable[[Any], None]:
+    def change(content: Any) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        content[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("title"), "`title` is missing"),
+        (without("test_sets", 1, "systems", 0, "scores", "ter"), "`test_sets.1.systems.0.scores.ter` is missing"),
+        (with_value(3, "colour"), "`colour` is not a field of a report"),
+        (with_value("many", "systems", 2, "num_parameters"), "`systems.2.num_parameters` is 'many', which does not"),
+        (with_value(True, "test_sets", 0, "systems", 0, "teacher_share"), "teacher_share` is True, which does not"),
+        (with_value("boss", "systems", 0, "role"), "`systems.0.role` is 'boss', which does not belong there"),
+        (with_value([], "machine"), r"`machine` is \[\], which does not belong there"),
+        (with_value({}, "test_sets", 0, "worst"), r"`test_sets.0.worst` is {}, which does not belong there"),
+        (with_value(2, "format_version"), "`format_version` must be 1, but is 2 instead; make the report again"),
+    ],
+)
+def test_faults_are_told_with_their_path(report: Report, change: Callable[[Any], None], message: str) -> None:
+    content = copy.deepcopy(json.loads(json.dumps(report.to_json())))
+    change(content)
+    with pytest.raises(NmtDistillError, match=f"results.json: .*{message}"):
+        Report.from_json(content, "results.json")
+
+
+def test_what_is_no_report_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(NmtDistillError, match=r"list\.json: `format_version` must be 1, but is None instead"):
+        read_report(tmp_path / "list.json")
+    with pytest.raises(NmtDistillError, match=r"none\.json does not exist"):
+        read_report(tmp_path / "none.json")
+
+
+def test_whole_numbers_of_json_are_numbers(report: Report) -> None:
+    content = json.loads(json.dumps(report.to_json()))
+    content["test_sets"][0]["systems"][0]["speed"]["seconds"] = 2
+    speed = Report.from_json(content).test_sets[0].systems[0].speed
+    assert speed is not None
+    assert isinstance(speed.seconds, float)
+
+
+def test_unknown_system_is_told(report: Report) -> None:
+    assert report.system("baseline").role == "baseline"
+    with pytest.raises(NmtDistillError, match="The report has no system `x`; it has teacher, student int8, baseline"):
+        report.system("x")
+
+
+def test_private_text_leaves_no_trace(report: Report, tmp_path: Path) -> None:
+    catalogues, everyday = report.without_private_text().test_sets
+    assert catalogues == report.test_sets[0]
+    assert everyday.examples == ()
+    assert len(everyday.worst) == len(report.test_sets[1].worst) > 0
+    for bare, full in zip(everyday.worst, report.test_sets[1].worst, strict=True):
+        assert (bare.line, bare.source, bare.reference) == (full.line, None, None)
+        assert [(t.system, t.text, t.chrf) for t in bare.translations] == [
+            (t.system, None, t.chrf) for t in full.translations
+        ]
+    assert everyday.systems == report.test_sets[1].systems
+    only_private = dataclasses.replace(report, test_sets=report.test_sets[1:])
+    write_report(only_private.without_private_text(), tmp_path)
+    for path in tmp_path.iterdir():
+        assert "gato" not in path.read_text(encoding="utf-8")
+        assert "Where is" not in path.read_text(encoding="utf-8")

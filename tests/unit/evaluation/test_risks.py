@@ -1,0 +1,70 @@
+"""Risk measures against counts made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.risks import measure_risks, repeats
+
+
+def test_nothing_wrong() -> None:
+    risks = measure_risks(["Turn on", "Turn off"], ["Ligar", "Desligar"], ["Ligar", "Desligar"])
+    assert (risks.empty_rate, risks.copy_rate, risks.oscillation_rate) == (0, 0, 0)
+    assert (risks.repeated_five_gram_rate, risks.natural_hallucination_rate, risks.length_ratio) == (0, 0, 1)
+
+
+def test_empty_counts_only_where_the_source_says_something() -> None:
+    assert measure_risks(["a", "b", "", "d"], ["", " \t", "", "d"]).empty_rate == 2 / 4
+
+
+def test_copy_counts_only_where_there_is_a_letter() -> None:
+    risks = measure_risks(["Wi-Fi", "42", "Turn on", " Turn off"], ["Wi-Fi", "42", "Ligar", "Turn off"])
+    assert risks.copy_rate == 2 / 4
+
+
+@pytest.mark.parametrize(("repetitions", "found"), [(9, False), (10, True), (11, True)])
+def test_oscillation_begins_at_ten_times(repetitions: int, found: bool) -> None:
+    output = "so and " * repetitions  # "so and" so often, "and so" once less
+    assert (measure_risks(["He spoke"], [output]).oscillation_rate == 1) is found
+
+
+def test_oscillation_of_the_source_is_no_fault() -> None:
+    source = "ha ho " * 10
+    assert measure_risks([source], ["rá ró " * 10]).oscillation_rate == 0
+    assert measure_risks(["ha ho " * 9], ["rá ró " * 10]).oscillation_rate == 1
+
+
+def test_oscillation_of_a_script_without_spaces() -> None:
+    assert measure_risks(["He spoke"], ["他说" * 10]).oscillation_rate == 1
+    assert measure_risks(["He spoke"], ["他说" * 9]).oscillation_rate == 0
+
+
+def test_repeated_five_gram() -> None:
+    assert repeats("x", "a b c d e f a b c d e", order=5, times=2)
+    assert not repeats("x", "a b c d e f a b c d", order=5, times=2)
+    assert not repeats("1 2 3 4 5 1 2 3 4 5", "a b c d e a b c d e", order=5, times=2)
+    assert measure_risks(["x", "y"], ["a b c d e a b c d e", "b"]).repeated_five_gram_rate == 1 / 2
+
+
+def test_natural_hallucination_needs_five_distinct_sources() -> None:
+    four = measure_risks(["a", "b", "c", "d", "a"], ["x"] * 5)
+    assert four.natural_hallucination_rate == 0
+    five = measure_risks(["a", "b", "c", "d", "e", "e", "f"], ["x"] * 6 + ["y"])
+    assert five.natural_hallucination_rate == 6 / 7
+    assert measure_risks(["a", "b", "c", "d", "e"], [""] * 5).natural_hallucination_rate == 0
+
+
+def test_length_ratio_prefers_references() -> None:
+    assert measure_risks(["abcd"], ["abcdef"]).length_ratio == 6 / 4
+    assert measure_risks(["abcd"], ["abcdef"], ["abc"]).length_ratio == 2
+    assert measure_risks([""], ["ab"]).length_ratio == 2  # no division by nothing
+
+
+def test_counts_that_differ_are_refused() -> None:
+    with pytest.raises(NmtDistillError, match="There are 2 sources but 1 hypotheses"):
+        measure_risks(["a", "b"], ["a"])
+    with pytest.raises(NmtDistillError, match="There are 1 sources but 2 references"):
+        measure_risks(["a"], ["a"], ["a", "b"])
+    with pytest.raises(NmtDistillError, match="There are no sources to score"):
+        measure_risks([], [])

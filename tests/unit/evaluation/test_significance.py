@@ -1,0 +1,111 @@
+"""The paired bootstrap against sacreBLEU's own, and the cases that it answers wrongly."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.significance import PairedTest, Result
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.significance import compare, summarize_seeds
+
+WORDS = ["casa", "gato", "luz", "porta", "janela", "mesa", "água", "rua", "dia", "noite", "livro", "sol"]
+
+
+def corpus(num_sentences: int, damages: list[float]) -> tuple[list[str], list[list[str]]]:
+    """Make references, and systems that replace the given share of words."""
+    draw = random.Random(3)
+    references = [[draw.choice(WORDS) for _ in range(draw.randint(4, 12))] for _ in range(num_sentences)]
+    systems = [
+        [" ".join("errado" if draw.random() < damage else word for word in words) for words in references]
+        for damage in damages
+    ]
+    return [" ".join(words) for words in references], systems
+
+
+@pytest.mark.parametrize("damages", [[0.10, 0.30], [0.20, 0.21]])
+def test_p_is_that_of_sacrebleu(damages: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SACREBLEU_SEED", raising=False)
+    references, (system, baseline) = corpus(60, damages)
+    ours = compare(system, baseline, references, target="pt", names=("student", "plain"))
+    metrics = {"BLEU": BLEU(), "chrF2++": CHRF(word_order=2)}
+    _, theirs = PairedTest([("plain", baseline), ("student", system)], metrics, [references], test_type="bs")()
+    for comparison in ours:
+        base, better = theirs[comparison.metric]
+        assert isinstance(base, Result)
+        assert isinstance(better, Result)
+        assert comparison.p_value == better.p_value
+        assert comparison.difference == pytest.approx(better.score - base.score, abs=1e-6)
+        assert (comparison.system, comparison.baseline) == ("student", "plain")
+        assert comparison.lower < comparison.difference < comparison.upper
+        assert not comparison.identical
+
+
+def test_clear_difference_in_either_direction() -> None:
+    references, (good, bad) = corpus(80, [0.1, 0.5])
+    for comparison in compare(good, bad, references, target="pt"):
+        assert comparison.lower > 0
+        assert comparison.verdict() == "better (p = 0.001)"
+    for forth, back in zip(
+        compare(good, bad, references, target="pt"), compare(bad, good, references, target="pt"), strict=True
+    ):
+        assert back.verdict() == "worse (p = 0.001)"
+        assert back.difference == -forth.difference
+        assert back.lower == pytest.approx(-forth.upper)
+        assert back.upper == pytest.approx(-forth.lower)
+
+
+def test_interval_contains_zero_where_nothing_differs_but_luck() -> None:
+    references, (one, other) = corpus(80, [0.2, 0.2])
+    bleu, _ = compare(one, other, references, target="pt")
+    assert bleu.lower < 0 < bleu.upper
+    assert bleu.verdict() == f"no significant difference (p = {bleu.p_value:.3f})"
+
+
+def test_identical_systems_are_called_identical() -> None:
+    references, (system,) = corpus(20, [0.2])
+    trap = PairedTest([("a", system), ("b", system)], {"BLEU": BLEU()}, [references], test_type="bs")()[1]
+    trapped = trap["BLEU"][1]
+    assert isinstance(trapped, Result)
+    assert trapped.p_value == pytest.approx(1 / 1001)  # the trap: the most significant value there is
+    for comparison in compare(system, list(system), references, target="pt"):
+        assert comparison.identical
+        assert (comparison.difference, comparison.lower, comparison.upper, comparison.p_value) == (0, 0, 0, 1)
+        assert comparison.verdict() == "identical"
+
+
+def test_outputs_that_match_alike_are_identical_too() -> None:
+    references = ["um dois três quatro cinco", "seis sete oito nove dez"]
+    hypotheses = ["um dois três quatro xxxxx", "seis sete oito nove dez"]
+    others = ["um dois três quatro yyyyy", "seis sete oito nove dez "]
+    for comparison in compare(hypotheses, others, references, target="pt"):
+        assert comparison.identical
+        assert comparison.p_value == 1
+
+
+def test_seed_and_resamples_change_the_draws() -> None:
+    references, (one, other) = corpus(40, [0.2, 0.25])
+    usual = compare(one, other, references, target="pt")[0]
+    assert usual == compare(one, other, references, target="pt")[0]
+    assert usual.lower != compare(one, other, references, target="pt", seed=1)[0].lower
+    few = compare(one, other, references, target="pt", num_resamples=99)[0]
+    assert few.num_resamples == 99
+    assert few.p_value * 100 == pytest.approx(round(few.p_value * 100))
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(NmtDistillError, match="There are 1 references but 2 baseline"):
+        compare(["a"], ["a", "b"], ["a"], target="en")
+
+
+def test_seeds_by_hand() -> None:
+    summary = summarize_seeds([1.0, 2.0, 3.0])
+    assert (summary.mean, summary.spread, summary.num_seeds, summary.same_sign) == (2, 1, 3, True)
+    assert not summarize_seeds([1.0, -0.1]).same_sign
+    assert not summarize_seeds([0.0, 1.0]).same_sign
+    assert summarize_seeds([-1.0]).spread == 0
+    with pytest.raises(NmtDistillError, match="There are no differences to sum up"):
+        summarize_seeds([])

@@ -1,0 +1,103 @@
+"""Tables: which values stand where, and how wide they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from nmt_distill.evaluation.document import Table
+from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.tables import (
+    plain_text,
+    risk_table,
+    score_columns,
+    score_table,
+    significance_table,
+    speed_ratio,
+    speed_table,
+)
+
+
+def test_main_table_by_hand(report: Report) -> None:
+    test_set = report.test_sets[0]
+    table = score_columns(report, test_set)
+    assert table.headers == (
+        "system", "BLEU", "chrF2++", "TER", "agree", "share", "params", "MB", "sent/s", "tok/s", "speed",
+    )  # fmt: skip
+    teacher, student, baseline = table.rows
+    assert teacher[4:] == ("100.0", "100.0%", "16.9M", "–", "2.0", "10.0", "1.0x")
+    assert student[1] == f"{test_set.systems[1].scores.bleu.value:.1f}"
+    assert student[6:] == ("2.3M", "3.5", "32.0", "160", "16.0x")
+    assert baseline[6:] == ("99,999", "–", "–", "–", "–")
+
+
+def test_columns_without_values_are_left_out(report: Report) -> None:
+    test_set = report.test_sets[0]
+    bare = dataclasses.replace(
+        test_set,
+        systems=tuple(
+            dataclasses.replace(row, speed=None, agreement=None, teacher_share=None) for row in test_set.systems
+        ),
+    )
+    assert score_columns(report, bare).headers == ("system", "BLEU", "chrF2++", "TER", "params", "MB")
+
+
+def test_speed_ratio_is_of_the_same_test_set(report: Report) -> None:
+    test_set = report.test_sets[0]
+    assert [speed_ratio(report, test_set, row) for row in test_set.systems] == [1, 16, None]
+    other = dataclasses.replace(report, speed_reference="baseline")
+    assert [speed_ratio(other, test_set, row) for row in test_set.systems] == [None, None, None]
+
+
+def test_terminal_table_is_at_most_110_columns_wide(report: Report) -> None:
+    long_name = "student from the very long family of names that nobody will ever want to type " * 2
+    systems = (*report.systems, System(name=long_name, role="student"))
+    row = dataclasses.replace(report.test_sets[0].systems[1], system=long_name)
+    test_set = dataclasses.replace(report.test_sets[0], systems=(*report.test_sets[0].systems, row))
+    text = score_table(dataclasses.replace(report, systems=systems, test_sets=(test_set,)))
+    assert max(map(len, text.splitlines())) <= 110
+    assert "student from the very" in text
+    assert "…" in text
+
+
+def test_terminal_table_reads_as_a_table(report: Report) -> None:
+    lines = score_table(report).splitlines()
+    assert lines[0] == "Catalogues: 4 sentences, en to pt"
+    header, rule, *rows = lines[1:6]
+    assert set(rule) == {"─"}
+    assert {len(line) for line in (header, rule, *rows)} == {len(rule)}
+    assert rows[1].startswith("student int8  ")
+    assert rows[1].endswith("16.0x")
+    assert "Everyday: 4 sentences, en to pt" in lines
+    assert lines[-1] == "speed: sentences per second, `teacher` = 1."
+
+
+@pytest.mark.parametrize("name", ["日本語の先生", "e\u0301tudiant"])
+def test_wide_and_combining_characters_keep_columns_in_line(name: str) -> None:
+    text = plain_text(Table(headers=("system", "BLEU"), rows=((name, "1.0"), ("x", "22.0"))))
+    columns = 12 if name[0] == "日" else 8
+    assert text.splitlines()[3] == "x" + " " * (columns + 2 + 4 - 1 - 4) + "22.0"
+    assert text.splitlines()[2].startswith(name + "   ")
+
+
+def test_significance_and_risks(report: Report) -> None:
+    rows = significance_table(report.test_sets[0]).rows
+    assert [row[:3] for row in rows] == [
+        ("student int8", "baseline", "BLEU"),
+        ("student int8", "baseline", "chrF2++"),
+        ("teacher", "teacher", "BLEU"),
+        ("teacher", "teacher", "chrF2++"),
+    ]
+    assert rows[2][3:] == ("identical", "+0.00", "+0.00 … +0.00")
+    risks = risk_table(report.test_sets[0])
+    assert [row[0] for row in risks.rows] == ["teacher", "student int8", "baseline", "(human references)"]
+    assert risks.rows[3][-1] == "1.000"
+
+
+def test_conditions_of_speed(report: Report) -> None:
+    rows = speed_table(report).rows
+    assert len(rows) == 4
+    assert rows[0] == (
+        "teacher", "Catalogues", "all at once", "greedy", "2", "1", "2.00", "1.00 … 4.00", "0.2",
+    )  # fmt: skip

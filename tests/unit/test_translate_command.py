@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import sha256_of, write_json
+from nmt_distill.translate_command import LineReader, _read, add_arguments, run
+
+PROGRAM = """
+import argparse, sys
+from nmt_distill.translate_command import add_arguments, run
+parser = argparse.ArgumentParser()
+add_arguments(parser)
+sys.exit(run(parser.parse_args()))
+"""
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+Feed = Callable[[bytes], None]
+Captured = pytest.CaptureFixture[bytes]
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> Feed:
+    """Put bytes on standard input."""
+    return lambda content: monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+@pytest.fixture
+def start(toy_export: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the verb in a process of its own, which ends with the test."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", PROGRAM, "--model", str(toy_export), "--threads", "1", *arguments]
+        pipe = subprocess.PIPE
+        running.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_arguments_are_a_line_each(mute_export: Path, capfdbinary: Captured) -> None:
+    assert run(parse("--model", str(mute_export), "Stop it", "42")) == 0
+    assert capfdbinary.readouterr() == (b"Stop it\n42\n", b"1 segment was left untranslated.\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (b"", b""),
+        (b"\n", b"\n"),
+        (b"one\ntwo\n", b"one\ntwo\n"),
+        (b"no end", b"no end\n"),
+        (b"one\r\n\r\n  \n", b"one\r\n\r\n  \n"),
+        ("a\u2028b\u0085c\n".encode(), "a\u2028b\u0085c\n".encode()),
+        (b"\x00\n\x00\x00", b"\x00\n\x00\x00\n"),
+        ("\U0001f600\n".encode(), "\U0001f600\n".encode()),
+    ],
+)
+def test_a_mute_model_copies_standard_input(
+    mute_export: Path, feed: Feed, capfdbinary: Captured, content: bytes, answer: bytes
+) -> None:
+    feed(content)
+    assert run(parse("--model", str(mute_export))) == 0
+    assert capfdbinary.readouterr().out == answer
+
+
+def test_strict_fails_where_something_is_left(mute_export: Path, toy_export: Path, capfdbinary: Captured) -> None:
+    assert run(parse("--model", str(mute_export), "--strict", "42")) == 0
+    assert run(parse("--model", str(mute_export), "--strict", "one", "two")) == 3
+    assert capfdbinary.readouterr().err == b"2 segments were left untranslated.\n"
+    assert run(parse("--model", str(toy_export), "--strict", "one")) == 3
+    assert capfdbinary.readouterr().err == b"1 translation was cut at the greatest length.\n"
+
+
+def test_bad_bytes_are_replaced_counted_and_answered(mute_export: Path, feed: Feed, capfdbinary: Captured) -> None:
+    feed(b"fine\n\xff\n1 \xfe\n")
+    assert run(parse("--model", str(mute_export))) == 0
+    captured = capfdbinary.readouterr()
+    assert captured.out.decode() == "fine\n\ufffd\n1 \ufffd\n"
+    assert b"2 lines were not valid UTF-8 (first: standard input, line 2); bad bytes replaced." in captured.err
+
+
+def test_a_bad_argument_is_replaced(mute_export: Path, capfdbinary: Captured) -> None:
+    assert run(parse("--model", str(mute_export), os.fsdecode(b"1 \xff"))) == 0
+    assert capfdbinary.readouterr().out.decode() == "1 \ufffd\n"
+
+
+def test_files_are_translated_in_order_into_a_file(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).write_bytes(f"{name} 1\n{name} 2".encode())
+    output = tmp_path / "out"
+    files = [str(tmp_path / "b"), str(tmp_path / "a")]
+    assert run(parse("--model", str(mute_export), "--output", str(output), "--file", *files)) == 0
+    assert output.read_bytes() == b"b 1\nb 2\na 1\na 2\n"
+    assert capfdbinary.readouterr().out == b""
+
+
+def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None:
+    assert run(parse("--model", str(mute_export), "--output", os.devnull, "Stop")) == 0
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--file", "{here}/none"], r"none does not exist\."),
+        (["--file", "{here}"], r"is a folder, but must be a text file\."),
+        (["--file", "{here}/empty", "--", "text"], r"translate takes text or --file, but was given both"),
+        (["--output", "{here}", "text"], r"is a folder, but --output must be a file\."),
+        (["--output", "{here}/empty/out", "text"], r"empty/out cannot be written: "),
+        (["--output", "/dev/full", "text"], r"/dev/full cannot be written: No space left on device\."),
+        (["--to", "de", "text"], r"`de` is not a language of this model"),
+        (["--from", "de", "text"], r"`de` is not a language of this model"),
+        (["--verify", "text"], r"checksums\.json does not exist"),
+    ],
+)
+def test_what_is_wrong_is_told(mute_export: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "empty").touch()
+    with pytest.raises(NmtDistillError, match=message):
+        run(parse("--model", str(mute_export), *(argument.format(here=tmp_path) for argument in arguments)))
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_an_empty_file_has_no_answers(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
+    (tmp_path / "empty").touch()
+    assert run(parse("--model", str(mute_export), "--file", str(tmp_path / "empty"))) == 0
+    assert capfdbinary.readouterr() == (b"", b"")
+
+
+def test_checksums_are_compared_on_demand(mute_export: Path, capfdbinary: Captured) -> None:
+    checksums = mute_export / "checksums.json"
+    try:
+        write_json(checksums, {"model.bin": sha256_of(mute_export / "model.bin")})
+        assert run(parse("--model", str(mute_export), "--verify", "42")) == 0
+        write_json(checksums, {"model.bin": "0" * 64})
+        with pytest.raises(NmtDistillError, match=r"model\.bin damaged or missing; copy or export"):
+            run(parse("--model", str(mute_export), "--verify", "42"))
+        assert run(parse("--model", str(mute_export), "42")) == 0
+    finally:
+        checksums.unlink()
+    assert capfdbinary.readouterr().out == b"42\n42\n"
+
+
+@pytest.mark.parametrize("option", ["--beam-size", "--threads"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_counts_must_be_whole(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--model", "m", option, value)
+    assert "must be a whole number of at least 1" in capsys.readouterr().err or value == "-1"
+
+
+class Dribble:
+    """A stream that hands out what it is told to, a bit at a time."""
+
+    def __init__(self, blocks: list[bytes]) -> None:
+        self.blocks = blocks
+
+    def read1(self, size: int, /) -> bytes:
+        return self.blocks.pop(0) if self.blocks else b""
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_lines_do_not_depend_on_blocks(size: int) -> None:
+    content = "one\n\ntw\u00f6\r\n\n\u4e2d\u6587 and more\nend".encode()
+    blocks = [content[start : start + size] for start in range(0, len(content), size)]
+    windows = list(_read(Dribble(blocks), "here", LineReader(), None))
+    assert [line for window in windows for line in window] == content.decode().split("\n")
+
+
+def test_bad_lines_are_counted_across_blocks() -> None:
+    reader = LineReader()
+    list(_read(Dribble([b"a\nb\n", b"c\n\xff", b"\n\xff"]), "here", reader, None))
+    assert (reader.num_invalid, reader.first_invalid) == (2, "here, line 4")
+
+
+def test_a_line_is_answered_before_the_next_is_there(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for _ in range(2):
+        process.stdin.write(b"Stop\n42\n")
+        process.stdin.flush()
+        assert process.stdout.readline().strip()
+        assert process.stdout.readline() == b"42\n"
+    process.stdin.close()
+    assert process.wait(20) == 0
+
+
+def test_a_reader_that_leaves_is_no_error(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(b"42\n" * 100)
+    process.stdin.close()
+    assert process.wait(20) == 141
+    assert process.stderr.read() == b""
+
+
+def test_a_full_disk_is_told_once(mute_export: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, "--model", str(mute_export), "42"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "NmtDistillError: standard output cannot be written: No space left on device." in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == 1
+
+
+def test_input_that_cannot_be_read_is_told(mute_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def isatty(self) -> bool:
+            return False
+
+        @property
+        def buffer(self) -> Broken:
+            return self
+
+        def read1(self, size: int, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("sys.stdin", Broken())
+    with pytest.raises(NmtDistillError, match=r"standard input cannot be read: Input/output error\."):
+        run(parse("--model", str(mute_export)))
+
+
+def test_an_interrupt_is_no_error(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(b"42\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"42\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.stderr.read() == b""
+
+
+def test_a_line_of_100000_characters_is_answered(mute_export: Path, feed: Feed, capfdbinary: Captured) -> None:
+    content = b"word " * 20_000 + b"\n" + b"x" * 100_000 + b"\n"
+    feed(content)
+    assert run(parse("--model", str(mute_export))) == 0
+    assert capfdbinary.readouterr().out == content
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_files_show_progress_to_who_watches(mute_export: Path, tmp_path: Path, watched: bool) -> None:
+    pty = pytest.importorskip("pty")
+    (tmp_path / "text").write_bytes(b"42\n" * 1000)
+    command = [sys.executable, "-c", PROGRAM, "--model", str(mute_export), "--file", str(tmp_path / "text")]
+    ours, theirs = pty.openpty()
+    try:
+        stderr = theirs if watched else subprocess.PIPE
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, check=True)
+        talk = os.read(ours, 10_000) if watched else done.stderr
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.stdout == b"42\n" * 1000
+    assert (b"translate: 3/3 kB" in talk) == watched
+    assert bool(talk) == watched

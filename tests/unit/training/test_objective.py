@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt_distill.distillation.store import Record, Store
+from nmt_distill.student.graph import StudentModel
+from nmt_distill.training.batches import Batch, collate
+from nmt_distill.training.config import PhaseConfig
+from nmt_distill.training.objective import LOGGED, Objective
+
+Make = Callable[..., StudentModel]
+GRAPHS = ["marian", "nllb"]
+PHASE = PhaseConfig(num_steps=1, learning_rate=1e-3, kd_weight=0.4, state_weight=0.5, label_smoothing=0.1)
+
+
+def batch_of(student: StudentModel, records: Sequence[Record]) -> Batch:
+    ids = student.config
+    return collate(records, pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id)
+
+
+def costs(
+    student: StudentModel, batches: Sequence[Batch], phase: PhaseConfig = PHASE
+) -> tuple[float, Tensor, dict[str, Tensor]]:
+    """Return the loss, the logged sums and the gradients of some batches together."""
+    student.zero_grad()
+    objective = Objective(student, temperature=1.0)
+    total, sums = 0.0, torch.zeros(len(LOGGED))
+    for batch in batches:
+        loss, logged = objective(batch, phase)
+        loss.backward()
+        total, sums = total + loss.item(), sums + logged
+    gradients = {name: value.grad.clone() for name, value in student.named_parameters() if value.grad is not None}
+    return total, sums, gradients
+
+
+def assert_same(one: tuple[float, Tensor, dict[str, Tensor]], other: tuple[float, Tensor, dict[str, Tensor]]) -> None:
+    assert one[0] == pytest.approx(other[0], rel=1e-5)
+    torch.testing.assert_close(one[1], other[1], rtol=1e-5, atol=1e-4)
+    assert one[2].keys() == other[2].keys()
+    for name, gradient in one[2].items():
+        torch.testing.assert_close(gradient, other[2][name], rtol=1e-3, atol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_batch_split_and_order_change_nothing(new_student: Make, toy_store: Store, graph: str) -> None:
+    student = new_student(graph)
+    records = [toy_store[index] for index in range(12)]
+    whole = costs(student, [batch_of(student, records)])
+    assert_same(costs(student, [batch_of(student, [record]) for record in records]), whole)
+    assert_same(costs(student, [batch_of(student, part) for part in (records[7:], records[:7])]), whole)
+    assert_same(costs(student, [batch_of(student, records[::-1])]), whole)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_more_padding_changes_nothing(new_student: Make, toy_store: Store, graph: str) -> None:
+    student = new_student(graph)
+    batch = batch_of(student, [toy_store[index] for index in range(5)])
+    pad = student.config.pad_token_id
+
+    def wider(tensor: Tensor, value: float) -> Tensor:
+        return torch.nn.functional.pad(tensor, (0, 4), value=value)
+
+    padded = replace(
+        batch,
+        source_ids=wider(batch.source_ids, pad),
+        source_mask=wider(batch.source_mask, False),
+        target_input=wider(batch.target_input, pad),
+        target_mask=wider(batch.target_mask, False),
+    )
+    assert_same(costs(student, [padded]), costs(student, [batch]))
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_likelihood_is_that_of_transformers_own_logits(new_student: Make, toy_store: Store, graph: str) -> None:
+    student = new_student(graph)
+    record = toy_store[3]
+    batch = batch_of(student, [record])
+    logits = student(
+        input_ids=batch.source_ids,
+        attention_mask=batch.source_mask.long(),
+        decoder_input_ids=batch.target_input,
+    ).logits[0]
+    expected = torch.nn.functional.cross_entropy(logits, batch.target, reduction="sum")
+    plain = replace(PHASE, kd_weight=0.0, state_weight=0.0, label_smoothing=0.0)
+    total, sums, _ = costs(student, [batch], plain)
+    assert total == pytest.approx(expected.item(), rel=1e-5)
+    named = dict(zip(LOGGED, sums.tolist(), strict=True))
+    assert named["nll"] == pytest.approx(expected.item(), rel=1e-5)
+    assert named["states"] == 0
+    assert named["kl"] > 0
+
+
+def test_label_smoothing_and_temperature_reach_the_loss(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[index] for index in range(4)])
+    totals = {costs(student, [batch], replace(PHASE, label_smoothing=smoothing))[0] for smoothing in (0.0, 0.1, 0.3)}
+    totals |= {Objective(student, temperature=temperature)(batch, PHASE)[0].item() for temperature in (2.0, 4.0)}
+    assert len(totals) == 5
+
+
+def test_weights_of_the_parts(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[index] for index in range(4)])
+    words = costs(student, [batch], replace(PHASE, state_weight=0.0))
+    states = costs(student, [batch], replace(PHASE, vocabulary_weight=0.0, state_weight=1.0))
+    both = costs(student, [batch], replace(PHASE, vocabulary_weight=2.0, state_weight=3.0))
+    assert both[0] == pytest.approx(2 * words[0] + 3 * states[0], rel=1e-5)
+    name = "model.decoder.layers.0.fc1.weight"
+    torch.testing.assert_close(both[2][name], 2 * words[2][name] + 3 * states[2][name], rtol=1e-3, atol=1e-4)
+
+
+def test_states_without_their_loss_cost_no_projection(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    student.get_input_embeddings().weight.requires_grad_(False)
+    batch = batch_of(student, [toy_store[0]])
+    _, sums, gradients = costs(student, [batch], replace(PHASE, vocabulary_weight=0.0))
+    assert sums.tolist()[:2] == [0, 0]
+    assert "model.shared.weight" not in gradients
+
+
+def test_padding_row_gets_no_gradient_in_the_marian_graph(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[index] for index in range(10)])
+    gradient = costs(student, [batch])[2]["model.shared.weight"]
+    assert gradient.any()
+    assert not gradient[student.config.pad_token_id].any()
+
+
+def test_every_token_sampled_is_the_full_loss(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[index] for index in range(10)])
+    sampled = costs(student, [batch], replace(PHASE, num_sampled=1000))
+    full = costs(student, [batch])
+    assert_same(sampled, full)
+
+
+def test_store_without_states_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student()
+    records = [replace(toy_store[0], states=None)]
+    with pytest.raises(ValueError, match=r"state_weight is positive, but the store has no decoder states\."):
+        Objective(student, temperature=1.0)(batch_of(student, records), PHASE)

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt_distill.distillation.store import Records, Store, write_header
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.student.graph import StudentModel
+from nmt_distill.training.batches import collate, plan_batches
+from nmt_distill.training.config import PhaseConfig, TrainingConfig
+from nmt_distill.training.objective import Objective
+from nmt_distill.training.trainer import Trainer, trainable_parameters
+
+Make = Callable[..., StudentModel]
+PHASE = PhaseConfig(num_steps=6, learning_rate=2e-3, warmup_steps=2, batch_tokens=100, kd_weight=0.5)
+CONFIG = TrainingConfig(phases=(PHASE,), validate_every=2, checkpoint_every=1, device="cpu", average_decay=0.9)
+
+
+class InterruptedTrainingError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def weights(student: StudentModel) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in student.state_dict().items()}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def rank_of(student: StudentModel, store: Records) -> float:
+    """Return the share of target tokens that the student finds most probable, in teacher forcing."""
+    ids = student.config
+    batch = collate(
+        [store[index] for index in range(len(store))], pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id
+    )
+    logits = student(
+        input_ids=batch.source_ids, attention_mask=batch.source_mask.long(), decoder_input_ids=batch.target_input
+    ).logits[batch.target_mask]
+    return float((logits.argmax(-1) == batch.target).float().mean())
+
+
+def train(
+    student: StudentModel, store: Records, config: TrainingConfig, folder: Path, **options: Any
+) -> tuple[Trainer, list[dict[str, Any]]]:
+    trainer = Trainer(student, store, config, folder=folder, **options)
+    trainer.run()
+    return trainer, [json.loads(line) for line in trainer.folder.metrics.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("graph", ["marian", "nllb"])
+def test_student_learns_fifty_pairs_by_heart(new_student: Make, toy_store: Store, tmp_path: Path, graph: str) -> None:
+    student = new_student(graph)
+    phase = replace(PHASE, num_steps=160, learning_rate=5e-3, warmup_steps=20, batch_tokens=400, kd_weight=1.0)
+    config = replace(CONFIG, phases=(phase,), validate_every=1000, checkpoint_every=1000)
+    _, log = train(student, toy_store, config, tmp_path)
+    student.eval()
+    assert rank_of(student, toy_store) > 0.99
+    assert log[-1]["kl"] < 0.5
+    generated = student.generate(
+        input_ids=torch.tensor([toy_store[4].source_ids.tolist()]), max_new_tokens=12, max_length=None
+    )
+    assert generated[0, 1:].tolist() == toy_store[4].target_ids.tolist()
+    if graph == "marian":
+        pad = student.config.pad_token_id
+        assert not student.get_input_embeddings().weight[pad].any(), "the row of the padding must stay zero"
+        assert student.final_logits_bias[0, pad] == -1e4
+
+
+def test_padding_row_stays_zero_with_every_loss_at_once(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student(dropout=0.1)
+    phase = replace(PHASE, state_weight=0.5, label_smoothing=0.1)
+    train(
+        student, toy_store, replace(CONFIG, phases=(phase, replace(phase, num_sampled=5)), weight_decay=0.1), tmp_path
+    )
+    assert not student.get_input_embeddings().weight[student.config.pad_token_id].any()
+
+
+def test_same_seed_same_bits(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    students = [new_student(dropout=0.2, seed=3) for _ in range(3)]
+    for number, (student, seed) in enumerate(zip(students, (1, 1, 2), strict=True)):
+        train(student, toy_store, replace(CONFIG, seed=seed), tmp_path / str(number))
+    assert_same(weights(students[0]), weights(students[1]))
+    assert not torch.equal(students[0].lm_head.weight, students[2].lm_head.weight)
+
+
+SHORT = replace(PHASE, num_steps=4)
+TWO_PHASES = replace(
+    CONFIG,
+    phases=(replace(SHORT, trainable="decoder", state_weight=0.2), replace(SHORT, batch_tokens=60, num_sampled=4)),
+)
+
+
+def closeness_to_3(student: StudentModel) -> float:
+    return -abs(float(student.lm_head.weight.sum()) - 3)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    new_student: Make, toy_store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Weights and log of a training that nothing broke off."""
+    student = new_student(dropout=0.2, seed=3)
+    _, log = train(student, toy_store, TWO_PHASES, tmp_path_factory.mktemp("whole"), validate=closeness_to_3)
+    return weights(student), log
+
+
+@pytest.mark.parametrize(("place", "checkpoint_every"), [(1, 1), (3, 1), (4, 3), (5, 1), (7, 3), (8, 1)])
+def test_interrupted_training_ends_with_the_same_bits(
+    new_student: Make,
+    toy_store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: tuple[dict[str, Tensor], list[dict[str, Any]]],
+    place: int,
+    checkpoint_every: int,
+) -> None:
+    """Break off in the step ``place``, after its forward pass has drawn random numbers, and go on in a new trainer."""
+    config = replace(TWO_PHASES, checkpoint_every=checkpoint_every)
+    steps: Iterator[int] = iter(range(1, 100))
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def interrupt(*arguments: Any, **options: Any) -> Tensor:
+        if next(steps) == place:
+            raise InterruptedTrainingError
+        return clip(*arguments, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(InterruptedTrainingError):
+        patched.setattr(torch.nn.utils, "clip_grad_norm_", interrupt)
+        train(new_student(dropout=0.2, seed=3), toy_store, config, tmp_path, validate=closeness_to_3)
+    has_checkpoint = place > checkpoint_every
+    student = new_student(dropout=0.2, seed=None if has_checkpoint else 3)  # what is new must come from the checkpoint
+    _, log = train(student, toy_store, config, tmp_path, validate=closeness_to_3)
+    expected_weights, expected_log = uninterrupted
+    assert_same(weights(student), expected_weights)
+    assert [line | {"timing": None} for line in log] == [line | {"timing": None} for line in expected_log]
+
+
+def test_interrupted_validation_is_done_again(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    calls = []
+
+    def score(student: StudentModel) -> float:
+        calls.append(student.lm_head.weight.sum().item())
+        if len(calls) == 2:
+            raise InterruptedTrainingError
+        return 1.0
+
+    with pytest.raises(InterruptedTrainingError):
+        train(new_student(seed=3), toy_store, CONFIG, tmp_path, validate=score)
+    trainer, log = train(new_student(), toy_store, CONFIG, tmp_path, validate=score)
+    assert calls[1] == calls[2]
+    assert [line["step"] for line in log] == [2, 4, 6]
+    assert trainer.progress.finished
+
+
+def test_finished_training_is_not_done_again(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student()
+    train(student, toy_store, CONFIG, tmp_path, validate=lambda _: 1.0)
+    again = new_student()
+
+    def never(_: StudentModel) -> float:
+        raise InterruptedTrainingError
+
+    train(again, toy_store, CONFIG, tmp_path, validate=never)
+    assert_same(weights(again), weights(student))
+
+
+def test_best_weights_are_kept(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    scores = iter([1.0, 3.0, 2.0])
+    seen = []
+
+    def score(student: StudentModel) -> float:
+        assert not student.training
+        assert not torch.is_grad_enabled()
+        seen.append(weights(student))
+        return next(scores)
+
+    student = new_student()
+    trainer, log = train(student, toy_store, CONFIG, tmp_path, validate=score)
+    assert_same(weights(student), seen[1])
+    assert (trainer.progress.best_score, [line["chrf"] for line in log]) == (3.0, [1.0, 3.0, 2.0])
+
+
+def test_without_validation_the_averaged_last_weights_are_kept(
+    new_student: Make, toy_store: Store, tmp_path: Path
+) -> None:
+    averaged, last = new_student(seed=3), new_student(seed=3)
+    train(averaged, toy_store, CONFIG, tmp_path / "averaged")
+    train(last, toy_store, replace(CONFIG, average_decay=0.0), tmp_path / "last")
+    assert not torch.equal(averaged.lm_head.weight, last.lm_head.weight)
+    stopped = new_student(seed=3)
+    one_step = replace(PHASE, num_steps=1)
+    train(stopped, toy_store, replace(CONFIG, phases=(one_step,), average_decay=0.0), tmp_path / "one")
+    assert not torch.equal(stopped.lm_head.weight, new_student(seed=3).lm_head.weight)
+
+
+def test_patience_stops_the_whole_training(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    scores = iter([5.0, 4.0, 6.0, 5.0, 5.5])
+    config = replace(CONFIG, phases=(replace(PHASE, num_steps=100), PHASE), patience=2)
+    trainer, log = train(new_student(), toy_store, config, tmp_path, validate=lambda _: next(scores))
+    assert [line["step"] for line in log] == [2, 4, 6, 8, 10]
+    assert (trainer.progress.finished, trainer.progress.phase, trainer.progress.best_score) == (True, 0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("trainable", "moving"),
+    [
+        ("all", {"shared", "encoder", "cross", "self"}),
+        ("decoder", {"cross", "self"}),
+    ],
+)
+def test_phases_freeze_what_they_say(
+    new_student: Make, toy_store: Store, tmp_path: Path, trainable: str, moving: set[str]
+) -> None:
+    student = new_student()
+    before = weights(student)
+    phase = replace(PHASE, trainable=trainable)  # type: ignore[arg-type]
+    train(student, toy_store, replace(CONFIG, phases=(phase,)), tmp_path)
+    parts = {
+        "shared": "model.shared.weight",
+        "encoder": "model.encoder.layers.0.fc1.weight",
+        "cross": "model.decoder.layers.0.encoder_attn.q_proj.weight",
+        "self": "model.decoder.layers.0.self_attn.q_proj.weight",
+    }
+    after = weights(student)
+    assert {part for part, name in parts.items() if not torch.equal(before[name], after[name])} == moving
+    for part in ("encoder", "decoder"):
+        name = f"model.{part}.embed_positions.weight"
+        assert torch.equal(before[name], after[name]), "tables of positions are never trained"
+
+
+def test_the_norm_at_the_end_of_an_nllb_decoder_is_its_own(new_student: Make) -> None:
+    student = new_student("nllb")
+    phase = replace(PHASE, trainable="decoder")
+    moving = {id(parameter) for parameter in trainable_parameters(student, phase)}
+    assert id(student.model.decoder.layer_norm.weight) in moving
+    assert id(student.model.shared.weight) not in moving
+
+
+def test_a_phase_thaws_what_the_one_before_froze(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student()
+    before = weights(student)
+    phases = (replace(PHASE, trainable="decoder"), PHASE)
+    train(student, toy_store, replace(CONFIG, phases=phases), tmp_path)
+    assert not torch.equal(before["model.shared.weight"], student.model.shared.weight)
+
+
+def test_accumulated_batches_are_one_step(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean is over all tokens of the step, however the batches divide them."""
+    lengths = toy_store.lengths()
+    num_batches = len(plan_batches(*lengths, batch_tokens=40, seed=1, epoch=0))
+    assert num_batches > 5
+    gradients: list[list[Tensor]] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def look(parameters: Any, *arguments: Any, **options: Any) -> Tensor:
+        parameters = list(parameters)
+        gradients.append([parameter.grad.clone() for parameter in parameters])
+        norm: Tensor = clip(parameters, *arguments, **options)
+        return norm
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", look)
+    lines = []
+    for name, batch_tokens, num_accumulated in (("one", 10_000, 1), ("many", 40, num_batches)):
+        phase = replace(PHASE, num_steps=1, batch_tokens=batch_tokens, num_accumulated=num_accumulated)
+        _, (line,) = train(new_student(seed=3), toy_store, replace(CONFIG, phases=(phase,)), tmp_path / name)
+        lines.append(line)
+    assert [line["target_tokens"] for line in lines] == [lengths[1].sum()] * 2
+    for name in ("nll", "kl", "agreed"):
+        assert lines[0][name] == pytest.approx(lines[1][name], rel=1e-4)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+    student = new_student(seed=3).train()
+    ids = student.config
+    records = [toy_store[index] for index in range(len(toy_store))]
+    batch = collate(records, pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id)
+    loss, _ = Objective(student, temperature=1.0)(batch, PHASE)
+    (loss / lengths[1].sum()).backward()
+    for parameter, gradient in zip(trainable_parameters(student, PHASE), gradients[0], strict=True):
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_gradient_that_is_not_finite_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student()
+    with torch.no_grad():
+        student.model.decoder.layers[0].fc1.bias[0] = torch.nan
+    with pytest.raises(
+        NmtDistillError,
+        match=r"the gradient of phase 1, step 1 is not finite; lower training\.phases\[\]\.learning_rate",
+    ):
+        train(student, toy_store, CONFIG, tmp_path)
+
+
+def test_store_without_records_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    write_header(tmp_path, toy_store.header, [])
+    with pytest.raises(NmtDistillError, match=r"holds no records; look at the counts in"):
+        Trainer(new_student(), Store(tmp_path), CONFIG, folder=tmp_path / "training")
+
+
+def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    phase = replace(PHASE, state_weight=1.0)
+    _, log = train(new_student(), toy_store, replace(CONFIG, phases=(phase,)), tmp_path)
+    assert [line["step"] for line in log] == [2, 4, 6]
+    for line in log:
+        assert line.keys() == {
+            "phase", "step", "learning_rate", "target_tokens", "nll", "kl", "states", "agreed", "chrf", "timing"
+        }  # fmt: skip
+        assert line["phase"] == 1
+        assert 0 < line["target_tokens"] < 2 * 300
+        assert 0 <= line["agreed"] <= 1
+        assert 0 < line["nll"] < 30
+        assert line["states"] > 0
+    assert log[-1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 4)

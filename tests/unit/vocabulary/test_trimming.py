@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import sentencepiece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+from nmt_distill.vocabulary.trimming import IdMap, VocabularyConfig, choose_pieces, trim_sentencepiece, with_padding
+
+Ids = npt.NDArray[np.int64]
+
+
+@pytest.fixture(scope="module")
+def full(toy_sentencepiece: Path) -> sentencepiece.SentencePieceProcessor:
+    return load_sentencepiece(toy_sentencepiece)
+
+
+@pytest.fixture(scope="module")
+def counts(full: sentencepiece.SentencePieceProcessor, toy_sentences: list[str]) -> Ids:
+    ids = [token for sentence in full.encode(toy_sentences) for token in sentence]
+    return np.bincount(ids, minlength=full.vocab_size()).astype(np.int64)
+
+
+def is_forced(processor: sentencepiece.SentencePieceProcessor, token: int) -> bool:
+    special = processor.is_control(token) or processor.is_unknown(token) or processor.is_byte(token)
+    return special or len(processor.id_to_piece(token).replace("▁", "")) <= 1
+
+
+@pytest.fixture(scope="module")
+def trim(
+    tmp_path_factory: pytest.TempPathFactory, toy_sentencepiece: Path
+) -> Callable[[Ids], sentencepiece.SentencePieceProcessor]:
+    def write(kept_ids: Ids) -> sentencepiece.SentencePieceProcessor:
+        path = tmp_path_factory.mktemp("trimmed") / "joint.spm"
+        trim_sentencepiece(toy_sentencepiece, kept_ids, path)
+        return load_sentencepiece(path)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def num_forced(full: sentencepiece.SentencePieceProcessor) -> int:
+    return sum(is_forced(full, token) for token in range(full.vocab_size()))
+
+
+@pytest.mark.parametrize("extra", [0, 1, 8, 20])
+def test_specials_characters_and_the_most_frequent_stay(
+    full: sentencepiece.SentencePieceProcessor, counts: Ids, num_forced: int, extra: int
+) -> None:
+    kept = choose_pieces(full, counts, num_forced + extra).tolist()
+    assert kept == sorted(set(kept))
+    assert len(kept) == num_forced + extra
+    assert {token for token in range(full.vocab_size()) if is_forced(full, token)} <= set(kept)
+    chosen = [counts[token] for token in kept if not is_forced(full, token)]
+    gone = [counts[token] for token in range(full.vocab_size()) if token not in kept]
+    assert min(chosen, default=np.inf) >= max(gone)
+
+
+def test_all_pieces_may_stay(full: sentencepiece.SentencePieceProcessor, counts: Ids) -> None:
+    assert choose_pieces(full, counts, full.vocab_size()).tolist() == list(range(full.vocab_size()))
+
+
+def test_more_pieces_than_there_are(full: sentencepiece.SentencePieceProcessor, counts: Ids) -> None:
+    with pytest.raises(
+        NmtDistillError, match=r"size must be at most the teacher's 3\d\d pieces, but is 4000 instead\."
+    ):
+        choose_pieces(full, counts, 4000)
+
+
+def test_too_few_for_the_characters(full: sentencepiece.SentencePieceProcessor, counts: Ids, num_forced: int) -> None:
+    with pytest.raises(NmtDistillError, match=rf"vocabulary\.size is 8, but the teacher has {num_forced} special and"):
+        choose_pieces(full, counts, 8)
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_text_whose_pieces_stay_is_segmented_as_before(
+    full: sentencepiece.SentencePieceProcessor,
+    trim: Callable[[Ids], sentencepiece.SentencePieceProcessor],
+    toy_sentences: list[str],
+    data: st.DataObject,
+) -> None:
+    optional = [token for token in range(full.vocab_size()) if not is_forced(full, token)]
+    gone = set(data.draw(st.lists(st.sampled_from(optional), max_size=len(optional) // 2)))
+    kept = np.array([token for token in range(full.vocab_size()) if token not in gone], dtype=np.int64)
+    trimmed, id_map = trim(kept), IdMap.of(kept, full.vocab_size())
+    assert trimmed.vocab_size() == len(kept)
+    assert [trimmed.id_to_piece(token) for token in range(len(kept))] == [full.id_to_piece(int(old)) for old in kept]
+    compared = 0
+    for sentence in toy_sentences[:100]:
+        before = np.array(full.encode(sentence))
+        after = trimmed.encode(sentence)
+        assert trimmed.decode(after) == sentence
+        if id_map.covers(before):
+            compared += 1
+            assert after == id_map.new_ids[before].tolist()
+        else:
+            assert [trimmed.id_to_piece(token) for token in after] != full.encode(sentence, out_type=str)
+    assert gone or compared == 100
+
+
+def test_specials_are_found_at_their_new_places(
+    full: sentencepiece.SentencePieceProcessor, trim: Callable[[Ids], sentencepiece.SentencePieceProcessor]
+) -> None:
+    order = np.array([5, 1, *range(6, full.vocab_size()), 2, 3, 4, 0], dtype=np.int64)
+    trimmed = trim(order)
+    assert (trimmed.unk_id(), trimmed.eos_id(), trimmed.bos_id(), trimmed.pad_id()) == (1, len(order) - 1, -1, -1)
+    assert trimmed.is_byte(trimmed.piece_to_id("<0x41>"))
+    assert trimmed.decode(trimmed.encode("🙂 turn on")) == "🙂 turn on"
+
+
+@pytest.mark.parametrize("place", [1, 0, 9])
+def test_room_for_padding(
+    full: sentencepiece.SentencePieceProcessor,
+    trim: Callable[[Ids], sentencepiece.SentencePieceProcessor],
+    toy_sentences: list[str],
+    place: int,
+) -> None:
+    kept = with_padding(np.arange(full.vocab_size()), place)
+    padded, id_map = trim(kept), IdMap.of(kept, full.vocab_size())
+    assert padded.vocab_size() == full.vocab_size() + 1
+    assert (padded.pad_id(), padded.id_to_piece(place), padded.bos_id()) == (place, "<pad>", -1)
+    assert padded.is_control(place)
+    assert id_map.new_ids.tolist() == [token for token in range(full.vocab_size() + 1) if token != place]
+    for sentence in [*toy_sentences[:50], "<pad> turn on"]:
+        assert padded.encode(sentence) == id_map.new_ids[full.encode(sentence)].tolist()
+        assert place not in padded.encode(sentence)
+
+
+def test_other_kinds_cannot_be_trimmed(tmp_path: Path, toy_sentences: list[str]) -> None:
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(toy_sentences),
+        model_prefix=str(tmp_path / "joint"),
+        model_type="bpe",
+        vocab_size=60,
+        minloglevel=2,
+    )
+    with pytest.raises(NmtDistillError, match=r"joint\.model is not a unigram model, so it cannot be trimmed; leave"):
+        trim_sentencepiece(tmp_path / "joint.model", np.arange(50), tmp_path / "trimmed.spm")
+    assert not (tmp_path / "trimmed.spm").exists()
+
+
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_id_map_goes_from_old_to_new(order: list[int], num_kept: int) -> None:
+    kept = np.array(order[:num_kept], dtype=np.int64)
+    id_map = IdMap.of(kept, 12)
+    assert id_map.new_ids[kept].tolist() == list(range(num_kept))
+    assert sorted(np.flatnonzero(id_map.new_ids < 0).tolist()) == sorted(order[num_kept:])
+    assert id_map.covers(kept)
+    assert id_map.covers(np.array([], dtype=np.int64))
+    for gone in order[num_kept:]:
+        assert not id_map.covers(np.append(kept, gone))
+
+
+@pytest.mark.parametrize(
+    ("size", "right"), [(None, True), (8000, True), (8, True), (0, False), (100, False), (-8, False)]
+)
+def test_size_is_a_multiple_of_8(size: int | None, right: bool) -> None:
+    faults = list(VocabularyConfig(size=size).faults())
+    assert faults == ([] if right else [("size", f"must be a positive multiple of 8, but is {size} instead")])

@@ -14,6 +14,11 @@ from typing import IO, Any
 
 from nmt_distill.errors import NmtDistillError
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
 PARTIAL_SUFFIX = ".partial"
 
 
@@ -37,6 +42,26 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         raise
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Hold a lock file while the block runs; the system releases it when the process ends, however it ends.
+
+    :returns: False where another process holds it; always True on systems without such locks
+    """
+    with path.open("a", encoding="utf-8") as stream:
+        if fcntl is None:
+            yield True
+            return
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system that knows no locks
+            pass
+        yield True
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
-from nmt_distill.errors import QualityBoundError
-from nmt_distill.files import atomic_file, read_json, remove_partials, remove_partials_below, write_json
+from nmt_distill.errors import NmtDistillError, QualityBoundError
+from nmt_distill.files import atomic_file, exclusive, read_json, remove_partials, remove_partials_below, write_json
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.recipe import RECIPE_NAME, Recipe
@@ -19,6 +19,9 @@ from nmt_distill.teacher.loading import vocabulary_fingerprint
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+LOCK = ".lock"
+"""file in a run that is locked while a process works there"""
 
 
 class Pipeline(Run):
@@ -50,8 +53,16 @@ class Pipeline(Run):
             if not valid:
                 say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
         keep_freed_memory()
-        names = [stage.name for stage in self.stages]
         self.run_folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.run_folder / LOCK) as is_ours:
+            if not is_ours:
+                raise NmtDistillError(
+                    f"another nmt-distill works in {self.run_folder}; wait for it, or name another folder with --out."
+                )
+            self._run(last)
+
+    def _run(self, last: str) -> None:
+        names = [stage.name for stage in self.stages]
         self._clear_up()
         write_yaml(self.run_folder / RECIPE_NAME, to_content(self.recipe))
         wanted = self.stages[: names.index(last) + 1]

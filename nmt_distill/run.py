@@ -76,7 +76,7 @@ class Run:
         )
         self.scores = self._stage(
             "scores",
-            to_content(recipe.evaluation),
+            to_content(recipe.evaluation) | {"suites": self._suites()},
             ("scores.json", "report.md", "report.html", "quality_speed.svg"),
             inputs=(self.corpus, self.export),
         )
@@ -123,13 +123,18 @@ class Run:
 
     def _local_teacher(self) -> list[str]:
         teacher = self.recipe.teacher
-        paths = [] if teacher.wheel else [Path(teacher.model), Path(teacher.vocabulary)]
-        return [sha256_of(path) if path.is_file() else "missing" for path in paths]
+        paths = [] if teacher.wheel else [teacher.model, teacher.vocabulary]
+        return [_sha256_or_missing(path) for path in paths]
 
     def _local_texts(self) -> list[str]:
-        paths = [Path(path) for source in self.recipe.corpus.sources for path in _paths_of(source)]
-        paths += map(Path, self.recipe.corpus.held_out)
-        return [sha256_of(path) if path.is_file() else "missing" for path in paths]
+        paths = [path for source in self.recipe.corpus.sources for path in _paths_of(source)]
+        paths += self.recipe.corpus.held_out
+        return [_sha256_or_missing(path) for path in paths]
+
+    def _suites(self) -> list[dict[str, Any]]:
+        """Outside test sets with the file that pins their text."""
+        suites = self.recipe.evaluation.suites
+        return [to_content(suite) | {"file": _sha256_or_missing(suite.suite)} for suite in suites]
 
     def text(self, part: str, language: str) -> Path:
         """Path of ``train``, ``dev`` or ``test`` text in one language."""
@@ -166,6 +171,10 @@ class Run:
 
         path = self.vocabulary.path / KEPT_IDS
         return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
+
+
+def _sha256_or_missing(path: Path | str) -> str:
+    return sha256_of(Path(path)) if Path(path).is_file() else "missing"
 
 
 def _paths_of(source: Source) -> list[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt_distill.files import exclusive
+from nmt_distill.pipeline import LOCK, Pipeline
+from nmt_distill.recipe import load_recipe
 from tests.integration.commands import run_command
 from tests.integration.conftest import Toy
 
@@ -284,3 +287,26 @@ def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:
     finished = run_command("prepare-data", recipe, "--out", tmp_path / "run", cwd=tmp_path)
     assert finished.status == 0
     assert "nothing of the run no_such_run fits this recipe, so all stages are made here" in finished.stderr
+
+
+def test_two_processes_do_not_work_in_one_folder(toy: Toy, own_run: Path, tmp_path: Path) -> None:
+    with exclusive(own_run / LOCK):
+        finished = run_command("run", toy.write_recipe(tmp_path), "--out", own_run, cwd=tmp_path)
+        plan = run_command("run", toy.write_recipe(tmp_path), "--out", own_run, "--plan", cwd=tmp_path)
+    assert finished.status == 2
+    assert finished.error == (
+        f"nmt-distill: another nmt-distill works in {own_run}; wait for it, or name another folder with --out."
+    )
+    assert plan.status == 0
+    assert run_command("run", toy.write_recipe(tmp_path), "--out", own_run, cwd=tmp_path).status == 0
+
+
+def test_changed_suite_is_noticed(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text("name: one\n", encoding="utf-8")
+    recipe = toy.write_recipe(tmp_path, f"evaluation.suites=[{{suite: {suite}, folder: texts}}]")
+    fingerprints = []
+    for name in ("one", "one", "two"):
+        suite.write_text(f"name: {name}\n", encoding="utf-8")
+        fingerprints.append(Pipeline(load_recipe(recipe), finished_run).scores.fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]

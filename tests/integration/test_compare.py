@@ -1,0 +1,97 @@
+"""Several runs in one report: what ``compare`` scores, what it says, and which runs it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import Finished, run_command
+from tests.integration.conftest import Toy
+
+UPPER = "import sys\nfor line in sys.stdin:\n    print(line.strip().upper(), flush=True)\n"
+
+
+@pytest.fixture(scope="module")
+def runs(toy: Toy, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A finished run, and beside it one whose students learn from human translations only."""
+    folder = tmp_path_factory.mktemp("runs")
+    shutil.copytree(finished_run, folder / "distilled")
+    likelihood = [f"training.phases[{phase}].{key}=0" for phase in (0, 1) for key in ("kd_weight", "state_weight")]
+    recipe = toy.write_recipe(
+        folder,
+        "reuse=distilled",
+        "distillation.targets=human",
+        "training.phases[0].vocabulary_weight=1",
+        *likelihood,
+        name="human",
+    )
+    finished = run_command("run", recipe, "--out", folder / "human", "--set", "name=human", cwd=folder)
+    assert finished.status == 0, finished.stderr
+    return folder / "distilled", folder / "human"
+
+
+def compare(tmp_path: Path, *arguments: object) -> Finished:
+    return run_command("compare", *arguments, "--report", tmp_path / "report", cwd=tmp_path)
+
+
+def test_runs_stand_beside_each_other(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    upper = tmp_path / "upper.py"
+    upper.write_text(UPPER, encoding="utf-8")
+    options = (
+        "--title",
+        "Two toys",
+        "--note",
+        "a note",
+        "--made-by",
+        "sh make.sh",
+        "--set",
+        "evaluation.max_sentences=30",
+    )
+    finished = compare(tmp_path, *runs, *options, "--peer", f"upper={sys.executable} {upper}")
+    assert finished.status == 0, finished.stderr
+    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    names = [system["name"] for system in results["systems"]]
+    assert names == ["teacher", "toy float32", "toy int8", "human int8", "upper"]
+    assert (results["title"], results["notes"], results["command"]) == ("Two toys", ["a note"], "sh make.sh")
+    page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    for name in names:
+        assert name in page
+        assert name in finished.stdout
+    assert str(tmp_path) not in page
+
+
+def test_folder_without_run_is_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    finished = compare(tmp_path, runs[0], tmp_path / "nowhere")
+    assert finished.status == 2
+    assert f"{tmp_path / 'nowhere'} holds no run (no recipe.yaml)" in finished.error
+    assert not (tmp_path / "report").exists()
+
+
+def test_run_of_another_corpus_is_refused(toy: Toy, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(runs[0], tmp_path / "other"))
+    recipe = toy.write_recipe(
+        tmp_path, "corpus.seed=2", "training.phases[0].num_steps=1", "training.phases[1].num_steps=1"
+    )
+    assert run_command("export", recipe, "--out", other, cwd=tmp_path).status == 0
+    finished = compare(tmp_path, runs[0], other)
+    assert finished.status == 2
+    assert f"{other} was made from another corpus than {runs[0]}" in finished.error
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("import sys; sys.exit('out of ink')", "the peer p ended with status 1: out of ink"),
+        ("print('one line')", "the peer p answered 60 lines with 1."),
+    ],
+)
+def test_peer_that_fails_is_told(runs: tuple[Path, Path], tmp_path: Path, program: str, said: str) -> None:
+    script = tmp_path / "peer.py"
+    script.write_text(program, encoding="utf-8")
+    finished = compare(tmp_path, runs[0], "--peer", f"p={sys.executable} {script}")
+    assert finished.status == 2
+    assert said in finished.error

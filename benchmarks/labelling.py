@@ -112,8 +112,11 @@ def label(lines: list[str], package: Path, direction: str, *, soft_targets: bool
 
     keep_freed_memory()
     from nmt_distill.distillation.config import DistillationConfig
+    from nmt_distill.distillation.filters import LabelFilters
     from nmt_distill.distillation.labelling import Labelling, SourceText
+    from nmt_distill.distillation.selection import rank_hypotheses
     from nmt_distill.distillation.store import StoreHeader
+    from nmt_distill.evaluation.metrics import sentence_chrf
     from nmt_distill.files import write_lines
     from nmt_distill.teacher.marian import MarianTeacher
 
@@ -143,7 +146,14 @@ def label(lines: list[str], package: Path, direction: str, *, soft_targets: bool
     with tempfile.TemporaryDirectory(prefix="nmt-distill-") as name:
         folder = Path(name)
         write_lines(folder / "text", lines)
-        labelling = Labelling(config, teacher=teacher, encode=teacher.encode, header=header)
+        labelling = Labelling(
+            config,
+            teacher=teacher,
+            rank=rank_hypotheses,
+            filters=LabelFilters(config.filters, target=languages.target, chrf=sentence_chrf, ter=sentence_chrf),
+            encode=teacher.encode,
+            header=header,
+        )
         began = time.perf_counter()
         labelling.run([SourceText(folder / "text", None)], folder / "distilled", direction=languages)
         seconds = time.perf_counter() - began
@@ -152,7 +162,7 @@ def label(lines: list[str], package: Path, direction: str, *, soft_targets: bool
             for path in sorted((folder / "distilled").glob("hypotheses-*.jsonl"))
             for line in read_lines(path)
         )
-        translations = [entry["candidates"][entry["chosen"]]["text"] for entry in entries]
+        translations = [entry["candidates"][0]["text"] for entry in entries]
     return {"sentences_per_second": len(lines) / seconds, "seconds": seconds, "translations": translations}
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.errors import NmtDistillError, QualityBoundError
-from nmt_distill.files import atomic_file, exclusive, read_json, remove_partials, remove_partials_below, write_json
+from nmt_distill.files import exclusive, read_json, remove_partials, remove_partials_below
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.recipe import RECIPE_NAME, Recipe
-from nmt_distill.run import KEPT_IDS, Run
+from nmt_distill.run import Run
 from nmt_distill.stages import STAMPS, run_stages
-from nmt_distill.teacher.loading import vocabulary_fingerprint
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 LOCK = ".lock"
 """file in a run that is locked while a process works there"""
@@ -93,73 +88,15 @@ def _corpus(run: Run) -> dict[str, Any]:
 
 
 def _distilled(run: Run) -> dict[str, Any]:
-    from nmt_distill.distillation.labelling import Labelling, SourceText
-    from nmt_distill.distillation.store import StoreHeader
-    from nmt_distill.evaluation.metrics import sentence_chrf
-    from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+    from nmt_distill.distilled_stage import label_corpus
 
-    config, human = run.recipe.distillation, run.recipe.distillation.targets == "human"
-    processor = load_sentencepiece(run.teacher_files.vocabulary)
-    end = processor.eos_id()
-    header = StoreHeader(
-        teacher="" if human else run.teacher.fingerprint,
-        vocabulary=vocabulary_fingerprint(run.teacher_files.vocabulary),
-        direction=str(run.direction),
-        temperature=config.temperature,
-        num_kept=0 if human else config.num_kept,
-        state_dim=run.teacher.graph.model_dim if config.keep_states and not human else 0,
-        vocab_size=processor.vocab_size(),
-    )
-    labelling = Labelling(
-        config,
-        teacher=None if human else run.teacher,
-        encode=lambda texts: [[*ids, end] for ids in processor.encode(list(texts))],
-        header=header,
-        similarity=sentence_chrf,
-    )
-    source, target = run.recipe.source, run.recipe.target
-    texts = [SourceText(run.text("train", source), run.text("train", target))]
-    if not human:
-        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
-    return labelling.run(texts, run.distilled.path, direction=run.direction)
+    return label_corpus(run)
 
 
 def _vocabulary(run: Run) -> dict[str, Any]:
-    import numpy as np
+    from nmt_distill.vocabulary_stage import make_vocabulary
 
-    from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
-    from nmt_distill.vocabulary.trimming import NLLB_PAD, choose_pieces, trim_sentencepiece, with_padding
-
-    path, size = run.sentencepiece_path, run.recipe.vocabulary.size
-    processor = load_sentencepiece(run.teacher_files.vocabulary)
-    total = processor.vocab_size()
-    needs_padding = run.recipe.student.graph == "nllb" and processor.pad_id() < 0
-    if size is None and not needs_padding:
-        with atomic_file(path, "wb") as stream:
-            stream.write(run.teacher_files.vocabulary.read_bytes())
-        return {"pieces": total}
-    kept_ids, told = np.arange(total), {}
-    if size is not None:
-        counts = _count_pieces(run, total)
-        kept_ids = choose_pieces(processor, counts, size)
-        told = {
-            "pieces_in_corpus": int((counts > 0).sum()),
-            "token_coverage": float(counts[kept_ids].sum() / max(counts.sum(), 1)),
-        }
-    if needs_padding:
-        kept_ids = with_padding(kept_ids, NLLB_PAD)
-    trim_sentencepiece(run.teacher_files.vocabulary, kept_ids, path)
-    write_json(run.vocabulary.path / KEPT_IDS, kept_ids.tolist())
-    return {"pieces": len(kept_ids), "of": total, **told}
-
-
-def _count_pieces(run: Run, vocab_size: int) -> npt.NDArray[np.int64]:
-    from nmt_distill.distillation.store import Store
-    from nmt_distill.distillation.trimmed_store import count_pieces
-
-    store = Store(run.distilled.path)
-    store.require(vocabulary=vocabulary_fingerprint(run.teacher_files.vocabulary))
-    return count_pieces(store, vocab_size)
+    return make_vocabulary(run)
 
 
 def _student(run: Run) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
+from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt, Share
 from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.languages import Direction, normalize_tag
+from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.teacher.config import TeacherConfig
-from nmt_distill.training.config import TrainingConfig
+from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.vocabulary.trimming import VocabularyConfig
 
 RECIPE_NAME = "recipe.yaml"
@@ -24,24 +25,14 @@ RECIPE_NAME = "recipe.yaml"
 class ExportConfig:
     """What is made of the trained student."""
 
-    precisions: tuple[Literal["float32", "int8"], ...] = ("float32", "int8")
+    precisions: Annotated[tuple[Literal["float32", "int8"], ...], NotEmpty()] = ("float32", "int8")
     """CTranslate2 folders to make, each under ``export/``"""
-    beam_size: int = 1
+    beam_size: PositiveInt = 1
     """the default of ``translate``, and what validation and scores use"""
-    num_parity_sentences: int = 200
+    num_parity_sentences: PositiveInt = 200
     """held-out sentences on which transformers and CTranslate2 must give the same ids"""
-    min_parity: float = 0.99
+    min_parity: Share = 0.99
     """smallest share of them that must be equal in float32, else the stage ends with status 3"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields whose values cannot be."""
-        if not self.precisions:
-            yield "precisions", "must name at least one precision"
-        for name in ("beam_size", "num_parity_sentences"):
-            if getattr(self, name) < 1:
-                yield name, f"must be at least 1, but is {getattr(self, name)} instead"
-        if not 0 <= self.min_parity <= 1:
-            yield "min_parity", f"must be in [0, 1], but is {self.min_parity} instead"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +43,7 @@ class SuiteConfig:
     """YAML that names its origin, licence and checksums, such as ``eval/suites/tatoeba.yaml``"""
     folder: str
     """where its files lie"""
-    max_sentences: int | None = None
+    max_sentences: PositiveInt | None = None
     """sentences to take from the beginning; None takes all"""
 
 
@@ -60,9 +51,9 @@ class SuiteConfig:
 class EvaluationConfig:
     """What the finished systems are measured on, besides the held-out text of the corpus."""
 
-    max_sentences: int | None = None
+    max_sentences: PositiveInt | None = None
     """held-out sentences to translate; None takes all"""
-    speed_repetitions: int = 3
+    speed_repetitions: NaturalInt = 3
     """timed passes over them, of which the median counts; 0 measures no speed"""
     suites: tuple[SuiteConfig, ...] = ()
     """outside test sets to score on as well"""
@@ -78,9 +69,9 @@ class Recipe:
     """names the run folder and the model"""
     description: str = ""
     """one sentence for people"""
-    source: str
+    source: LanguageTag
     """language of the source text, BCP 47"""
-    target: str
+    target: LanguageTag
     """language of the translations, BCP 47"""
     reuse: str | None = None
     """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit"""
@@ -106,41 +97,43 @@ class Recipe:
         """From which language to which."""
         return Direction(source=self.source, target=self.target)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Faults:
         """Yield what is wrong across fields."""
-        for name in ("source", "target"):
-            try:
-                tag = normalize_tag(getattr(self, name))
-            except NmtDistillError as error:
-                yield name, str(error)
-            else:
-                if tag != getattr(self, name):
-                    yield name, f"must be written {tag}, but is {getattr(self, name)} instead"
+        yield self._direction_faults()
+        yield self._initialization_faults()
+        yield self._training_faults()
+
+    def _direction_faults(self) -> Faults:
         if self.source == self.target:
             yield "target", f"must be another language than source, but both are {self.source}"
+
+    def _initialization_faults(self) -> Faults:
         if self.student.graph == "nllb" and self.student.initialization == "teacher":
             yield (
                 "student.initialization",
                 "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
             )
-        yield from self._training_faults()
 
-    def _training_faults(self) -> Iterator[tuple[str, str]]:
-        distillation = self.distillation
-        soft = distillation.targets == "teacher" and distillation.num_kept > 0
-        states = distillation.targets == "teacher" and distillation.keep_states
+    def _training_faults(self) -> Faults:
         for index, phase in enumerate(self.training.phases):
-            where = f"training.phases[{index}]"
-            if phase.vocabulary_weight and phase.kd_weight and not soft:
-                yield (
-                    f"{where}.kd_weight",
-                    "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
-                )
-            if phase.state_weight and not states:
-                yield (
-                    f"{where}.state_weight",
-                    "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
-                )
+            yield self._soft_target_faults(f"training.phases[{index}]", phase)
+            yield self._state_faults(f"training.phases[{index}]", phase)
+
+    def _soft_target_faults(self, where: str, phase: PhaseConfig) -> Faults:
+        kept = self.distillation.targets == "teacher" and self.distillation.num_kept > 0
+        if phase.vocabulary_weight and phase.kd_weight and not kept:
+            yield (
+                f"{where}.kd_weight",
+                "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
+            )
+
+    def _state_faults(self, where: str, phase: PhaseConfig) -> Faults:
+        kept = self.distillation.targets == "teacher" and self.distillation.keep_states
+        if phase.state_weight and not kept:
+            yield (
+                f"{where}.state_weight",
+                "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
+            )
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -149,7 +142,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     :raises RecipeError: with every fault at once
     """
     content: dict[str, Any] = read_yaml(path)
-    content.setdefault("name", path.parent.name if path.name == RECIPE_NAME else path.stem)
+    content.setdefault("name", path.resolve().parent.name if path.name == RECIPE_NAME else path.stem)
     return load_dataclass(Recipe, apply_overrides(content, overrides), where=str(path))
 
 

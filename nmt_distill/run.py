@@ -12,13 +12,13 @@ from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSourc
 from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
-from nmt_distill.teacher.loading import TeacherFiles, fetch_teacher
+from nmt_distill.teacher.base import Teacher
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher, shared_vocabulary
+from nmt_distill.vocabulary.shared import SharedVocabulary
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from nmt_distill.teacher.marian import MarianTeacher
 
 SENTENCEPIECE = "joint.spm"
 KEPT_IDS = "kept_ids.json"
@@ -57,7 +57,7 @@ class Run:
             {"vocabulary": to_content(recipe.vocabulary), "teacher": teacher}
             | ({"graph": "nllb"} if recipe.student.graph == "nllb" else {}),
             ("vocabulary",),
-            inputs=() if recipe.vocabulary.size is None else (self.distilled,),
+            inputs=() if recipe.vocabulary.size is None and recipe.teacher.kind == "marian" else (self.distilled,),
         )
         self.student = self._stage(
             "student",
@@ -147,15 +147,18 @@ class Run:
         return sources[:limit], references[:limit]
 
     @cached_property
-    def teacher_files(self) -> TeacherFiles:
+    def teacher_files(self) -> tuple[Path, ...]:
         """The teacher's files, fetched where they have to be."""
         return fetch_teacher(self.recipe.teacher)
 
     @cached_property
-    def teacher(self) -> MarianTeacher:
-        """The teacher, loaded."""
-        from nmt_distill.teacher.loading import load_teacher
+    def teacher_vocabulary(self) -> SharedVocabulary | None:
+        """The vocabulary that the student can share with its teacher, None where the teacher shows none."""
+        return shared_vocabulary(self.recipe.teacher, self.teacher_files)
 
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The teacher, loaded."""
         return load_teacher(
             self.recipe.teacher, self.teacher_files, direction=self.direction, device=self.recipe.training.device
         )

@@ -119,7 +119,7 @@ def score_text(
     outputs: dict[str, list[str]] = {}
     speeds: dict[str, Speed] = {}
     repetitions = run.recipe.evaluation.speed_repetitions
-    counter = load_sentencepiece(run.teacher_files.vocabulary)
+    counter = load_sentencepiece(run.sentencepiece_path)
     for contestant in contestants:
         name = contestant.system.name
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences")
@@ -133,7 +133,7 @@ def score_text(
                 decoding=contestant.decoding,
                 repetitions=repetitions,
                 count_tokens=lambda lines: sum(map(len, counter.encode(list(lines)))),
-                token_unit="SentencePiece pieces of the teacher",
+                token_unit="SentencePiece pieces of the student",
             )
     return score_test_set(
         name=test_set.name,
@@ -153,18 +153,18 @@ def score_text(
 
 def teacher_contestant(run: Run) -> Contestant:
     """The recipe's teacher, as it labels."""
-    files, teacher = run.teacher_files, run.teacher
+    teacher = run.teacher
     beam_size = run.recipe.distillation.beam_size
     return Contestant(
         system=System(
             name=TEACHER,
             role="teacher",
-            description=f"{teacher.origin}; read by torch in float32, {_search(beam_size)}",
+            description=f"{teacher.origin}; {teacher.engine}, {_search(beam_size)}",
             num_parameters=teacher.num_parameters,
-            num_bytes=size_of(files.model) + size_of(files.vocabulary),
+            num_bytes=sum(map(size_of, run.teacher_files)) or None,
         ),
         translate=lambda lines: [found[0].text for found in teacher.translate(lines, beam_size=beam_size)],
-        batch_rule=f"{run.recipe.teacher.batch_tokens:,} padded source tokens, sorted by length",
+        batch_rule=teacher.batch_rule,
         decoding=_search(beam_size),
     )
 

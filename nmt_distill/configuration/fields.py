@@ -9,7 +9,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from nmt_distill.configuration.constraints import Constraint
 
 _WORDS: dict[object, str] = {
     str: "text",
@@ -22,8 +24,8 @@ _WORDS: dict[object, str] = {
 
 @cache
 def field_types(cls: type) -> dict[str, Any]:
-    """Map each field of a dataclass that its constructor takes to its type."""
-    hints = typing.get_type_hints(cls)
+    """Map each field of a dataclass that its constructor takes to its type, constraints included."""
+    hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
 
 
@@ -47,6 +49,20 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
 
 
+def constrained(kind: Any) -> tuple[Any, tuple[Constraint, ...]]:
+    """Take a type apart into what is without its constraints, and these."""
+    if get_origin(kind) is not Annotated:
+        return kind, ()
+    plain, *constraints = get_args(kind)
+    return plain, tuple(constraints)
+
+
+def join_alternatives(texts: Iterable[str], members: Iterable[Any]) -> str:
+    """Join what is said of the members of a union with "or", after a comma if one of them has constraints."""
+    separator = ", or " if any(constrained(member)[1] for member in members) else " or "
+    return separator.join(dict.fromkeys(texts))
+
+
 def kinds_of(cls: type) -> tuple[str, ...]:
     """Return what ``kind`` may be in a dataclass that can stand in a union; empty if it has no such field."""
     kind = field_types(cls).get("kind")
@@ -54,13 +70,16 @@ def kinds_of(cls: type) -> tuple[str, ...]:
 
 
 def describe(kind: Any) -> str:
-    """Say what a type takes: "a whole number", "one of a, b or null"."""
+    """Say what a type takes: "a whole number, 1 or more", "one of a, b or null"."""
+    kind, constraints = constrained(kind)
+    if constraints:
+        return ", ".join([describe(kind), *map(str, constraints)])
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return ("one of " if len(arguments) > 1 else "") + ", ".join(_scalar(value) for value in arguments)
     members = alternatives(kind)
     if len(members) > 1:
-        return " or ".join(dict.fromkeys(describe(member) for member in members))
+        return join_alternatives(map(describe, members), members)
     if origin is tuple:
         if arguments[-1] is Ellipsis:
             return "a list"

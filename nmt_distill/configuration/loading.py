@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
+from nmt_distill.configuration.constraints import Constraint, Faults
 from nmt_distill.configuration.fields import (
     alternatives,
+    constrained,
     describe,
     field_types,
     is_dataclass_type,
@@ -37,8 +39,12 @@ def load_dataclass(cls: type[T], content: Mapping[str, Any], *, where: str) -> T
     """Make an instance of a configuration dataclass from what stands in YAML.
 
     Text, numbers, truth values, ``Literal``, ``X | None``, ``tuple[X, ...]``, ``dict[str, X]``, dataclasses and
-    unions of dataclasses told apart by ``kind`` are read. Objects may have ``faults()``, which yields pairs of a
-    dotted path relative to the object and a sentence; members that are objects are asked for their own.
+    unions of dataclasses told apart by ``kind`` are read, and all of them with constraints, such as
+    ``Annotated[int, Bounds(least=1)]``, which hold for one value each.
+
+    What must hold across values is checked by ``faults()``, which objects may have. It yields pairs of a dotted path
+    relative to the object and a sentence, or further generators of such pairs. A generator ends where it looks at a
+    value that has a fault already, so that checks which do not depend on each other are generators of their own.
 
     :param where: the file or override that holds the content, for the error
     :raises RecipeError: with every fault at once, each beginning with its dotted path
@@ -96,6 +102,9 @@ class _Reader:
 
     def read(self, kind: Any, value: Any, path: str) -> Any:
         """Return ``value`` as type ``kind``, or a stand-in after noting a fault."""
+        plain, constraints = constrained(kind)
+        if constraints:
+            return self._hold(constraints, self.read(plain, value, path), path)
         members = alternatives(kind)
         if len(members) > 1:
             return self._read_union(kind, members, value, path)
@@ -112,16 +121,26 @@ class _Reader:
         if read_scalar is None:
             raise TypeError(f"a configuration cannot have a field of type {kind} ({path})")
         read, hint = read_scalar(value)
-        return self._wrong(path, kind, value, hint) if read is _UNREAD else read
+        return self._wrong(path, describe(kind), value, hint) if read is _UNREAD else read
 
-    def _wrong(self, path: str, kind: Any, value: Any, hint: str = "") -> _Unread:
-        self.faults.append(f"{path or 'the content'} must be {describe(kind)}, but is {show(value)} instead{hint}")
+    def _hold(self, constraints: Sequence[Constraint], value: Any, path: str) -> Any:
+        """Return a value that has been read, or a stand-in after noting which constraints do not hold."""
+        if value is _UNREAD:
+            return value
+        broken = [constraint for constraint in constraints if not constraint.holds(value)]
+        for constraint in broken:
+            hint = constraint.hint_for(value)
+            self._wrong(path, str(constraint), value, f"; {hint}" if hint else "")
+        return _UNREAD if broken else value
+
+    def _wrong(self, path: str, wanted: str, value: Any, hint: str = "") -> _Unread:
+        self.faults.append(f"{path or 'the content'} must be {wanted}, but is {show(value)} instead{hint}")
         return _UNREAD
 
     def _read_dataclass(self, cls: Any, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             hint = "; give its keys, or remove it" if value is None else ""
-            return self._wrong(path, cls, value, hint)
+            return self._wrong(path, describe(cls), value, hint)
         types = field_types(cls)
         mistyped = set()
         for key in value:
@@ -144,17 +163,19 @@ class _Reader:
                     self.faults.append(f"{place} is missing; it must be {describe(types[field.name])}")
         complete = complete and before == len(self.faults)
         instance = cls(**values) if complete else _incomplete(cls, values, mistyped)
-        self._ask(instance, path)
+        if find_faults := getattr(cls, "faults", None):
+            self._gather(find_faults(instance), path)
         return instance
 
-    def _ask(self, instance: Any, path: str) -> None:
-        """Gather the faults that an object finds in itself."""
-        ask = getattr(type(instance), "faults", None)
-        if ask is None:
-            return
+    def _gather(self, faults: Faults, path: str) -> None:
+        """Note the faults that an object finds in itself; a value that could not be read ends only its generator."""
         try:
-            for place, sentence in ask(instance):
-                self.faults.append(f"{_join(path, place)} {sentence}")
+            for fault in faults:
+                if isinstance(fault, tuple):
+                    place, sentence = fault
+                    self.faults.append(f"{_join(path, place)} {sentence}")
+                else:
+                    self._gather(fault, path)
         except _UnreadError:
             return
 
@@ -166,17 +187,17 @@ class _Reader:
         hint = quoting_hint(value) if all(isinstance(choice, str) for choice in choices) else ""
         if not hint and isinstance(value, str) and (match := nearest(value, choices)):
             hint = f"; did you mean `{match}`?"
-        return self._wrong(path, kind, value, hint)
+        return self._wrong(path, describe(kind), value, hint)
 
     def _read_tuple(self, kind: Any, value: Any, path: str) -> Any:
         if not isinstance(value, (list, tuple)):
             hint = f"; for a list of one write [{value}]" if isinstance(value, (str, int, float)) else ""
-            return self._wrong(path, kind, value, hint)
+            return self._wrong(path, describe(kind), value, hint)
         items = get_args(kind)
         if items[-1] is Ellipsis:
             items = items[:1] * len(value)
         elif len(items) != len(value):
-            return self._wrong(path, kind, value)
+            return self._wrong(path, describe(kind), value)
         return tuple(
             self.read(item, part, f"{path}[{number}]")
             for number, (item, part) in enumerate(zip(items, value, strict=True))
@@ -184,7 +205,7 @@ class _Reader:
 
     def _read_dict(self, kind: Any, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
-            return self._wrong(path, kind, value)
+            return self._wrong(path, describe(kind), value)
         result = {}
         for key, item in value.items():
             if isinstance(key, str):
@@ -208,8 +229,8 @@ class _Reader:
                 return read
         if len(fitting) == 1 or (len(members) == 2 and type(None) in members):
             return self.read((fitting or [member for member in members if member is not type(None)])[0], value, path)
-        hint = quoting_hint(value) if str in members else ""
-        return self._wrong(path, kind, value, hint)
+        hint = quoting_hint(value) if str in [constrained(member)[0] for member in members] else ""
+        return self._wrong(path, describe(kind), value, hint)
 
     def _read_section(self, sections: list[Any], value: Mapping[str, Any], path: str) -> Any:
         """Read the one of several dataclasses that ``kind`` names."""
@@ -247,6 +268,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _shape(kind: Any) -> str:
+    kind, _ = constrained(kind)
     if is_dataclass_type(kind) or is_mapping_type(kind):
         return "section"
     return "list" if get_origin(kind) is tuple else "scalar"
@@ -273,7 +295,7 @@ def _read_number(value: Any) -> tuple[Any, str]:
     if isinstance(value, str) and _EXPONENT.fullmatch(value):
         value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        finite = math.isfinite(value)
+        finite = abs(value) <= sys.float_info.max  # told of whole numbers too that are too large for a float
         return (float(value), "") if finite else (_UNREAD, "; it must be finite")
     is_quoted = isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", value)
     return _UNREAD, "; remove the quotes" if is_quoted else ""

@@ -14,10 +14,12 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from nmt_distill.configuration.fields import (
     alternatives,
+    constrained,
     field_types,
     is_dataclass_type,
     is_mapping_type,
     is_required,
+    join_alternatives,
     kinds_of,
 )
 from nmt_distill.configuration.loading import to_content
@@ -102,7 +104,7 @@ def _sections(cls: type, path: str, example: Any) -> Iterator[_Section]:
 
 
 def _below(kind: Any, path: str, default: Any) -> Iterator[tuple[type, str, Any]]:
-    members = alternatives(kind)
+    members = [constrained(member)[0] for member in alternatives(kind)]
     sections = [member for member in members if is_dataclass_type(member)]
     for section in sections:
         yield section, path if len(sections) == 1 else f"{path}{{{'/'.join(kinds_of(section))}}}", default
@@ -137,17 +139,20 @@ def _type_text(kind: Any) -> str:
     if len(sections) > 1:
         texts.append("section of kind " + ", ".join(f"`{name}`" for section in sections for name in kinds_of(section)))
     texts += [_plain_type_text(member) for member in members if len(sections) <= 1 or member not in sections]
-    return " or ".join(texts)
+    return join_alternatives(texts, members)
 
 
 def _plain_type_text(kind: Any) -> str:
+    kind, constraints = constrained(kind)
+    if constraints:
+        return ", ".join([_plain_type_text(kind), *map(str, constraints)])
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if get_origin(kind) is tuple:
         if arguments[-1] is Ellipsis:
             return f"list of {_type_text(arguments[0])}"
-        return "list: " + ", ".join(_type_text(argument) for argument in arguments)
+        return "list: " + "; ".join(_type_text(argument) for argument in arguments)
     if is_mapping_type(kind):
         return f"{_type_text(arguments[1])} by name"
     if is_dataclass_type(kind):

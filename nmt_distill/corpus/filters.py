@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from nmt_distill.configuration.constraints import Bounds, PositiveInt
 from nmt_distill.corpus.text import without_placeholders
 
 RATIO_SLACK = 8
@@ -27,11 +28,11 @@ _BRACES = re.compile(r"\{\s*\w*\s*\}|%(?:\(\w+\))?[sdif](?![A-Za-z])")
 class FilterConfig:
     """Limits beyond which a pair or a sentence is dropped; a filter that has no limit here always holds."""
 
-    max_characters: int = 1000
+    max_characters: PositiveInt = 1000
     """longest side in characters"""
-    max_words: int = 150
+    max_words: PositiveInt = 150
     """longest side in words, that is whitespace-separated tokens"""
-    max_ratio: float = 3.0
+    max_ratio: Annotated[float, Bounds(least=1)] = 3.0
     """longest side divided by the shortest, in characters, 8 added to each; raise it for Chinese or Japanese"""
     drop_identical: bool = True
     """drop pairs whose target is the source, since catalogues fill untranslated entries so"""
@@ -41,14 +42,6 @@ class FilterConfig:
     """drop pairs whose sides differ in placeholders such as `{name}` or `%s`"""
     drop_repeated_sources: bool = True
     """keep one translation per source sentence, the first, since the teacher translates each source once"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        for name in ("max_characters", "max_words"):
-            if (value := getattr(self, name)) < 1:
-                yield name, f"must be 1 or more, but is {value} instead"
-        if not self.max_ratio >= 1:
-            yield "max_ratio", f"must be 1 or more, but is {self.max_ratio} instead"
 
 
 def is_empty(source: str, target: str | None, config: FilterConfig) -> bool:
@@ -104,7 +97,12 @@ def has_odd_ratio(source: str, target: str | None, config: FilterConfig) -> bool
 
 def has_unequal_placeholders(source: str, target: str | None, config: FilterConfig) -> bool:
     """The sides differ in placeholders."""
-    if target is None or not config.drop_unequal_placeholders or not ("{" in source + target or "%" in source + target):
+    return config.drop_unequal_placeholders and target is not None and placeholders_differ(source, target)
+
+
+def placeholders_differ(source: str, target: str) -> bool:
+    """Tell whether two texts differ in placeholders such as ``{name}`` or ``%s``, in whatever order."""
+    if not ("{" in source + target or "%" in source + target):
         return False
     return sorted(_BRACES.findall(source)) != sorted(_BRACES.findall(target))
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
+from nmt_distill.configuration.constraints import NaturalInt, NotEmpty, Seed
 from nmt_distill.corpus.debian import SourceUnavailableError
 from nmt_distill.corpus.filters import NUM_SAMPLES, Drops, FilterConfig, reason_to_drop
 from nmt_distill.corpus.hashes import HashSet, Quota
@@ -26,7 +27,7 @@ FORMAT_VERSION = 1
 class CorpusConfig:
     """Where text comes from, what is dropped, and what is held out."""
 
-    sources: tuple[Source, ...]
+    sources: Annotated[tuple[Source, ...], NotEmpty()]
     """the sources; where several hold a sentence, the first translation counts"""
     filters: FilterConfig = field(default_factory=FilterConfig)
     """limits beyond which text is dropped"""
@@ -34,20 +35,12 @@ class CorpusConfig:
     """how much is held out"""
     held_out: tuple[str, ...] = ()
     """files of outside test sets: their lines, in either language, may not occur anywhere in this corpus"""
-    seed: int = 1
+    seed: Seed = 1
     """chooses the held-out text, and sentences where there are more than the limits allow"""
-    max_train_sentences: int | None = None
+    max_train_sentences: NaturalInt | None = None
     """at most so many pairs for training"""
-    max_mono_sentences: int | None = None
+    max_mono_sentences: NaturalInt | None = None
     """at most so many sentences without translation"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        if not self.sources:
-            yield "sources", "must name one source or more, but is empty"
-        for name in ("max_train_sentences", "max_mono_sentences"):
-            if (value := getattr(self, name)) is not None and value < 0:
-                yield name, f"must be 0 or more, but is {value} instead"
 
 
 def prepare_corpus(config: CorpusConfig, *, direction: Direction, folder: Path) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from nmt_distill.configuration.constraints import Bounds, Faults, LanguageTag, Matches, NotEmpty, PositiveInt
 from nmt_distill.corpus.catalogs import read_wheel_catalog
 from nmt_distill.corpus.debian import fetch_descriptions, read_descriptions
 from nmt_distill.corpus.parallel import read_line_pairs, read_text, read_tsv
@@ -15,6 +16,14 @@ from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel
 from nmt_distill.languages import Direction
 
 Texts = Iterator[tuple[str, str | None]]
+Column = Annotated[int, Bounds(least=1, hint="columns are counted from 1")]
+SentenceLimit = Annotated[int, Bounds(least=1, hint="leave the source out to drop it")]
+CatalogPath = Annotated[
+    str,
+    Matches(
+        r".*\{lang\}.*\.(json|po|mo)", "a path with `{lang}` where the language stands, ending in .json, .po or .mo"
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +34,18 @@ class WheelCatalogSource:
     """translation catalogues inside a wheel"""
     wheel: WheelConfig
     """the pinned wheel"""
-    path: str
+    path: CatalogPath
     """where the catalogues lie in the wheel: `{lang}` is the language, `{hash}` hexadecimal digits, `*` anything but
-    `/`, `**/` any folders; must end in .json, .po or .mo"""
+    `/`, `**/` any folders"""
     languages: dict[str, str] = field(default_factory=dict)
     """how the wheel spells languages where not as BCP 47 does, such as `{pt-BR: pt_BR}`"""
-    key_language: str = "en"
+    key_language: LanguageTag = "en"
     """language of the keys of gettext catalogues"""
     licence: str = ""
     """licence of the text, for corpus.json"""
-    min_words: int = 1
+    min_words: PositiveInt = 1
     """fewest words of a sentence that has no translation"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many pairs for training, and so many sentences without translation, chosen by hash"""
 
     optional = False
@@ -45,14 +54,6 @@ class WheelCatalogSource:
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.wheel} {self.path}"
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        if self.path.rpartition(".")[2] not in ("json", "po", "mo"):
-            yield "path", f"must end in .json, .po or .mo, but is {self.path!r} instead"
-        if "{lang}" not in self.path:
-            yield "path", f"must hold {{lang}} where the language stands, but is {self.path!r} instead"
-        yield from _limit_faults(self.min_words, self.max_sentences)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (source, target), the target None where a translation lacks."""
@@ -73,7 +74,7 @@ class LinesSource:
     """file in the target language"""
     licence: str = ""
     """licence of the text, for corpus.json"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many pairs for training, chosen by hash"""
 
     min_words = 1
@@ -83,10 +84,6 @@ class LinesSource:
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.source} {self.target}"
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        yield from _limit_faults(self.min_words, self.max_sentences)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (source, target)."""
@@ -101,13 +98,13 @@ class TsvSource:
     """tab-separated pairs"""
     path: str
     """the file"""
-    source_column: int = 1
+    source_column: Column = 1
     """column of the source text, counted from 1"""
-    target_column: int = 2
+    target_column: Column = 2
     """column of the target text, counted from 1"""
     licence: str = ""
     """licence of the text, for corpus.json"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many pairs for training, chosen by hash"""
 
     min_words = 1
@@ -117,13 +114,6 @@ class TsvSource:
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.path} columns {self.source_column}, {self.target_column}"
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        for name in ("source_column", "target_column"):
-            if (value := getattr(self, name)) < 1:
-                yield name, f"must be 1 or more, but is {value} instead; columns are counted from 1"
-        yield from _limit_faults(self.min_words, self.max_sentences)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (source, target)."""
@@ -140,9 +130,9 @@ class TextSource:
     """the file"""
     licence: str = ""
     """licence of the text, for corpus.json"""
-    min_words: int = 1
+    min_words: PositiveInt = 1
     """fewest words of a sentence"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many sentences, chosen by hash"""
 
     optional = False
@@ -151,10 +141,6 @@ class TextSource:
     def origin(self) -> str:
         """What the source is, in a few words."""
         return self.path
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        yield from _limit_faults(self.min_words, self.max_sentences)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (sentence, None)."""
@@ -169,7 +155,7 @@ class WheelTextSource:
     """running text inside a wheel, cut into sentences"""
     wheel: WheelConfig
     """the pinned wheel"""
-    paths: tuple[str, ...]
+    paths: Annotated[tuple[str, ...], NotEmpty()]
     """files in the wheel: `*` is anything but `/`, `**/` any folders; those that end in .gz are unpacked"""
     layout: Layout
     """`lines`: one text a line; `paragraphs`: divided by empty lines, `%` or `--`; `json`, `yaml`: strings"""
@@ -181,9 +167,9 @@ class WheelTextSource:
     """leave out what does not begin with a capital and end with a full stop, question or exclamation mark"""
     licence: str = ""
     """licence of the text, for corpus.json"""
-    min_words: int = 1
+    min_words: PositiveInt = 1
     """fewest words of a sentence"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many sentences, chosen by hash"""
 
     optional = False
@@ -193,13 +179,10 @@ class WheelTextSource:
         """What the source is, in a few words."""
         return f"{self.wheel} {', '.join(self.paths)}"
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        if not self.paths:
-            yield "paths", "must name one path or more, but is empty"
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
         if self.keys and self.layout not in ("json", "yaml"):
             yield "keys", f"must be empty where `layout` is {self.layout}; only json and yaml have keys"
-        yield from _limit_faults(self.min_words, self.max_sentences)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (sentence, None)."""
@@ -224,9 +207,9 @@ class DebianDescriptionsSource:
     """leave the source out with a message where there is no apt; else that is an error"""
     licence: str = "per package"
     """licence of the text, for corpus.json"""
-    min_words: int = 4
+    min_words: PositiveInt = 4
     """fewest words of a sentence"""
-    max_sentences: int | None = None
+    max_sentences: SentenceLimit | None = None
     """at most so many sentences, chosen by hash"""
 
     @property
@@ -234,20 +217,9 @@ class DebianDescriptionsSource:
         """What the source is, in a few words."""
         return "descriptions of Debian's packages"
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        yield from _limit_faults(self.min_words, self.max_sentences)
-
     def read(self, direction: Direction) -> Texts:
         """Yield (sentence, None)."""
         return ((sentence, None) for sentence in read_descriptions(fetch_descriptions()))
-
-
-def _limit_faults(min_words: int, max_sentences: int | None) -> Iterator[tuple[str, str]]:
-    if min_words < 1:
-        yield "min_words", f"must be 1 or more, but is {min_words} instead"
-    if max_sentences is not None and max_sentences < 1:
-        yield "max_sentences", f"must be 1 or more, but is {max_sentences} instead; leave the source out to drop it"
 
 
 Source = WheelCatalogSource | WheelTextSource | LinesSource | TsvSource | TextSource | DebianDescriptionsSource

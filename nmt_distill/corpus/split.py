@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nmt_distill.configuration.constraints import NaturalInt, PositiveInt
 from nmt_distill.corpus.text import hash_of, split_key
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
@@ -21,22 +22,14 @@ NEAR_DUPLICATE_MIN_WORDS = 4
 class SplitConfig:
     """How many pairs are held out, and which may be."""
 
-    num_dev: int = 500
+    num_dev: NaturalInt = 500
     """pairs of development text"""
-    num_test: int = 1000
+    num_test: NaturalInt = 1000
     """pairs of test text"""
-    min_words: int = 3
+    min_words: PositiveInt = 3
     """fewest words on the source side of held-out pairs, so that labels of one word do not decide the scores"""
     near_duplicates: Literal["count", "drop"] = "count"
     """whether training text that equals test text but for one word is only counted or dropped"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        for name in ("num_dev", "num_test"):
-            if (value := getattr(self, name)) < 0:
-                yield name, f"must be 0 or more, but is {value} instead"
-        if self.min_words < 1:
-            yield "min_words", f"must be 1 or more, but is {self.min_words} instead"
 
 
 class Candidates:

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
+from nmt_distill.configuration.constraints import Matches
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_folder, sha256_of
 from nmt_distill.progress import say
@@ -25,25 +26,16 @@ DOWNLOAD_SECONDS = 900.0
 class WheelConfig:
     """One wheel, pinned by version and hash."""
 
-    package: str
+    package: Annotated[str, Matches(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a package")]
     """name of the package on the index"""
-    version: str
+    version: Annotated[str, Matches(r"[A-Za-z0-9.!+_]+", "an exact version such as 1.2.3")]
     """exact version"""
-    sha256: str
+    sha256: Annotated[str, Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
     """SHA-256 of the wheel in hexadecimal"""
-    python_version: str | None = None
-    """Python version that the wheel asks for, if it is not the running one, such as `3.14.9`"""
-    platform: str | None = None
-    """platform tag of the wheel, if it is not the running one, such as `manylinux2014_x86_64`"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the values."""
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            yield "sha256", f"must be 64 hexadecimal digits in lower case, but is {self.sha256!r} instead"
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.package):
-            yield "package", f"must be the name of a package, but is {self.package!r} instead"
-        if not re.fullmatch(r"[A-Za-z0-9.!+_]+", self.version):
-            yield "version", f"must be an exact version such as 1.2.3, but is {self.version!r} instead"
+    python_version: Annotated[str, Matches(r"[0-9]+(\.[0-9]+){0,2}", "a Python version such as 3.14.9")] | None = None
+    """the one that the wheel asks for, if it is not the running one"""
+    platform: Annotated[str, Matches(r"[A-Za-z0-9_]+", "a platform tag such as manylinux2014_x86_64")] | None = None
+    """the platform of the wheel, if it is not the running one"""
 
     def __str__(self) -> str:
         return f"{self.package}=={self.version}"

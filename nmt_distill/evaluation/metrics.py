@@ -126,9 +126,37 @@ def sentence_chrf(hypothesis: str, reference: str) -> float:
     return float(_sentence_metric().sentence_score(hypothesis, [reference]).score)
 
 
+def sentence_bleu(hypothesis: str, reference: str, *, target: str) -> float:
+    """Return the BLEU of one sentence, 0-100, for choosing among candidates; too long orders are left out.
+
+    :param target: language of both, BCP 47, which decides about the tokenizer
+    """
+    return float(_sentence_bleu_metric(target).sentence_score(hypothesis, [reference]).score)
+
+
 @lru_cache(maxsize=1)
 def _sentence_metric() -> CHRF:
     return chrf_metric()
+
+
+@lru_cache(maxsize=1)
+def _sentence_bleu_metric(target: str) -> BLEU:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(tokenize=bleu_tokenizer(target)[0], effective_order=True)
+
+
+def sentence_ter(hypothesis: str, reference: str, *, target: str) -> float:
+    """Return the TER of one sentence, in percent; 0 is the reference itself.
+
+    :param target: language of both, BCP 47
+    """
+    return float(_sentence_ter_metric(target).sentence_score(hypothesis, [reference]).score)
+
+
+@lru_cache(maxsize=1)
+def _sentence_ter_metric(target: str) -> TER:
+    return ter_metric(target)
 
 
 def check_parallel(**texts: Sequence[str]) -> None:

@@ -6,20 +6,15 @@ students of sequence-level distillation show more of both than equal models trai
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt_distill.evaluation.metrics import check_parallel
+from nmt_distill.repetition import oscillates, repeats
 
-OSCILLATION_REPEATS = 10
-"""a bigram that often in an output, and not in its source, is an oscillation"""
 NATURAL_SOURCES = 5
 """an output given for that many distinct sources is a natural hallucination"""
-
-_WITHOUT_SPACES = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(f"[{_WITHOUT_SPACES}]|[^\\s{_WITHOUT_SPACES}]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +57,7 @@ def measure_risks(sources: Sequence[str], hypotheses: Sequence[str], references:
     return Risks(
         empty_rate=sum(bool(source) and not hypothesis for source, hypothesis in pairs) / count,
         copy_rate=sum(source == hypothesis and any(map(str.isalpha, source)) for source, hypothesis in pairs) / count,
-        oscillation_rate=sum(repeats(*pair, order=2, times=OSCILLATION_REPEATS) for pair in pairs) / count,
+        oscillation_rate=sum(oscillates(*pair) for pair in pairs) / count,
         repeated_five_gram_rate=sum(repeats(*pair, order=5, times=2) for pair in pairs) / count,
         natural_hallucination_rate=sum(
             bool(hypothesis) and len(answered[hypothesis]) >= NATURAL_SOURCES for _, hypothesis in pairs
@@ -70,19 +65,3 @@ def measure_risks(sources: Sequence[str], hypotheses: Sequence[str], references:
         / count,
         length_ratio=sum(len(hypothesis) for _, hypothesis in pairs) / max(compared_length, 1),
     )
-
-
-def repeats(source: str, hypothesis: str, *, order: int, times: int) -> bool:
-    """Tell whether an n-gram occurs at least ``times`` times in the hypothesis, and none does so in the source.
-
-    Tokens are runs without space; a character of a script without spaces between words is a token by itself.
-
-    :param order: n
-    """
-    return _most_common(hypothesis, order) >= times and _most_common(source, order) < times
-
-
-def _most_common(text: str, order: int) -> int:
-    tokens = _TOKEN.findall(text)
-    grams = Counter(tuple(tokens[start : start + order]) for start in range(len(tokens) - order + 1))
-    return max(grams.values(), default=0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from nmt_distill.configuration.constraints import Bounds, Decay, Faults, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,29 +16,23 @@ class StudentConfig:
     """``marian`` is post-norm (MarianMTModel), ``nllb`` pre-norm (M2M100ForConditionalGeneration)"""
     initialization: Literal["teacher", "random"] = "teacher"
     """``teacher`` copies every parameter that fits: embeddings, encoder, cross-attention, feed-forward, norms"""
-    model_dim: int = 256
+    model_dim: PositiveInt = 256
     """width of embeddings and layers"""
-    ffn_inner_dim: int = 1536
+    ffn_inner_dim: PositiveInt = 1536
     """width inside the feed-forward blocks"""
-    num_heads: int = 8
+    num_heads: PositiveInt = 8
     """attention heads"""
-    num_encoder_layers: int = 6
+    num_encoder_layers: PositiveInt = 6
     """layers of the encoder"""
-    num_decoder_layers: int = 2
+    num_decoder_layers: PositiveInt = 2
     """layers of the decoder"""
-    max_positions: int = 512
+    max_positions: Annotated[int, Bounds(least=16)] = 512
     """longest source or target, in tokens"""
-    dropout: float = 0.1
+    dropout: Decay = 0.1
     """dropout in training on residual branches and embeddings"""
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields whose values cannot be."""
-        for name in ("model_dim", "ffn_inner_dim", "num_heads", "num_encoder_layers", "num_decoder_layers"):
-            if getattr(self, name) < 1:
-                yield name, f"must be at least 1, but is {getattr(self, name)} instead"
-        if self.num_heads >= 1 and self.model_dim % (2 * self.num_heads):
-            yield "model_dim", f"must be a multiple of 2 * num_heads ({2 * self.num_heads}), but is {self.model_dim}"
-        if self.max_positions < 16:
-            yield "max_positions", f"must be at least 16, but is {self.max_positions} instead"
-        if not 0 <= self.dropout < 1:
-            yield "dropout", f"must be in [0, 1), but is {self.dropout} instead"
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        step = 2 * self.num_heads
+        if self.model_dim % step:
+            yield "model_dim", f"must be a multiple of 2 * num_heads ({step}), but is {self.model_dim} instead"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from nmt_distill.configuration.constraints import Bounds, NaturalInt, Positive, Seed
 from nmt_distill.languages import Direction
 
 
@@ -43,6 +44,20 @@ class TeacherOutput:
     """(rows, D) last decoder states, before the output projection"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Candidates drawn at random from the teacher's distribution, in place of a search for the best."""
+
+    top_k: NaturalInt = 0
+    """draw from so many most probable next tokens; 0 draws from all"""
+    top_p: Annotated[float, Bounds(above=0, most=1)] = 1.0
+    """draw from the fewest most probable next tokens that together have this probability; 1 draws from all"""
+    temperature: Positive = 1.0
+    """divides the logits before; below 1 sharpens"""
+    seed: Seed = 1
+    """another one draws other candidates"""
+
+
 class Teacher(Protocol):
     """Any engine that translates."""
 
@@ -54,12 +69,29 @@ class Teacher(Protocol):
     licence: str
     """what is known of the licence of its weights, for model cards; shown before work starts"""
 
+    @property
+    def engine(self) -> str:
+        """What runs it, in a few words for reports, such as ``CTranslate2 in int8``."""
+        ...
+
+    @property
+    def batch_rule(self) -> str:
+        """How it batches, for the table of speeds."""
+        ...
+
+    @property
+    def num_parameters(self) -> int | None:
+        """Parameters, the one table counted once; None where they cannot be counted."""
+        ...
+
     def translate(
-        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1
+        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
         """Translate; per sentence at most ``num_candidates`` hypotheses, best first.
 
         :param beam_size: 1 is greedy search
+        :param sampling: draw the candidates instead of searching for the best; needs ``beam_size`` 1
+        :raises NmtDistillError: if the engine cannot do what is asked for
         """
         ...
 
@@ -69,9 +101,15 @@ class WhiteBoxTeacher(Teacher, Protocol):
     """A teacher whose probabilities can be read."""
 
     vocab_size: int
+    """V, how many ids it has"""
+    state_dim: int
+    """D, the width of its decoder states"""
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
-        """Return the source ids of each sentence, end of sentence included."""
+        """Return the source ids of each sentence, end of sentence included, without any language tag.
+
+        The engine adds its own tags when it translates or reads distributions.
+        """
         ...
 
     def teacher_output(
@@ -85,7 +123,9 @@ class WhiteBoxTeacher(Teacher, Protocol):
     ) -> TeacherOutput:
         """Read the teacher's next-token distributions over given targets in one teacher-forced pass.
 
-        :param target_ids: end of sentence included
+        :param source_ids: as :meth:`encode` gives them
+        :param target_ids: end of sentence included, without any language tag
         :param num_kept: K
+        :raises NmtDistillError: if more are to be kept than there are
         """
         ...

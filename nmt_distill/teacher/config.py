@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from nmt_distill.configuration.constraints import Positive, PositiveInt
 from nmt_distill.corpus.wheels import WheelConfig
 
 
@@ -25,17 +25,10 @@ class MarianTeacherConfig:
     """who made the model and where it was published, for the model card"""
     licence: str
     """what is known of the licence of its weights; shown before work starts, and in the model card"""
-    max_length_factor: float = 2.5
+    max_length_factor: Positive = 2.5
     """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
-    batch_tokens: int = 4096
+    batch_tokens: PositiveInt = 4096
     """source tokens of one batch, padding included"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields whose values cannot be."""
-        if self.max_length_factor <= 0:
-            yield "max_length_factor", f"must be positive, but is {self.max_length_factor} instead"
-        if self.batch_tokens < 1:
-            yield "batch_tokens", f"must be at least 1, but is {self.batch_tokens} instead"
 
 
 TeacherConfig = MarianTeacherConfig

@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
 from nmt_distill.teacher.marian_file import read_marian_file
 from nmt_distill.teacher.marian_graph import MarianGraph, pad
 from nmt_distill.teacher.search import beam_search, greedy_search
@@ -53,6 +53,9 @@ class MarianTeacher:
         self.vocab_size = self.graph.vocab_size
         self.end_id = self.vocabulary.eos_id()
         self.fingerprint = fingerprint([sha256_of(model), sha256_of(vocabulary), max_length_factor])
+        self.state_dim = self.graph.model_dim
+        self.engine = "read by torch in float32"
+        self.batch_rule = f"{batch_tokens:,} padded source tokens, sorted by length"
         self._device = torch.device(device)
         self._max_length_factor, self._batch_tokens = max_length_factor, batch_tokens
 
@@ -66,7 +69,7 @@ class MarianTeacher:
         return [[*ids, self.end_id] for ids in self.vocabulary.encode(list(sentences))]
 
     def translate(
-        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1
+        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
         """Translate; see :class:`nmt_distill.teacher.base.Teacher`."""
         if num_candidates > beam_size:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
+from nmt_distill.configuration.constraints import MultipleOf
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
 
@@ -22,14 +22,9 @@ _CONTROL = 3  # sentencepiece_model.proto, ModelProto.SentencePiece.Type
 class VocabularyConfig:
     """The one SentencePiece model of source and target."""
 
-    size: int | None = None
+    size: Annotated[int, MultipleOf(8)] | None = None
     """pieces to keep of the teacher's vocabulary, the most frequent ones of the distilled corpus and every single
     character; None keeps all"""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields whose values cannot be."""
-        if self.size is not None and (self.size < 8 or self.size % 8):
-            yield "size", f"must be a positive multiple of 8, but is {self.size} instead"
 
 
 def choose_pieces(

@@ -25,8 +25,8 @@ def test_all_faults_of_a_recipe_are_told_at_once(toy: Toy, fails: Fails, tmp_pat
     assert "studdent is not a known key; did you mean `student`?" in error
     assert "student.model_dimm is not a known key; did you mean `model_dim`?" in error
     assert "student.num_heads must be a whole number, but is" in error
-    assert "distillation.temperature must be positive, but is 0.0 instead" in error
-    assert "training.phases[0].num_steps must be at least 1, but is 0 instead" in error
+    assert "distillation.temperature must be above 0, but is 0.0 instead" in error
+    assert "training.phases[0].num_steps must be 1 or more, but is 0 instead" in error
     assert not (tmp_path / "run").exists()
 
 
@@ -49,7 +49,10 @@ def test_overrides_are_checked_as_the_recipe_is(toy: Toy, fails: Fails, tmp_path
         (["distillation.num_kept=0"], "training.phases[1].kd_weight must be 0 where there are no soft targets"),
         (["student.graph=nllb"], "student.initialization must be random where student.graph is nllb"),
         (["target=en"], "target must be another language than source"),
-        (["target=pt-br"], "target must be written pt-BR, but is pt-br instead"),
+        (
+            ["target=pt-br"],
+            "target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt-br' instead; ",
+        ),
         (["vocabulary.size=100"], "vocabulary.size must be a positive multiple of 8, but is 100"),
     ],
 )

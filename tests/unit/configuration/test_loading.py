@@ -156,6 +156,7 @@ def test_exponent_without_point_is_a_number_though_yaml_takes_it_for_text() -> N
             {"student": {"learning_rate": math.nan}},
             "student.learning_rate must be a number, but is nan instead; it must be finite",
         ),
+        ({"student": {"learning_rate": 10**400}}, "student.learning_rate must be a number, but is 1000"),
         ({"student": {"is_tied": 1}}, "student.is_tied must be true or false, but is 1 instead"),
         (
             {"student": {"activation": "rellu"}},

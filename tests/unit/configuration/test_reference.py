@@ -97,7 +97,7 @@ def test_types_defaults_and_help() -> None:
     assert rows["sources[]{lines}.path"] == ("text", "required", "where it is: a | b")
     assert rows["sources[]{tsv}.column"] == ("whole number", "0", "counted from 0, from the left")
     assert rows["student.precision"] == ("`int8`, `float32` or null", "null", "how it is stored")
-    assert rows["student.weights"] == ("list: number, number", "[0.5, 1.0]", "of the losses")
+    assert rows["student.weights"] == ("list: number; number", "[0.5, 1.0]", "of the losses")
     assert rows["student.no_help"] == ("true/false", "true", "")
     assert rows["teacher"].default == "kind: tsv"
 

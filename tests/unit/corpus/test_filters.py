@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nmt_distill.corpus.filters import FILTERS, NUM_SAMPLES, Drops, FilterConfig, reason_to_drop
+from tests.faults import faulty_keys
 
 CASES: list[tuple[str, str, str | None]] = [
     ("empty", "", "x"),
@@ -70,9 +71,9 @@ def test_every_setting_changes_something(config: FilterConfig, source: str, targ
 
 
 def test_faults_name_their_field() -> None:
-    wrong = FilterConfig(max_characters=0, max_words=-1, max_ratio=float("nan"))
-    assert [path for path, _ in wrong.faults()] == ["max_characters", "max_words", "max_ratio"]
-    assert list(FilterConfig().faults()) == []
+    wrong = {"max_characters": 0, "max_words": -1, "max_ratio": 0.9}
+    assert faulty_keys(FilterConfig, wrong) == list(wrong)
+    assert faulty_keys(FilterConfig, dict.fromkeys(wrong, 1)) == []
 
 
 def test_drops_are_counted_with_a_few_samples() -> None:

@@ -19,6 +19,7 @@ from nmt_distill.corpus.text import split_key
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_json, read_lines
 from nmt_distill.languages import Direction
+from tests.faults import faulty_keys
 
 EN_DE = Direction(source="en", target="de")
 SPLIT = SplitConfig(num_dev=10, num_test=20, min_words=3)
@@ -199,5 +200,5 @@ def test_hostile_lines_harm_nothing(tmp_path: Path) -> None:
 
 
 def test_faults_name_their_field() -> None:
-    wrong = CorpusConfig(sources=(), max_train_sentences=-1, max_mono_sentences=-1)
-    assert [path for path, _ in wrong.faults()] == ["sources", "max_train_sentences", "max_mono_sentences"]
+    wrong = {"sources": [], "seed": -1, "max_train_sentences": -1, "max_mono_sentences": -1}
+    assert faulty_keys(CorpusConfig, wrong) == list(wrong)

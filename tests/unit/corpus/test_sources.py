@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,27 +21,51 @@ from nmt_distill.corpus.sources import (
 from nmt_distill.corpus.wheels import WheelConfig
 from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
+from tests.faults import faults_of
 
 EN_DE = Direction(source="en", target="de")
-WHEEL = WheelConfig(package="x", version="1", sha256="0" * 64)
+WHEEL = {"package": "x", "version": "1", "sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
-    ("source", "paths"),
+    ("cls", "right", "wrong"),
     [
-        (WheelCatalogSource(wheel=WHEEL, path="a.txt", min_words=0), ["path", "path", "min_words"]),
-        (WheelTextSource(wheel=WHEEL, paths=(), layout="lines", keys=("a",)), ["paths", "keys"]),
-        (LinesSource(source="a", target="b", max_sentences=0), ["max_sentences"]),
-        (TsvSource(path="a", source_column=0, target_column=-1), ["source_column", "target_column"]),
-        (TextSource(path="a", min_words=0), ["min_words"]),
-        (DebianDescriptionsSource(max_sentences=-1), ["max_sentences"]),
-        (TextSource(path="a"), []),
+        (
+            WheelCatalogSource,
+            {"wheel": WHEEL, "path": "po/{lang}/a.mo"},
+            {"path": "a.json", "key_language": "english", "min_words": 0},
+        ),
+        (WheelTextSource, {"wheel": WHEEL, "paths": ["a"], "layout": "lines"}, {"paths": [], "keys": ["a"]}),
+        (LinesSource, {"source": "a", "target": "b"}, {"max_sentences": 0}),
+        (TsvSource, {"path": "a"}, {"source_column": 0, "target_column": -1}),
+        (TextSource, {"path": "a"}, {"min_words": 0}),
+        (DebianDescriptionsSource, {}, {"max_sentences": -1}),
     ],
 )
-def test_faults_name_their_field(source: Source, paths: list[str]) -> None:
-    faults = list(source.faults())
-    assert [path for path, _ in faults] == paths
-    assert all(sentence.startswith("must ") for _, sentence in faults)
+def test_faults_name_their_field(cls: type[Source], right: dict[str, Any], wrong: dict[str, Any]) -> None:
+    assert faults_of(cls, right) == ()
+    faults = faults_of(cls, right | wrong)
+    assert [fault.split()[:2] for fault in faults] == [[key, "must"] for key in wrong]
+
+
+@pytest.mark.parametrize("path", ["a.txt", "{lang}", "{lang}.json/a.txt", "json.{lang}", "a.json", "a.{lang}json"])
+def test_path_of_catalogues_names_language_and_format(path: str) -> None:
+    assert faults_of(WheelCatalogSource, {"wheel": WHEEL, "path": path}) == (
+        "path must be a path with `{lang}` where the language stands, ending in .json, .po or .mo, "
+        f"but is the text {path!r} instead",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cls", "content", "hint"),
+    [
+        (TsvSource, {"path": "a", "source_column": 0}, "; columns are counted from 1"),
+        (TextSource, {"path": "a", "max_sentences": 0}, "; leave the source out to drop it"),
+    ],
+)
+def test_fault_says_what_to_do(cls: type[Source], content: dict[str, Any], hint: str) -> None:
+    (fault,) = faults_of(cls, content)
+    assert fault.endswith(f" must be 1 or more, but is 0 instead{hint}")
 
 
 def test_files_are_read(tmp_path: Path) -> None:

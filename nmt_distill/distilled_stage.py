@@ -1,0 +1,62 @@
+"""The distilled stage: from a run's text and teacher to labels and, where the teacher shows them, soft targets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.distillation.filters import LabelFilters
+from nmt_distill.distillation.labelling import Labelling, SourceText
+from nmt_distill.distillation.labels import Rank
+from nmt_distill.distillation.selection import Similarity, rank_hypotheses
+from nmt_distill.distillation.store import StoreHeader
+from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
+from nmt_distill.evaluation.pairwise import expected_chrf
+from nmt_distill.run import Run
+from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
+from nmt_distill.vocabulary.shared import SharedVocabulary
+
+
+def label_corpus(run: Run) -> dict[str, Any]:
+    """Label the training text of a run, and its monolingual text where a teacher does it."""
+    config, human = run.recipe.distillation, run.recipe.distillation.targets == "human"
+    source, target = run.recipe.source, run.recipe.target
+    teacher = None if human else run.teacher
+    vocabulary = run.teacher_vocabulary
+    labelling = Labelling(
+        config,
+        teacher=teacher,
+        rank=_ranking(config, target),
+        filters=LabelFilters(
+            config.filters, target=target, chrf=sentence_chrf, ter=partial(sentence_ter, target=target)
+        ),
+        encode=vocabulary.encode if vocabulary else None,
+        header=_header(run, vocabulary, teacher) if vocabulary else None,
+    )
+    texts = [SourceText(run.text("train", source), run.text("train", target))]
+    if not human:
+        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
+    return labelling.run(texts, run.distilled.path, direction=run.direction)
+
+
+def _header(run: Run, vocabulary: SharedVocabulary, teacher: Teacher | None) -> StoreHeader:
+    config = run.recipe.distillation
+    white_box = teacher if isinstance(teacher, WhiteBoxTeacher) else None
+    return StoreHeader(
+        teacher=teacher.fingerprint if teacher else "",
+        vocabulary=vocabulary.fingerprint,
+        direction=str(run.direction),
+        temperature=config.temperature,
+        num_kept=config.num_kept if white_box else 0,
+        state_dim=white_box.state_dim if white_box and config.keep_states else 0,
+        vocab_size=vocabulary.num_ids,
+    )
+
+
+def _ranking(config: DistillationConfig, target: str) -> Rank:
+    """Return how candidates are ranked: by likeness to the reference, by consensus, or by score."""
+    if config.choose_by == "mbr":
+        return lambda candidates, _: rank_hypotheses(candidates, None, consensus=expected_chrf)
+    likeness: dict[str, Similarity] = {"chrf": sentence_chrf, "bleu": partial(sentence_bleu, target=target)}
+    return partial(rank_hypotheses, similarity=likeness.get(config.choose_by))

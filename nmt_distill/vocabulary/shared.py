@@ -1,0 +1,78 @@
+"""The ids of a teacher as a SentencePiece model sees them, so that a student can share them.
+
+P pieces of the SentencePiece model, V ids of the teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+
+Ids = npt.NDArray[np.int64]
+
+
+class SharedVocabulary:
+    """A SentencePiece model with the teacher's id of each of its pieces."""
+
+    def __init__(self, sentencepiece: Path, *, teacher_ids: Ids | None = None, num_ids: int | None = None) -> None:
+        """Load the model.
+
+        :param sentencepiece: the teacher's model file, for source and target
+        :param teacher_ids: (P,) the teacher's id of each piece, -1 where it has none; None where ids are places
+        :param num_ids: V; None is P
+        :raises NmtDistillError: if the model is none, or has not as many pieces as ids are given
+        """
+        self.path = sentencepiece
+        self.processor = load_sentencepiece(sentencepiece)
+        size = self.processor.vocab_size()
+        self.is_identity = teacher_ids is None
+        self.teacher_ids = np.arange(size) if teacher_ids is None else np.asarray(teacher_ids, dtype=np.int64)
+        self.num_ids = size if num_ids is None else num_ids
+        if len(self.teacher_ids) != size:
+            raise NmtDistillError(
+                f"{sentencepiece} has {size} pieces, but the teacher gives ids to {len(self.teacher_ids)}; "
+                "they do not belong together."
+            )
+        self.end = int(self.teacher_ids[self.processor.eos_id()])
+        unknown = self.teacher_ids[self.processor.unk_id()]
+        self._ids = np.where(self.teacher_ids >= 0, self.teacher_ids, unknown)
+        self._pieces = np.full(self.num_ids, -1, dtype=np.int64)
+        has_id = self.teacher_ids >= 0
+        self._pieces[self.teacher_ids[has_id]] = np.flatnonzero(has_id)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the pieces and their ids."""
+        name = sha256_of(self.path)[:16]
+        return name if self.is_identity else fingerprint([name, self.teacher_ids.tolist(), self.num_ids])
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the teacher's ids of each text, end of sentence included; text never makes a special.
+
+        A piece that the teacher lacks becomes its id for the unknown.
+        """
+        encoded = self.processor.encode(list(texts))
+        if self.is_identity:
+            return [[*pieces, self.end] for pieces in encoded]
+        return [[*self._ids[pieces].tolist(), self.end] for pieces in encoded]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of the teacher's ids; ids without a piece, and the end of sentence, are left out."""
+        pieces = self._pieces[np.asarray(ids, dtype=np.int64)]
+        text: str = self.processor.decode(pieces[(pieces >= 0) & (np.asarray(ids) != self.end)].tolist())
+        return text
+
+    def piece_counts(self, id_counts: Ids) -> Ids:
+        """Tell how often each piece occurs, (P,), from how often each id does, (V,)."""
+        return np.where(self.teacher_ids >= 0, id_counts[self.teacher_ids], 0)
+
+    def ids_of(self, pieces: Ids) -> Ids:
+        """Return the teacher's id of each piece; what is no piece (-1) is no id."""
+        return np.where(pieces >= 0, self.teacher_ids[pieces], -1)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+from nmt_distill.vocabulary.shared import SharedVocabulary
+
+HOSTILE = ["</s> <unk> stop", "", "🙂", "open the door"]
+
+
+@pytest.fixture
+def shifted(toy_sentencepiece: Path) -> SharedVocabulary:
+    """A vocabulary whose teacher has each piece 10 ids later, and no id for the last."""
+    size = load_sentencepiece(toy_sentencepiece).vocab_size()
+    ids = np.arange(size) + 10
+    ids[-1] = -1
+    return SharedVocabulary(toy_sentencepiece, teacher_ids=ids, num_ids=size + 20)
+
+
+def test_places_are_ids_unless_told(toy_sentencepiece: Path, toy_sentences: list[str]) -> None:
+    vocabulary = SharedVocabulary(toy_sentencepiece)
+    processor = load_sentencepiece(toy_sentencepiece)
+    texts = [*toy_sentences[:20], *HOSTILE]
+    assert vocabulary.encode(texts) == [[*ids, processor.eos_id()] for ids in processor.encode(texts)]
+    assert vocabulary.num_ids == processor.vocab_size()
+    assert [vocabulary.decode(ids) for ids in vocabulary.encode(texts)] == texts
+
+
+def test_ids_are_those_of_the_teacher(shifted: SharedVocabulary, toy_sentences: list[str]) -> None:
+    plain = SharedVocabulary(shifted.path)
+    texts = [*toy_sentences[:20], *HOSTILE]
+    last, unknown = len(plain.teacher_ids) - 1, plain.processor.unk_id()
+    expected = [[(unknown if token == last else token) + 10 for token in ids] for ids in plain.encode(texts)]
+    assert shifted.encode(texts) == expected
+    assert [shifted.decode(ids) for ids in expected] == [
+        plain.decode([token - 10 for token in ids]) for ids in expected
+    ]
+    assert shifted.decode([5, *expected[0]]) == plain.decode(plain.encode(texts[:1])[0]), "id 5 has no piece"
+    assert shifted.fingerprint != plain.fingerprint == SharedVocabulary(shifted.path).fingerprint
+
+
+def test_counts_and_ids_follow_the_pieces(shifted: SharedVocabulary) -> None:
+    counts = np.arange(shifted.num_ids)
+    found = shifted.piece_counts(counts)
+    assert found[:3].tolist() == [10, 11, 12]
+    assert found[-1] == 0
+    assert shifted.ids_of(np.array([2, -1, 0])).tolist() == [12, -1, 10]
+
+
+def test_ids_for_other_pieces_are_refused(toy_sentencepiece: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"has 3\d\d pieces, but the teacher gives ids to 3; they do not belong"):
+        SharedVocabulary(toy_sentencepiece, teacher_ids=np.arange(3))

@@ -45,7 +45,7 @@ class Job:
         if rate > 0:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
             if self.total and self.done < self.total:
-                parts.append(f"{_duration((self.total - self.done) / rate)} left")
+                parts.append(f"{duration((self.total - self.done) / rate)} left")
         if self.note:
             parts.append(self.note)
         return f"{self.name}: " + ", ".join(parts)
@@ -57,7 +57,7 @@ class Job:
             say(self.describe())
 
     def _close(self, seconds: float) -> None:
-        say(f"{self.describe()}, took {_duration(seconds)}")
+        say(f"{self.describe()}, took {duration(seconds)}")
 
 
 class _BarJob(Job):
@@ -110,7 +110,7 @@ def job(name: str, *, total: float | None = None, unit: str = "sentences", start
     running._close(time.monotonic() - began)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

@@ -12,12 +12,13 @@ import numpy as np
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
+from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, Pair, forecast
 from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, read_lines, remove_partials, write_json
 from nmt_distill.languages import Direction
-from nmt_distill.progress import Job, job
+from nmt_distill.progress import job, say
 from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher
 
 SUMMARY_NAME = "distilled.json"
@@ -99,12 +100,14 @@ class Labelling:
         total = sum(1 for text in texts for _ in read_lines(text.sources))
         lines = read_sources(texts)
         num_records: list[int] = []
+        if total >= WORTH_A_SAMPLE and not _hypotheses_path(folder, 0).is_file():
+            say(str(forecast(read_sources(texts), total, folder, self._label_sample)))
         with job("distilling", total=total) as running:
             while part := list(islice(lines, self.config.shard_sentences)):
                 index = len(num_records)
                 known = self._known(folder, index)
                 if known is None:
-                    known = self._write(folder, index, part, running)
+                    known = self._write(folder, index, part, running.advance)
                 else:
                     running.skip(len(part))
                 num_records.append(known)
@@ -116,6 +119,9 @@ class Labelling:
             write_header(folder, self.header, num_records)
         return summary
 
+    def _label_sample(self, folder: Path, sample: Sequence[Pair]) -> None:
+        self._write(folder, 0, sample, lambda _: None)
+
     def _known(self, folder: Path, index: int) -> int | None:
         """Return the number of labels of a shard that an earlier run has finished, or None."""
         hypotheses = _hypotheses_path(folder, index)
@@ -125,7 +131,7 @@ class Labelling:
             return count_labels(hypotheses)
         return valid_shard(shard_path(folder, index), self.header)
 
-    def _write(self, folder: Path, index: int, part: list[tuple[str, str | None]], running: Job) -> int:
+    def _write(self, folder: Path, index: int, part: Sequence[Pair], advance: Callable[[int], None]) -> int:
         path = shard_path(folder, index)
         remove_partials(path)
         sentences: list[LabelledSentence] = []
@@ -143,7 +149,7 @@ class Labelling:
                 target_ids += [label for _, label in pairs]
                 if pairs:
                     rows.append(self._read_teacher(pairs))
-            running.advance(len(step))
+            advance(len(step))
         with atomic_file(_hypotheses_path(folder, index)) as stream:
             stream.writelines(sentence.line() for sentence in sentences)
         if self.header:
@@ -151,7 +157,7 @@ class Labelling:
             write_shard(path, self.header, source_ids, target_ids, joined)
         return sum(len(sentence.chosen) for sentence in sentences)
 
-    def _label(self, part: list[tuple[str, str | None]]) -> tuple[list[LabelledSentence], list[list[int]]]:
+    def _label(self, part: Sequence[Pair]) -> tuple[list[LabelledSentence], list[list[int]]]:
         """Label a part; the ids of the sources come along, empty where the teacher shows none."""
         sources = [source for source, _ in part]
         source_ids = self.encode(sources) if self.encode else [[] for _ in part]
@@ -174,7 +180,7 @@ class Labelling:
             labelled.append(sentence)
         return labelled, source_ids
 
-    def _candidates(self, part: list[tuple[str, str | None]]) -> list[list[Hypothesis]]:
+    def _candidates(self, part: Sequence[Pair]) -> list[list[Hypothesis]]:
         if self.teacher is None:
             return [self._human(reference) for _, reference in part]
         return self.teacher.translate(

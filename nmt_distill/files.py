@@ -45,9 +45,11 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[bool]:
+def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
     """Hold a lock file while the block runs; the system releases it when the process ends, however it ends.
 
+    :param shared: several may hold it at once, if all of them say so
+    :param wait: wait for it
     :returns: False where another process holds it; always True on systems without such locks
     """
     with path.open("a", encoding="utf-8") as stream:
@@ -55,7 +57,7 @@ def exclusive(path: Path) -> Iterator[bool]:
             yield True
             return
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return

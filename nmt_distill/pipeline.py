@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.errors import NmtDistillError, QualityBoundError
-from nmt_distill.files import exclusive, read_json, remove_partials, remove_partials_below
+from nmt_distill.files import locked, read_json, remove_partials, remove_partials_below
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.recipe import RECIPE_NAME, Recipe
@@ -48,13 +50,37 @@ class Pipeline(Run):
             if not valid:
                 say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
         keep_freed_memory()
+        with self._own_folder():
+            self._run(last)
+
+    def label_share(self, num_shards: int, shard_idx: int) -> None:
+        """Do one of several processes' share of labelling; they may run side by side, on machines that share the disk.
+
+        :raises NmtDistillError: if the corpus is not made yet, or another process works in the folder
+        """
+        keep_freed_memory()
+        from nmt_distill.distillation.labelling import Share
+        from nmt_distill.distilled_stage import label_share
+
+        if self.corpus.stamp() is None:
+            raise NmtDistillError(f"{self.run_folder} has no valid corpus yet; run `prepare-data` on the recipe first.")
+        if self.distilled.stamp() is not None:
+            return
+        with self._own_folder(shared=True):
+            with locked(self.run_folder / f"{LOCK}-begin", wait=True):
+                self.distilled.begin()
+            label_share(self, Share(num_shards, shard_idx))
+
+    @contextlib.contextmanager
+    def _own_folder(self, *, shared: bool = False) -> Iterator[None]:
+        """Keep other processes out of the run folder; those that label a share each let each other in."""
         self.run_folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.run_folder / LOCK) as is_ours:
+        with locked(self.run_folder / LOCK, shared=shared) as is_ours:
             if not is_ours:
                 raise NmtDistillError(
                     f"another nmt-distill works in {self.run_folder}; wait for it, or name another folder with --out."
                 )
-            self._run(last)
+            yield
 
     def _run(self, last: str) -> None:
         names = [stage.name for stage in self.stages]

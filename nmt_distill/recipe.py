@@ -101,6 +101,7 @@ class Recipe:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
         yield self._initialization_faults()
+        yield self._vocabulary_faults()
         yield self._training_faults()
 
     def _direction_faults(self) -> Faults:
@@ -108,10 +109,22 @@ class Recipe:
             yield "target", f"must be another language than source, but both are {self.source}"
 
     def _initialization_faults(self) -> Faults:
-        if self.student.graph == "nllb" and self.student.initialization == "teacher":
+        if self.student.initialization == "random":
+            return
+        if self.teacher.kind != "marian":
+            yield "student.initialization", f"must be random where teacher.kind is {self.teacher.kind}"
+        elif self.student.graph == "nllb":
             yield (
                 "student.initialization",
                 "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
+            )
+
+    def _vocabulary_faults(self) -> Faults:
+        if self.vocabulary.size is None and not self.teacher.shows_probabilities:
+            yield (
+                "vocabulary.size",
+                f"must be given where teacher.kind is {self.teacher.kind}: it shows no vocabulary that a student could "
+                "share; 8000 to 32000 is usual",
             )
 
     def _training_faults(self) -> Faults:
@@ -120,20 +133,29 @@ class Recipe:
             yield self._state_faults(f"training.phases[{index}]", phase)
 
     def _soft_target_faults(self, where: str, phase: PhaseConfig) -> Faults:
-        kept = self.distillation.targets == "teacher" and self.distillation.num_kept > 0
-        if phase.vocabulary_weight and phase.kd_weight and not kept:
+        if not (phase.vocabulary_weight and phase.kd_weight):
+            return
+        if self.distillation.targets != "teacher" or self.distillation.num_kept == 0:
             yield (
                 f"{where}.kd_weight",
                 "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
             )
+        elif not self.teacher.shows_probabilities:
+            yield f"{where}.kd_weight", self._sequence_level_only()
 
     def _state_faults(self, where: str, phase: PhaseConfig) -> Faults:
-        kept = self.distillation.targets == "teacher" and self.distillation.keep_states
-        if phase.state_weight and not kept:
+        if not phase.state_weight:
+            return
+        if self.distillation.targets != "teacher" or not self.distillation.keep_states:
             yield (
                 f"{where}.state_weight",
                 "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
             )
+        elif not self.teacher.shows_probabilities:
+            yield f"{where}.state_weight", self._sequence_level_only()
+
+    def _sequence_level_only(self) -> str:
+        return f"must be 0 where teacher.kind is {self.teacher.kind}: it shows translations alone, no probabilities"
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -13,7 +13,7 @@ from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.loading import fetch_teacher, load_teacher, shared_vocabulary
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files, shared_vocabulary
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Run:
         self.recipe, self.run_folder = recipe, run_folder
         self.direction = recipe.direction
         self._work = work
-        teacher = to_content(recipe.teacher) | {"files": self._local_teacher()}
+        teacher = to_content(recipe.teacher) | {"files": [*map(_sha256_or_missing, local_files(recipe.teacher))]}
         corpus_settings = to_content(recipe.corpus) | {"direction": str(self.direction), "files": self._local_texts()}
         human = recipe.distillation.targets == "human"
 
@@ -120,11 +120,6 @@ class Run:
         return {key: value for key, value in content.items() if key not in ("checkpoint_every", "device")} | {
             "temperature": self.recipe.distillation.temperature
         }
-
-    def _local_teacher(self) -> list[str]:
-        teacher = self.recipe.teacher
-        paths = [] if teacher.wheel else [teacher.model, teacher.vocabulary]
-        return [_sha256_or_missing(path) for path in paths]
 
     def _local_texts(self) -> list[str]:
         paths = [path for source in self.recipe.corpus.sources for path in _paths_of(source)]

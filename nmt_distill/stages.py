@@ -89,11 +89,7 @@ class Stage:
 
         :raises NmtDistillError: if something stands in the place of the artefacts that no run has made
         """
-        stamp, begun = self._stamp_path, self._begun_path
-        if not self.has_begun:
-            self._make_room(stamp.exists() or begun.exists())
-        stamp.unlink(missing_ok=True)
-        write_json(begun, {"fingerprint": self.fingerprint})
+        self.begin()
         began = time.time()
         result = self.work()
         files = [file for name in self.artefacts for file in _files(self.run_folder / name)]
@@ -106,8 +102,19 @@ class Stage:
             "result": result,
             "timing": {"seconds": round(time.time() - began, 1)},
         }
-        write_json(stamp, content)
+        write_json(self._stamp_path, content)
         self.tidy()
+
+    def begin(self) -> None:
+        """Make room for the artefacts, unless this very stage has begun, and say that it has.
+
+        :raises NmtDistillError: if something stands in the place of the artefacts that no run has made
+        """
+        stamp, begun = self._stamp_path, self._begun_path
+        if not self.has_begun:
+            self._make_room(stamp.exists() or begun.exists())
+        stamp.unlink(missing_ok=True)
+        write_json(begun, {"fingerprint": self.fingerprint})
 
     def _make_room(self, is_ours: bool) -> None:
         paths = [self.run_folder / name for name in (*self.artefacts, *self.scratch)]

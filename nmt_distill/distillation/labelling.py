@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,20 @@ def read_sources(texts: Sequence[SourceText]) -> Iterator[tuple[str, str | None]
             )
 
 
+@dataclass(frozen=True)
+class Share:
+    """What falls to one of several processes that label one corpus: every ``num_shards``-th shard of the store."""
+
+    num_shards: int = 1
+    """how many processes there are"""
+    shard_idx: int = 0
+    """which of them this is, from 0"""
+
+    def place(self, index: int) -> int:
+        """Return the number, in the store, of the share's shard with this number."""
+        return self.shard_idx + index * self.num_shards
+
+
 class Labelling:
     """Labels source text; shards that are whole and belong to it are kept."""
 
@@ -96,28 +110,42 @@ class Labelling:
 
         :returns: the content of ``distilled.json``
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        total = sum(1 for text in texts for _ in read_lines(text.sources))
-        lines = read_sources(texts)
-        num_records: list[int] = []
-        if total >= WORTH_A_SAMPLE and not _hypotheses_path(folder, 0).is_file():
-            say(str(forecast(read_sources(texts), total, folder, self._label_sample)))
-        with job("distilling", total=total) as running:
-            while part := list(islice(lines, self.config.shard_sentences)):
-                index = len(num_records)
-                known = self._known(folder, index)
-                if known is None:
-                    known = self._write(folder, index, part, running.advance)
-                else:
-                    running.skip(len(part))
-                num_records.append(known)
-        summary = write_labels(
-            [_hypotheses_path(folder, index) for index in range(len(num_records))], folder, direction
-        )
+        num_records = self.label(texts, folder)
+        hypotheses = [_hypotheses_path(folder, index) for index in range(len(num_records))]
+        summary = write_labels(hypotheses, folder, direction)
         write_json(folder / SUMMARY_NAME, summary)
         if self.header:
             write_header(folder, self.header, num_records)
         return summary
+
+    def label(self, texts: Sequence[SourceText], folder: Path, *, share: Share | None = None) -> list[int]:
+        """Make the shards of a folder that are not whole yet; :meth:`run` then does the rest.
+
+        :param share: only those that fall to one of several processes
+        :returns: the number of labels in each shard that was wanted
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        share = share or Share()
+        total = sum(map(len, self._parts(texts, share)))
+        if total >= WORTH_A_SAMPLE and not any(folder.glob("hypotheses-*.jsonl")):
+            pairs = chain.from_iterable(self._parts(texts, share))
+            say(str(forecast(pairs, total, folder, self._label_sample)))
+        num_records: list[int] = []
+        with job("distilling", total=total) as running:
+            for index, part in enumerate(self._parts(texts, share)):
+                known = self._known(folder, share.place(index))
+                if known is None:
+                    known = self._write(folder, share.place(index), part, running.advance)
+                else:
+                    running.skip(len(part))
+                num_records.append(known)
+        return num_records
+
+    def _parts(self, texts: Sequence[SourceText], share: Share) -> Iterator[list[Pair]]:
+        """Yield what stands in each shard of a share."""
+        lines = read_sources(texts)
+        parts = iter(lambda: list(islice(lines, self.config.shard_sentences)), [])
+        return islice(parts, share.shard_idx, None, share.num_shards)
 
     def _label_sample(self, folder: Path, sample: Sequence[Pair]) -> None:
         self._write(folder, 0, sample, lambda _: None)

@@ -30,5 +30,32 @@ class MarianTeacherConfig:
     batch_tokens: PositiveInt = 4096
     """source tokens of one batch, padding included"""
 
+    shows_probabilities = True
 
-TeacherConfig = MarianTeacherConfig
+
+@dataclass(frozen=True, kw_only=True)
+class CommandTeacherConfig:
+    """Any program that answers each line of standard input with a line of standard output; sequence level only."""
+
+    kind: Literal["command"] = "command"
+    """an outside program: translations alone"""
+    command: str
+    """program and arguments, quoted as in a shell, which is not involved: for a pipe write `sh -c '... | ...'`"""
+    mode: Literal["stream", "batch"] = "stream"
+    """`stream`: the program answers while its input stays open, and is kept alive; `batch`: it may wait for the end of
+    its input, and is started anew for every share of lines"""
+    nbest: bool = False
+    """the program writes Moses' n-best lists: `index ||| hypothesis ||| ... ||| score`"""
+    num_processes: PositiveInt = 1
+    """copies that run side by side"""
+    timeout_seconds: Positive = 600.0
+    """longest time to a copy's first answer, loading included, and from answer to answer"""
+    origin: str
+    """what engine and model it is, for the model card"""
+    licence: str
+    """what is known of the licence of its output; shown before work starts, and in the model card"""
+
+    shows_probabilities = False
+
+
+TeacherConfig = MarianTeacherConfig | CommandTeacherConfig

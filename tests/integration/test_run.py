@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.files import exclusive
+from nmt_distill.files import locked
 from nmt_distill.pipeline import LOCK, Pipeline
 from nmt_distill.recipe import load_recipe
-from tests.integration.commands import run_command
+from tests.integration.commands import Command, run_command
 from tests.integration.conftest import Toy
 
 STAGES = ["corpus", "distilled", "vocabulary", "student", "export", "scores"]
@@ -290,7 +290,7 @@ def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_work_in_one_folder(toy: Toy, own_run: Path, tmp_path: Path) -> None:
-    with exclusive(own_run / LOCK):
+    with locked(own_run / LOCK):
         finished = run_command("run", toy.write_recipe(tmp_path), "--out", own_run, cwd=tmp_path)
         plan = run_command("run", toy.write_recipe(tmp_path), "--out", own_run, "--plan", cwd=tmp_path)
     assert finished.status == 2
@@ -310,3 +310,42 @@ def test_changed_suite_is_noticed(toy: Toy, finished_run: Path, tmp_path: Path) 
         suite.write_text(f"name: {name}\n", encoding="utf-8")
         fingerprints.append(Pipeline(load_recipe(recipe), finished_run).scores.fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    recipe, folder = toy.write_recipe(tmp_path), tmp_path / "run"
+    share = ("distill", recipe, "--out", folder, "--num-shards", 3)
+    assert "has no valid corpus yet; run `prepare-data`" in run_command(*share, "--shard-idx", 0, cwd=tmp_path).error
+    assert run_command("prepare-data", recipe, "--out", folder, cwd=tmp_path).status == 0
+    side_by_side = [Command(*share, "--shard-idx", index, cwd=tmp_path) for index in (0, 2)]
+    for command in side_by_side:
+        finished = command.wait()
+        assert finished.status == 0, finished.stderr
+    shards = {path.name for path in (folder / "distilled").glob("shard-*")}
+    every = {path.name for path in (finished_run / "distilled").glob("shard-*")}
+    assert shards == {name for name in every if int(name[6:11]) % 3 != 1}
+    assert will_run(toy, tmp_path, folder) == STAGES[2:]
+    before = times_of(folder / "distilled")
+    finished = run_command("distill", recipe, "--out", folder, cwd=tmp_path)
+    assert (finished.status, finished.stdout) == (0, f"{folder / 'distilled'}\n"), finished.stderr
+    after = times_of(folder / "distilled")
+    assert {name for name in before if before[name] != after[name]} == set()
+    for name in times_of(finished_run / "distilled"):
+        assert (folder / "distilled" / name).read_bytes() == (finished_run / "distilled" / name).read_bytes()
+    assert run_command(*share, "--shard-idx", 1, cwd=tmp_path).status == 0, "nothing is left to do"
+
+
+@pytest.mark.parametrize("options", [("--num-shards", 2), ("--num-shards", 2, "--shard-idx", 2), ("--shard-idx", 1)])
+def test_share_that_is_none_is_told(toy: Toy, tmp_path: Path, options: tuple[object, ...]) -> None:
+    finished = run_command("distill", toy.write_recipe(tmp_path), "--out", tmp_path / "run", *options, cwd=tmp_path)
+    assert finished.status == 2
+    assert "--shard-idx must be from 0 to" in finished.error
+
+
+def test_nobody_else_may_work_where_shares_are_labelled(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with locked(folder / LOCK, shared=True):
+        finished = run_command("run", toy.write_recipe(tmp_path), "--out", folder, cwd=tmp_path)
+    assert finished.status == 2
+    assert "another nmt-distill works in" in finished.error

@@ -17,6 +17,7 @@ from nmt_distill.files import (
     atomic_file,
     atomic_folder,
     fingerprint,
+    locked,
     read_json,
     read_lines,
     remove_partials,
@@ -195,3 +196,30 @@ def test_line_break_inside_an_item_is_refused_and_nothing_is_written(tmp_path: P
     with pytest.raises(NmtDistillError, match=r"a\.txt, line 2: the text holds a line break: 'b\\nc'\.$"):
         write_lines(path, ["a", "b\nc"])
     assert names(tmp_path) == []
+
+
+def test_lock_keeps_others_out_until_it_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path) as first, locked(path) as second, locked(path, shared=True) as third:
+        assert (first, second, third) == (True, False, False)
+    with locked(path, shared=True) as first, locked(path, shared=True) as second, locked(path) as third:
+        assert (first, second, third) == (True, True, False)
+    with locked(path, wait=True) as first:
+        assert first
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    hold = (
+        "import pathlib, sys; from nmt_distill.files import locked\n"
+        f"with locked(pathlib.Path({str(path)!r})): print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with locked(path) as is_ours:
+            assert not is_ours
+        holder.kill()
+        holder.wait()
+        with locked(path) as is_ours:
+            assert is_ours

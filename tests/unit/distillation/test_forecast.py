@@ -32,7 +32,11 @@ def test_full_disk_is_told_before_work_begins(tmp_path: Path, monkeypatch: pytes
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(NmtDistillError, match=r"labels will take about 0\.0064 GB in .*, but only 1e-06 GB are free"):
-        forecast(PAIRS, TOTAL, tmp_path, lambda folder, sample: (folder / "a").write_bytes(bytes(5000 * 128)) and None)
+        forecast(PAIRS, TOTAL, tmp_path, write_much)
+
+
+def write_much(folder: Path, sample: Sequence[Pair]) -> None:
+    (folder / "a").write_bytes(bytes(5000 * len(sample)))
 
 
 def test_forecast_is_one_line_for_people() -> None:

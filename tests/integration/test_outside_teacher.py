@@ -1,0 +1,80 @@
+"""Teachers that show translations alone: an outside program, and translations that lie in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import sacrebleu
+
+from tests.integration.commands import run_command
+from tests.integration.conftest import Fails, Toy
+
+FROM_SCRATCH = (
+    "distillation.shard_sentences=500",
+    "vocabulary.size=336",
+    "student.graph=nllb",
+    "student.initialization=random",
+    "training.phases=[{num_steps: 250, learning_rate: 0.004, warmup_steps: 40, batch_tokens: 600, kd_weight: 0}]",
+    "training.validate_every=250",
+)
+
+
+def chrf_of_unseen(toy: Toy, model: Path, tmp_path: Path) -> float:
+    """Translate pairs that nobody has trained on."""
+    sources, references = ([pair[side] for pair in toy.unseen] for side in (0, 1))
+    translated = run_command("translate", "--model", model, *sources, cwd=tmp_path)
+    return float(sacrebleu.corpus_chrf(translated.stdout.splitlines(), [references]).score)
+
+
+def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    """The program is our own ``translate`` with an export: an engine that somebody has, seen from outside."""
+    model = finished_run / "export" / "int8"
+    command = f"{sys.executable} -m nmt_distill translate --model {model} --threads 1"
+    more = tmp_path / "more.en"
+    more.write_bytes((toy.folder / "more_pairs.en").read_bytes())
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: command, command: '{command}', num_processes: 2, origin: a program, licence: none}}",
+        f"corpus.sources[1].path={more}",
+        f"training.seed={toy.seed % 1000}",
+        *FROM_SCRATCH,
+    )
+    folder = tmp_path / "run"
+    finished = run_command("export", recipe, "--out", folder, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    assert "teacher: a program; licence: none" in finished.stderr
+    distilled = sorted(path.name for path in (folder / "distilled").iterdir())
+    assert distilled[:3] == ["distilled.en", "distilled.json", "distilled.pt-BR"]
+    assert not any(name.startswith("shard") for name in distilled)
+    (first, *_) = (folder / "distilled" / "hypotheses-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    entry = json.loads(first)
+    alone = run_command("translate", "--model", model, entry["source"], cwd=tmp_path)
+    assert entry["candidates"][0]["text"] == alone.stdout.rstrip("\n")
+    assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 80, f"seed {toy.seed}\n{finished.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (FROM_SCRATCH[2:], "vocabulary.size must be given where teacher.kind is command"),
+        (("vocabulary.size=400",), "student.initialization must be random where teacher.kind is command"),
+        (
+            (*FROM_SCRATCH, "training.phases[0].kd_weight=0.5"),
+            "training.phases[0].kd_weight must be 0 where teacher.kind is command: it shows translations alone",
+        ),
+        (
+            (*FROM_SCRATCH, "training.phases[0].state_weight=1"),
+            "training.phases[0].state_weight must be 0 where teacher.kind is command: it shows translations alone",
+        ),
+    ],
+)
+def test_what_translations_alone_cannot_give_is_told(
+    toy: Toy, tmp_path: Path, fails: Fails, overrides: tuple[str, ...], told: str
+) -> None:
+    recipe = toy.write_recipe(
+        tmp_path, "teacher={kind: command, command: cat, origin: a program, licence: none}", *overrides
+    )
+    assert told in fails("run", recipe)

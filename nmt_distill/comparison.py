@@ -16,7 +16,7 @@ from nmt_distill.evaluation.report import Report, System
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
-from nmt_distill.scoreboard import TEACHER, Contestant, export_contestants, score_text, teacher_contestant, test_texts
+from nmt_distill.scoreboard import TEACHER, Contestant, export_contestants, score_text, teacher_contestants, test_texts
 
 
 def compare_runs(
@@ -47,14 +47,16 @@ def compare_runs(
                 f"{other.run_folder} was made from another corpus than {first.run_folder}, so that its training text "
                 "may hold test lines; compare runs of one corpus."
             )
-    contestants = [teacher_contestant(first)]
+    contestants = teacher_contestants(first)
     mains = []
     for pipeline in pipelines:
         own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
         mains.append(own[-1].system.name)
         contestants += own if pipeline is first else own[-1:]
     contestants += [_peer(text) for text in peers]
-    comparisons = [(mains[0], TEACHER), *combinations(mains, 2)]
+    teacher = TEACHER if contestants[0].system.name == TEACHER else None
+    comparisons = [(mains[0], TEACHER)] if teacher else []
+    comparisons += combinations(mains, 2)
     sets = [score_text(first, text, contestants, focus=mains[0], comparisons=comparisons) for text in test_texts(first)]
     report = Report(
         title=title,
@@ -64,9 +66,9 @@ def compare_runs(
         test_sets=tuple(sets),
         machine=machine(),
         command=command,
-        teacher=TEACHER,
+        teacher=teacher,
         notes=tuple(notes),
-        speed_reference=contestants[-1].system.name if peers else TEACHER,
+        speed_reference=contestants[-1].system.name if peers else teacher,
         created=date.today().isoformat(),
     ).without_private_text()
     write_report(report, folder, json_name=json_name)

@@ -111,6 +111,7 @@ def job(name: str, *, total: float | None = None, unit: str = "sentences", start
 
 
 def duration(seconds: float) -> str:
+    """Write a time as people say it: ``8.2 s``, ``3 min 07 s``, ``2 h 40 min``."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

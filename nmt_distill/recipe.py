@@ -101,6 +101,7 @@ class Recipe:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
         yield self._initialization_faults()
+        yield self._search_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
 
@@ -117,6 +118,23 @@ class Recipe:
             yield (
                 "student.initialization",
                 "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
+            )
+
+    def _search_faults(self) -> Faults:
+        distillation, kind = self.distillation, self.teacher.kind
+        if distillation.targets == "human":
+            return
+        if not self.teacher.searches and distillation.beam_size > 1:
+            yield (
+                "distillation.beam_size",
+                f"must be 1 where teacher.kind is {kind}, which searches in its own way, but is "
+                f"{distillation.beam_size} instead",
+            )
+        most = distillation.beam_size
+        if self.teacher.searches and distillation.sampling is None and distillation.num_candidates > most:
+            yield (
+                "distillation.num_candidates",
+                f"must be at most beam_size ({most}), but is {distillation.num_candidates} instead",
             )
 
     def _vocabulary_faults(self) -> Faults:

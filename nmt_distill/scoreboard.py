@@ -18,6 +18,7 @@ from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.files import size_of
 from nmt_distill.progress import say
 from nmt_distill.run import Run
+from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig
 from nmt_distill.translator import BATCH_TOKENS, Translator, available_cores
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
@@ -33,6 +34,8 @@ class Contestant:
     translate: Callable[[list[str]], list[str]]
     batch_rule: str
     decoding: str
+    can_be_timed: bool = True
+    """false where a second answer comes out of a memory"""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,11 @@ class TestText:
 def score_run(run: Run) -> dict[str, Any]:
     """Translate every test set with every system, score, time, and write ``scores.json`` and the report."""
     recipe = run.recipe
-    contestants = [teacher_contestant(run), *export_contestants(run)]
-    focus = contestants[-1].system.name
-    sets = [score_text(run, text, contestants, focus=focus, comparisons=[(focus, TEACHER)]) for text in test_texts(run)]
+    teachers, exports = teacher_contestants(run), export_contestants(run)
+    focus, teacher = exports[-1].system.name, TEACHER if teachers else None
+    comparisons = [(focus, TEACHER)] if teachers else []
+    contestants = [*teachers, *exports]
+    sets = [score_text(run, text, contestants, focus=focus, comparisons=comparisons) for text in test_texts(run)]
     report = Report(
         title=f"{recipe.name}: {recipe.source} to {recipe.target}",
         source=recipe.source,
@@ -61,8 +66,8 @@ def score_run(run: Run) -> dict[str, Any]:
         test_sets=tuple(sets),
         machine=machine(),
         command=shlex.join(["nmt-distill", "run", recipe.name]),
-        teacher=TEACHER,
-        speed_reference=TEACHER,
+        teacher=teacher,
+        speed_reference=teacher,
         created=date.today().isoformat(),
     )
     write_report(report, run.run_folder)
@@ -124,7 +129,7 @@ def score_text(
         name = contestant.system.name
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences")
         outputs[name] = contestant.translate(test_set.sources)
-        if repetitions:
+        if repetitions and contestant.can_be_timed:
             speeds[name] = measure_speed(
                 contestant.translate,
                 test_set.sources,
@@ -142,7 +147,7 @@ def score_text(
         references=test_set.references,
         outputs=outputs,
         speeds=speeds,
-        teacher=TEACHER,
+        teacher=TEACHER if TEACHER in outputs else None,
         focus=focus,
         comparisons=comparisons,
         origin=test_set.origin,
@@ -151,22 +156,32 @@ def score_text(
     )
 
 
-def teacher_contestant(run: Run) -> Contestant:
-    """The recipe's teacher, as it labels."""
-    teacher = run.teacher
-    beam_size = run.recipe.distillation.beam_size
-    return Contestant(
-        system=System(
-            name=TEACHER,
-            role="teacher",
-            description=f"{teacher.origin}; {teacher.engine}, {_search(beam_size)}",
-            num_parameters=teacher.num_parameters,
-            num_bytes=sum(map(size_of, run.teacher_files)) or None,
-        ),
-        translate=lambda lines: [found[0].text for found in teacher.translate(lines, beam_size=beam_size)],
-        batch_rule=teacher.batch_rule,
-        decoding=_search(beam_size),
-    )
+def teacher_contestants(run: Run) -> list[Contestant]:
+    """The recipe's teacher, as it labels; none where all that is known of it are translations of other text."""
+    if isinstance(run.recipe.teacher, CandidatesTeacherConfig):
+        return []
+    teacher, beam_size = run.teacher, run.recipe.distillation.beam_size
+
+    def translate(lines: list[str]) -> list[str]:
+        found = teacher.translate(lines, beam_size=beam_size)
+        return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
+
+    search = _search(beam_size) if run.recipe.teacher.searches else "its own search"
+    return [
+        Contestant(
+            system=System(
+                name=TEACHER,
+                role="teacher",
+                description=f"{teacher.origin}; {teacher.engine}, {search}",
+                num_parameters=teacher.num_parameters,
+                num_bytes=sum(map(size_of, run.teacher_files)) or None,
+            ),
+            translate=translate,
+            batch_rule=teacher.batch_rule,
+            decoding=search,
+            can_be_timed=not isinstance(run.recipe.teacher, HttpTeacherConfig),
+        )
+    ]
 
 
 def export_contestants(run: Run) -> list[Contestant]:

@@ -19,7 +19,7 @@ class DistillationConfig:
     beam_size: PositiveInt = 1
     """hypotheses under way in the teacher's search; 1 is greedy"""
     num_candidates: PositiveInt = 1
-    """hypotheses kept per sentence, from which labels are chosen; at most ``beam_size``, unless drawn at random"""
+    """hypotheses kept per sentence, from which labels are chosen; at most ``beam_size`` of a search"""
     sampling: Sampling | None = None
     """draw the candidates at random instead of searching for the best; needs `beam_size: 1`"""
     choose_by: Literal["score", "chrf", "bleu", "mbr"] = "chrf"
@@ -42,11 +42,6 @@ class DistillationConfig:
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
-        if self.num_candidates > self.beam_size and self.sampling is None:
-            yield (
-                "num_candidates",
-                f"must be at most beam_size ({self.beam_size}), but is {self.num_candidates} instead",
-            )
         if self.sampling is not None and self.beam_size > 1:
             yield "beam_size", f"must be 1 where candidates are drawn by sampling, but is {self.beam_size} instead"
         if self.num_labels > self.num_candidates:

@@ -131,15 +131,29 @@ class Labelling:
             pairs = chain.from_iterable(self._parts(texts, share))
             say(str(forecast(pairs, total, folder, self._label_sample)))
         num_records: list[int] = []
+        made: list[int] = []
         with job("distilling", total=total) as running:
             for index, part in enumerate(self._parts(texts, share)):
                 known = self._known(folder, share.place(index))
                 if known is None:
                     known = self._write(folder, share.place(index), part, running.advance)
+                    made.append(share.place(index))
                 else:
                     running.skip(len(part))
                 num_records.append(known)
+        self._close_teacher([_hypotheses_path(folder, index) for index in made])
         return num_records
+
+    def _close_teacher(self, made: Sequence[Path]) -> None:
+        """End the teacher; if only then it shows that it was out of step, what it said is not kept."""
+        if self.teacher is None:
+            return
+        try:
+            self.teacher.close()
+        except NmtDistillError:
+            for path in made:
+                path.unlink()
+            raise
 
     def _parts(self, texts: Sequence[SourceText], share: Share) -> Iterator[list[Pair]]:
         """Yield what stands in each shard of a share."""

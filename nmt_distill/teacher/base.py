@@ -84,6 +84,13 @@ class Teacher(Protocol):
         """Parameters, the one table counted once; None where they cannot be counted."""
         ...
 
+    def close(self) -> None:
+        """End what it started.
+
+        :raises NmtDistillError: if only now it shows that answers and sentences are out of step
+        """
+        ...
+
     def translate(
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:

@@ -1,11 +1,15 @@
-"""Which teacher, and where it comes from."""
+"""Which teacher, and where it comes from.
+
+Beside its fields each class says ``shows_probabilities``, whether soft targets can be had of it, and ``searches``,
+whether it is asked with a beam; the others search in their own way and are asked for candidates alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from nmt_distill.configuration.constraints import Positive, PositiveInt
+from nmt_distill.configuration.constraints import NaturalInt, NonNegative, Positive, PositiveInt
 from nmt_distill.corpus.wheels import WheelConfig
 
 
@@ -31,6 +35,7 @@ class MarianTeacherConfig:
     """source tokens of one batch, padding included"""
 
     shows_probabilities = True
+    searches = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,60 @@ class CommandTeacherConfig:
     """what is known of the licence of its output; shown before work starts, and in the model card"""
 
     shows_probabilities = False
+    searches = False
 
 
-TeacherConfig = MarianTeacherConfig | CommandTeacherConfig
+@dataclass(frozen=True, kw_only=True)
+class CandidatesTeacherConfig:
+    """Translations that somebody has made already: a cluster, a language model, the systems of a shared task."""
+
+    kind: Literal["candidates"] = "candidates"
+    """a file of translations; sequence level only"""
+    path: str
+    """`.tsv`: source, hypothesis and, if known, score, one hypothesis a line; `.jsonl`: `source`, `hypotheses` and, if
+    known, `scores`; sources that it lacks are counted as `no_translation`"""
+    origin: str
+    """who made them, by what, for the model card"""
+    licence: str
+    """what is known of their licence; shown before work starts, and in the model card"""
+
+    shows_probabilities = False
+    searches = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpTeacherConfig:
+    """A server that translates: a language model behind OpenAI's API, or LibreTranslate."""
+
+    kind: Literal["http"] = "http"
+    """a server: translations alone; every answer is kept, so that no sentence is paid twice"""
+    url: str
+    """of the API, to which `/chat/completions` or `/translate` is added, such as `http://localhost:8000/v1`"""
+    api: Literal["openai", "libretranslate"]
+    """which API it is"""
+    model: str | None = None
+    """name of the chat model"""
+    prompt: str | None = None
+    """what a chat model is told, with `{source_language}`, `{target_language}` and `{text}`; null is a plain request"""
+    temperature: NonNegative = 0.0
+    """of a chat model, where `distillation.sampling` says nothing else"""
+    max_tokens: PositiveInt | None = None
+    """longest answer of a chat model, in its tokens"""
+    api_key_variable: str | None = None
+    """name of the environment variable that holds the key, which is sent and shown nowhere"""
+    num_connections: PositiveInt = 4
+    """requests under way at once"""
+    num_retries: NaturalInt = 5
+    """further tries after one that failed for a reason that may pass"""
+    timeout_seconds: Positive = 120.0
+    """longest silence of the server"""
+    origin: str
+    """whose model or service it is, for the model card"""
+    licence: str
+    """on what terms its output may be used to train a model; shown before work starts, and in the model card"""
+
+    shows_probabilities = False
+    searches = False
+
+
+TeacherConfig = MarianTeacherConfig | CommandTeacherConfig | CandidatesTeacherConfig | HttpTeacherConfig

@@ -10,10 +10,18 @@ from nmt_distill.devices import Device, choose_device
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.config import CommandTeacherConfig, MarianTeacherConfig, TeacherConfig
+from nmt_distill.teacher.config import (
+    CandidatesTeacherConfig,
+    CommandTeacherConfig,
+    HttpTeacherConfig,
+    MarianTeacherConfig,
+    TeacherConfig,
+)
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 Files = tuple[Path, ...]
+ANSWERS = "answers.sqlite3"
+"""file beside the wheels that keeps what servers answered, for all runs"""
 
 
 class _Facts(TypedDict):
@@ -30,6 +38,8 @@ def fetch_teacher(config: TeacherConfig) -> Files:
     :returns: what of it lies on this machine: weights and vocabulary; empty for an outside program
     :raises NmtDistillError: if a file is not there
     """
+    if isinstance(config, CandidatesTeacherConfig) and not Path(config.path).is_file():
+        raise NmtDistillError(f"teacher.path: {config.path} does not exist; give the path of the translations.")
     if not isinstance(config, MarianTeacherConfig):
         return ()
     if config.wheel is None:
@@ -58,7 +68,7 @@ def local_files(config: TeacherConfig) -> list[str]:
     """Name the files whose content decides about a teacher, where the recipe pins them by nothing else."""
     if isinstance(config, MarianTeacherConfig) and not config.wheel:
         return [config.model, config.vocabulary]
-    return []
+    return [config.path] if isinstance(config, CandidatesTeacherConfig) else []
 
 
 def shared_vocabulary(config: TeacherConfig, files: Files) -> SharedVocabulary | None:
@@ -100,5 +110,26 @@ def load_teacher(config: TeacherConfig, files: Files, *, direction: Direction, d
                 mode=config.mode,
                 nbest=config.nbest,
                 num_processes=config.num_processes,
+                timeout_seconds=config.timeout_seconds,
+            )
+        case CandidatesTeacherConfig():
+            from nmt_distill.teacher.candidates import CandidatesTeacher
+
+            return CandidatesTeacher(Path(config.path), **facts)
+        case HttpTeacherConfig():
+            from nmt_distill.teacher.http import DEFAULT_PROMPT, HttpTeacher
+
+            return HttpTeacher(
+                config.url,
+                **facts,
+                api=config.api,
+                cache=wheel_cache() / ANSWERS,
+                model=config.model,
+                prompt=config.prompt or DEFAULT_PROMPT,
+                temperature=config.temperature,
+                options={"max_tokens": config.max_tokens} if config.max_tokens else None,
+                api_key_variable=config.api_key_variable,
+                num_connections=config.num_connections,
+                num_retries=config.num_retries,
                 timeout_seconds=config.timeout_seconds,
             )

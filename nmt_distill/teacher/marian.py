@@ -64,6 +64,9 @@ class MarianTeacher:
         """Parameters of the model, the one table counted once."""
         return self.graph.num_parameters
 
+    def close(self) -> None:
+        """Do nothing: no process or connection is open."""
+
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the source ids of each sentence, end of sentence included."""
         return [[*ids, self.end_id] for ids in self.vocabulary.encode(list(sentences))]

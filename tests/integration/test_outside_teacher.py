@@ -56,10 +56,41 @@ def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: P
     assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 80, f"seed {toy.seed}\n{finished.stderr}"
 
 
+def test_student_learns_from_a_file_of_translations(toy: Toy, tmp_path: Path) -> None:
+    """The file has two hypotheses for each source, of which the one with the better score is right."""
+    sides = [(toy.folder / f"more_pairs.{tag}").read_text(encoding="utf-8").splitlines() for tag in ("en", "pt-BR")]
+    lines = [
+        json.dumps({"source": source, "hypotheses": [target[::-1], target], "scores": [-2.0, -1.0]})
+        for source, target in zip(*sides, strict=True)
+    ]
+    (tmp_path / "made.jsonl").write_text("\n".join(lines[:-3]) + "\n", encoding="utf-8")
+    (tmp_path / "more.en").write_text("\n".join([*sides[0], "nobody has translated this"]), encoding="utf-8")
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: candidates, path: {tmp_path / 'made.jsonl'}, origin: somebody, licence: none}}",
+        f"corpus.sources[1].path={tmp_path / 'more.en'}",
+        f"training.seed={toy.seed % 1000}",
+        "distillation.num_candidates=2",
+        *FROM_SCRATCH,
+    )
+    folder = tmp_path / "run"
+    finished = run_command("run", recipe, "--out", folder, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    summary = json.loads((folder / "distilled" / "distilled.json").read_text(encoding="utf-8"))
+    assert 1 <= summary["dropped"]["no_translation"] <= 4
+    assert "teacher" not in finished.stdout, "nothing is known of it on the test text"
+    assert "student int8" in finished.stdout
+    assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 80, f"seed {toy.seed}\n{finished.stderr}"
+
+
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
         (FROM_SCRATCH[2:], "vocabulary.size must be given where teacher.kind is command"),
+        (
+            (*FROM_SCRATCH, "distillation.beam_size=4"),
+            "distillation.beam_size must be 1 where teacher.kind is command, which searches in its own way",
+        ),
         (("vocabulary.size=400",), "student.initialization must be random where teacher.kind is command"),
         (
             (*FROM_SCRATCH, "training.phases[0].kd_weight=0.5"),

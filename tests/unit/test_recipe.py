@@ -15,7 +15,13 @@ CONTENT: dict[str, Any] = {
     "source": "en",
     "target": "pt-BR",
     "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
-    "teacher": {"model": "model.bin", "vocabulary": "vocab.spm", "origin": "a test", "licence": "none"},
+    "teacher": {
+        "kind": "marian",
+        "model": "model.bin",
+        "vocabulary": "vocab.spm",
+        "origin": "a test",
+        "licence": "none",
+    },
     "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001}]},
 }
 
@@ -136,6 +142,10 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         ({"target": "pt_br"}, "target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt_br'"),
         ({"source": "English!"}, "source must be a language tag such as de, pt-BR or zh-Hans, but is the text 'Engl"),
         ({"export__precisions": []}, "export.precisions must be non-empty, but is a list of 0 items instead"),
+        (
+            {"distillation__beam_size": 2, "distillation__num_candidates": 3},
+            "distillation.num_candidates must be at most beam_size (2), but is 3 instead",
+        ),
         ({"export__beam_size": 0}, "export.beam_size must be 1 or more, but is 0 instead"),
         ({"export__num_parity_sentences": 0}, "export.num_parity_sentences must be 1 or more, but is 0 instead"),
         ({"export__min_parity": 1.5}, "export.min_parity must be from 0 to 1, but is 1.5 instead"),

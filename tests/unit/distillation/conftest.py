@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
 
@@ -30,6 +31,8 @@ class LetterTeacher:
     num_parameters: int | None = None
     vocab_size: int = 27
     state_dim: int = 2
+    is_out_of_step: bool = False
+    num_closed: int = 0
     calls: list[str] = field(default_factory=list)
 
     def translate(
@@ -53,6 +56,11 @@ class LetterTeacher:
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         return encode_letters(sentences)
+
+    def close(self) -> None:
+        self.num_closed += 1
+        if self.is_out_of_step:
+            raise NmtDistillError("one answer too many")
 
     def teacher_output(
         self,

@@ -269,3 +269,20 @@ def test_forecast_is_told_once_and_changes_nothing(
     assert content(tmp_path / "with") == content(tmp_path / "without")
     label(letter_teacher, letters, texts, tmp_path / "with")
     assert "forecast" not in capsys.readouterr().err
+
+
+def test_what_a_teacher_said_that_was_out_of_step_is_not_kept(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out")
+    assert letter_teacher.num_closed == 1
+    expected = content(tmp_path / "out")
+    (tmp_path / "out" / "hypotheses-00001.jsonl").unlink()
+    letter_teacher.is_out_of_step = True
+    with pytest.raises(NmtDistillError, match="one answer too many"):
+        label(letter_teacher, letters, texts, tmp_path / "out")
+    assert not (tmp_path / "out" / "hypotheses-00001.jsonl").exists()
+    assert (tmp_path / "out" / "hypotheses-00000.jsonl").exists()
+    letter_teacher.is_out_of_step = False
+    label(letter_teacher, letters, texts, tmp_path / "out")
+    assert content(tmp_path / "out") == expected

@@ -11,8 +11,10 @@ from nmt_distill.distillation.labelling import Labelling, Share, SourceText
 from nmt_distill.distillation.labels import Rank
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
 from nmt_distill.distillation.store import StoreHeader
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf
+from nmt_distill.recipe import Recipe
 from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -20,6 +22,10 @@ from nmt_distill.vocabulary.shared import SharedVocabulary
 
 def label_corpus(run: Run) -> dict[str, Any]:
     """Label the training text of a run, and its monolingual text where a teacher does it."""
+    if run.recipe.student.initialization == "teacher":
+        _require_student_weights(run.teacher)
+    if vocabulary := _vocabulary(run):
+        vocabulary.save(run.distilled.path)
     return _labelling(run).run(_texts(run), run.distilled.path, direction=run.direction)
 
 
@@ -39,7 +45,7 @@ def _texts(run: Run) -> list[SourceText]:
 def _labelling(run: Run) -> Labelling:
     config, target = run.recipe.distillation, run.recipe.target
     teacher = run.teacher if config.targets == "teacher" else None
-    vocabulary = run.teacher_vocabulary
+    vocabulary = _vocabulary(run)
     ter = partial(sentence_ter, target=target)
     return Labelling(
         config,
@@ -49,6 +55,39 @@ def _labelling(run: Run) -> Labelling:
         encode=vocabulary.encode if vocabulary else None,
         header=_header(run, vocabulary, teacher) if vocabulary else None,
     )
+
+
+def _vocabulary(run: Run) -> SharedVocabulary | None:
+    """Return the vocabulary that a student can share with its teacher, None where the teacher shows none."""
+    vocabulary = run.teacher.vocabulary if isinstance(run.teacher, WhiteBoxTeacher) else None
+    if vocabulary is None:
+        _refuse_shared_ids(run.recipe)
+    return vocabulary
+
+
+def _require_student_weights(teacher: Teacher) -> None:
+    """Refuse a graph that no student can start from now, not after hours of labelling."""
+    from nmt_distill.teacher.marian import MarianTeacher
+
+    assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
+    teacher.graph.student_parameters()
+
+
+def _refuse_shared_ids(recipe: Recipe) -> None:
+    """Refuse what only a shared vocabulary makes possible, which for some kinds of teacher their files alone tell."""
+    wanted = [
+        f"training.phases[{index}].{key}=0"
+        for index, phase in enumerate(recipe.training.phases)
+        for key in ("kd_weight", "state_weight")
+        if getattr(phase, key) and not (key == "kd_weight" and not phase.vocabulary_weight)
+    ]
+    if recipe.vocabulary.size is None:
+        wanted.append("vocabulary.size (8000 to 32000 is usual)")
+    if wanted:
+        raise NmtDistillError(
+            "this teacher has no single SentencePiece model for source and target, so a student cannot share its ids "
+            f"and learns from its translations alone; set {', '.join(wanted)}."
+        )
 
 
 def _header(run: Run, vocabulary: SharedVocabulary, teacher: Teacher | None) -> StoreHeader:

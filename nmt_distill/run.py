@@ -13,8 +13,7 @@ from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files, shared_vocabulary
-from nmt_distill.vocabulary.shared import SharedVocabulary
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +56,7 @@ class Run:
             {"vocabulary": to_content(recipe.vocabulary), "teacher": teacher}
             | ({"graph": "nllb"} if recipe.student.graph == "nllb" else {}),
             ("vocabulary",),
-            inputs=() if recipe.vocabulary.size is None and recipe.teacher.kind == "marian" else (self.distilled,),
+            inputs=(self.distilled,),
         )
         self.student = self._stage(
             "student",
@@ -147,16 +146,9 @@ class Run:
         return fetch_teacher(self.recipe.teacher)
 
     @cached_property
-    def teacher_vocabulary(self) -> SharedVocabulary | None:
-        """The vocabulary that the student can share with its teacher, None where the teacher shows none."""
-        return shared_vocabulary(self.recipe.teacher, self.teacher_files)
-
-    @cached_property
     def teacher(self) -> Teacher:
         """The teacher, loaded."""
-        return load_teacher(
-            self.recipe.teacher, self.teacher_files, direction=self.direction, device=self.recipe.training.device
-        )
+        return load_teacher(self.recipe.teacher, direction=self.direction, device=self.recipe.training.device)
 
     @property
     def sentencepiece_path(self) -> Path:

@@ -59,7 +59,7 @@ def _new_student(run: Run) -> tuple[StudentModel, frozenset[str]]:
 
 def _records(run: Run, pad_id: int) -> Records:
     """Open the labels in the student's ids: the store, through a trimmed vocabulary, or text that is encoded now."""
-    vocabulary = run.teacher_vocabulary
+    vocabulary = SharedVocabulary.load(run.distilled.path)
     if vocabulary is None:
         return _encoded_text(run)
     store = Store(run.distilled.path)

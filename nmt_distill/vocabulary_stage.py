@@ -20,9 +20,8 @@ from nmt_distill.vocabulary.trimming import NLLB_PAD, choose_pieces, trim_senten
 
 def make_vocabulary(run: Run) -> dict[str, Any]:
     """Write the student's SentencePiece model, and the teacher's id of each of its pieces where they share ids."""
-    if run.teacher_vocabulary is None:
-        return _train(run)
-    return _take_over(run, run.teacher_vocabulary)
+    vocabulary = SharedVocabulary.load(run.distilled.path)
+    return _train(run) if vocabulary is None else _take_over(run, vocabulary)
 
 
 def _train(run: Run) -> dict[str, Any]:
@@ -50,12 +49,12 @@ def _take_over(run: Run, vocabulary: SharedVocabulary) -> dict[str, Any]:
     is_whole = len(pieces) == len(vocabulary.teacher_ids) and vocabulary.is_identity
     if size is None and is_whole and pad == (NLLB_PAD if needs_padding else -1):
         with atomic_file(path, "wb") as stream:
-            stream.write(vocabulary.path.read_bytes())
+            stream.write(vocabulary.model)
         return {"pieces": len(pieces)}
     told: dict[str, Any] = {}
     if size is not None:
         counts = _count(run, vocabulary)
-        pieces = choose_pieces(vocabulary.processor, counts, size)
+        pieces = choose_pieces(vocabulary.model, counts, size)
         told = {
             "pieces_in_corpus": int((counts > 0).sum()),
             "token_coverage": float(counts[pieces].sum() / max(counts.sum(), 1)),
@@ -63,7 +62,7 @@ def _take_over(run: Run, vocabulary: SharedVocabulary) -> dict[str, Any]:
     pieces = pieces[pieces != pad]  # each graph wants its padding in a place of its own
     if needs_padding:
         pieces = with_padding(pieces, NLLB_PAD)
-    trim_sentencepiece(vocabulary.path, pieces, path)
+    trim_sentencepiece(vocabulary.model, pieces, path)
     write_json(run.vocabulary.path / KEPT_IDS, vocabulary.ids_of(pieces).tolist())
     return {"pieces": len(pieces), "of": len(vocabulary.teacher_ids), **told}
 

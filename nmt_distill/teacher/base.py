@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nmt_distill.configuration.constraints import Bounds, NaturalInt, Positive, Seed
 from nmt_distill.languages import Direction
+from nmt_distill.vocabulary.shared import SharedVocabulary
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class WhiteBoxTeacher(Teacher, Protocol):
     """V, how many ids it has"""
     state_dim: int
     """D, the width of its decoder states"""
+
+    @property
+    def vocabulary(self) -> SharedVocabulary | None:
+        """What a student needs to share its ids; None where source and target are segmented in different ways."""
+        ...
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the source ids of each sentence, end of sentence included, without any language tag.

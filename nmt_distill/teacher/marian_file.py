@@ -1,4 +1,4 @@
-"""Marian's model files: float32 ``.npz`` and quantised ``.bin`` (version 1) read into named float32 matrices.
+"""Marian's model files: float32 ``.npz`` and float32 or quantised ``.bin`` (version 1) read into named matrices.
 
 The binary layout is little endian: two uint64 (version, number of items), one header of four uint64 per item (bytes of
 the name with its NUL, type, number of dimensions, bytes of the data), all names, all shapes (int32 per dimension), one
@@ -19,7 +19,9 @@ import yaml
 
 from nmt_distill.errors import NmtDistillError
 
-FLOAT32, INTGEMM8, INT8 = 0x404, 0x4101, 0x101
+FLOAT32, INT8 = 0x404, 0x101
+INTGEMM8 = (0x4101, 0x10101)
+"""the number that browsermt's branch of Marian writes (Bergamot, Firefox), and Marian's own since 1.10"""
 _ARCHITECTURE = "special:model.yml"
 _EMBEDDING = "Wemb"
 _ACTIVATION_SCALE = "_QuantMultA"
@@ -68,7 +70,7 @@ def _read_npz(path: Path) -> tuple[dict[str, FloatArray], str]:
         for name in archive.files:
             if name == _ARCHITECTURE:
                 text = _text(archive[name].tobytes())
-            else:
+            elif not name.endswith(_ACTIVATION_SCALE):
                 parameters[name] = np.asarray(archive[name], dtype=np.float32)
     return parameters, text
 
@@ -109,12 +111,13 @@ def _matrix(name: str, kind: int, shape: tuple[int, ...], data: bytes) -> FloatA
     size = int(np.prod(shape))
     if kind == FLOAT32:
         return np.frombuffer(data, dtype="<f4", count=size).reshape(shape).copy()
-    if kind == INTGEMM8:
+    if kind in INTGEMM8:
         quantized = np.frombuffer(data, dtype=np.int8, count=size)
         (multiplier,) = np.frombuffer(data, dtype="<f4", count=1, offset=size)
         weights: FloatArray = quantized.astype(np.float32) / multiplier
-        return weights.reshape(shape) if name == _EMBEDDING else weights.reshape(shape[::-1]).T.copy()
-    raise ValueError(f"{name} is of type {kind:#x}; float32 ({FLOAT32:#x}) and intgemm8 ({INTGEMM8:#x}) are read")
+        return weights.reshape(shape) if _EMBEDDING in name else weights.reshape(shape[::-1]).T.copy()
+    known = " or ".join(f"{number:#x}" for number in INTGEMM8)
+    raise ValueError(f"{name} is of type {kind:#x}; float32 ({FLOAT32:#x}) and intgemm8 ({known}) are read")
 
 
 def _text(data: bytes) -> str:

@@ -1,15 +1,18 @@
-"""Greedy and beam search over a decoder that is asked one position at a time.
+"""Greedy search, beam search and random sampling over a decoder that is asked one position at a time.
 
 Shapes: N sentences, B hypotheses a sentence under way, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from nmt_distill.teacher.base import Sampling
 
 COMPACT_BELOW = 0.75
 """finished rows are dropped once the others are at most this share: dropping copies the state"""
@@ -34,6 +37,11 @@ class Decoder(Protocol[StateIn]):
         ...
 
 
+Choice = Callable[[Tensor, Sequence[int], int], tuple[Tensor, Tensor]]
+"""chooses a token for each row: logits (rows, V), the hypothesis of each row and the position to log-probabilities and
+tokens, both (rows,)"""
+
+
 def greedy_search(
     decoder: Decoder[State], state: State, *, max_lengths: Sequence[int], end_id: int
 ) -> list[tuple[list[int], float]]:
@@ -42,15 +50,79 @@ def greedy_search(
     :param max_lengths: per sentence, the most target tokens it may have, end of sentence included
     :returns: per sentence the token ids and their log-probability (nats) divided by their number
     """
+
+    def most_probable(logits: Tensor, hypotheses: Sequence[int], position: int) -> tuple[Tensor, Tensor]:
+        # log_softmax, which torch fuses, is several times as fast on CPU as logsumexp
+        log_probs, tokens = logits.log_softmax(dim=-1).max(dim=-1)
+        return log_probs, tokens
+
+    return _follow(decoder, state, most_probable, max_lengths=max_lengths, end_id=end_id)
+
+
+def random_search(
+    decoder: Decoder[State],
+    state: State,
+    *,
+    max_lengths: Sequence[int],
+    end_id: int,
+    sampling: Sampling,
+    num_candidates: int,
+    keys: Sequence[Sequence[int]],
+) -> list[list[tuple[list[int], float]]]:
+    """Draw each token from the decoder's distribution; every candidate is a draw of its own, and two may be the same.
+
+    :param keys: natural numbers that name each sentence: what is drawn for it depends on them and the seed, not on
+        its company
+    :returns: per sentence ``num_candidates`` pairs of token ids and score, best first; the score is that of the other
+        searches, of the distribution before temperature and cuts
+    """
+    limits = [limit for limit in max_lengths for _ in range(num_candidates)]
+    numbers = np.zeros((len(limits), max(limits, default=0)), dtype=np.float32)
+    for sentence, key in enumerate(keys):
+        rows = slice(sentence * num_candidates, (sentence + 1) * num_candidates)
+        generator = np.random.default_rng([sampling.seed, *key])
+        numbers[rows, : max_lengths[sentence]] = generator.random((num_candidates, max_lengths[sentence]), np.float32)
+
+    def draw(logits: Tensor, hypotheses: Sequence[int], position: int) -> tuple[Tensor, Tensor]:
+        uniform = torch.from_numpy(numbers[hypotheses, position]).to(logits.device)
+        tokens = draw_tokens(logits, uniform, sampling)
+        return logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0], tokens
+
+    repeated = state.select(torch.arange(len(max_lengths)).repeat_interleave(num_candidates))
+    drawn = _follow(decoder, repeated, draw, max_lengths=limits, end_id=end_id)
+    groups = [drawn[start : start + num_candidates] for start in range(0, len(drawn), num_candidates)]
+    return [sorted(group, key=lambda pair: -pair[1]) for group in groups]
+
+
+def draw_tokens(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
+    """Draw a token (rows,) for each row by inverting the distribution function.
+
+    :param logits: (rows, V)
+    :param uniform: (rows,) float32 from 0 to below 1
+    """
+    kept, tokens = logits / sampling.temperature, None
+    if sampling.top_k or sampling.top_p < 1:
+        kept, tokens = kept.topk(min(sampling.top_k or kept.shape[-1], kept.shape[-1]), dim=-1)
+    probs = kept.double().softmax(dim=-1)
+    if sampling.top_p < 1:  # a token is cut where those before it suffice
+        probs = probs.where(probs.cumsum(dim=-1) - probs < sampling.top_p, 0)
+    cumulative = probs.cumsum(dim=-1)
+    places = torch.searchsorted(cumulative, uniform.double()[:, None] * cumulative[:, -1:], right=True)
+    return (places if tokens is None else tokens.gather(1, places))[:, 0]
+
+
+def _follow(
+    decoder: Decoder[State], state: State, choose: Choice, *, max_lengths: Sequence[int], end_id: int
+) -> list[tuple[list[int], float]]:
+    """Follow one hypothesis a row, token by token; see :func:`greedy_search`."""
     token_ids: list[list[int]] = [[] for _ in max_lengths]
     totals = [0.0] * len(max_lengths)
-    active = list(range(len(max_lengths)))  # the sentence of each row
+    active = list(range(len(max_lengths)))  # the hypothesis of each row
     open_rows = list(active)
     previous = None
     for position in range(max(max_lengths, default=0)):
-        # log_softmax, which torch fuses, is several times as fast on CPU as logsumexp
-        best, previous = decoder.next_logits(previous, state, position).log_softmax(dim=-1).max(dim=-1)
-        log_probs, tokens = best.tolist(), previous.tolist()
+        chosen, previous = choose(decoder.next_logits(previous, state, position), active, position)
+        log_probs, tokens = chosen.tolist(), previous.tolist()
         for row in open_rows:
             token_ids[active[row]].append(tokens[row])
             totals[active[row]] += log_probs[row]

@@ -5,40 +5,52 @@ P pieces of the SentencePiece model, V ids of the teacher.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from sentencepiece import SentencePieceProcessor
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.files import atomic_file, fingerprint, read_json, write_json
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 Ids = npt.NDArray[np.int64]
 
 
+MODEL_NAME = "teacher.spm"
+IDS_NAME = "teacher_ids.json"
+
+
 class SharedVocabulary:
     """A SentencePiece model with the teacher's id of each of its pieces."""
 
-    def __init__(self, sentencepiece: Path, *, teacher_ids: Ids | None = None, num_ids: int | None = None) -> None:
+    def __init__(
+        self, sentencepiece: Path | bytes, *, teacher_ids: Ids | None = None, num_ids: int | None = None
+    ) -> None:
         """Load the model.
 
-        :param sentencepiece: the teacher's model file, for source and target
+        :param sentencepiece: the teacher's model for source and target, a file or its content
         :param teacher_ids: (P,) the teacher's id of each piece, -1 where it has none; None where ids are places
         :param num_ids: V; None is P
         :raises NmtDistillError: if the model is none, or has not as many pieces as ids are given
         """
-        self.path = sentencepiece
-        self.processor = load_sentencepiece(sentencepiece)
+        if isinstance(sentencepiece, Path):
+            self.processor = load_sentencepiece(sentencepiece)
+            self.model = sentencepiece.read_bytes()
+        else:
+            self.model = sentencepiece
+            self.processor = SentencePieceProcessor(model_proto=sentencepiece)
         size = self.processor.vocab_size()
         self.is_identity = teacher_ids is None
         self.teacher_ids = np.arange(size) if teacher_ids is None else np.asarray(teacher_ids, dtype=np.int64)
         self.num_ids = size if num_ids is None else num_ids
         if len(self.teacher_ids) != size:
             raise NmtDistillError(
-                f"{sentencepiece} has {size} pieces, but the teacher gives ids to {len(self.teacher_ids)}; "
-                "they do not belong together."
+                f"The teacher's SentencePiece model has {size} pieces, but the teacher gives ids to "
+                f"{len(self.teacher_ids)}; they do not belong together."
             )
         self.end = int(self.teacher_ids[self.processor.eos_id()])
         unknown = self.teacher_ids[self.processor.unk_id()]
@@ -47,10 +59,30 @@ class SharedVocabulary:
         has_id = self.teacher_ids >= 0
         self._pieces[self.teacher_ids[has_id]] = np.flatnonzero(has_id)
 
+    @classmethod
+    def load(cls, folder: Path) -> SharedVocabulary | None:
+        """Read what :meth:`save` wrote into a folder; None if nothing was."""
+        if not (folder / IDS_NAME).is_file():
+            return None
+        content = read_json(folder / IDS_NAME)
+        teacher_ids = content["teacher_ids"]
+        return cls(
+            folder / MODEL_NAME,
+            teacher_ids=None if teacher_ids is None else np.array(teacher_ids, dtype=np.int64),
+            num_ids=content["num_ids"],
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``teacher.spm`` and ``teacher_ids.json``, so that the teacher is not needed to read its ids."""
+        with atomic_file(folder / MODEL_NAME, "wb") as stream:
+            stream.write(self.model)
+        teacher_ids = None if self.is_identity else self.teacher_ids.tolist()
+        write_json(folder / IDS_NAME, {"num_ids": self.num_ids, "teacher_ids": teacher_ids})
+
     @property
     def fingerprint(self) -> str:
         """Name the pieces and their ids."""
-        name = sha256_of(self.path)[:16]
+        name = hashlib.sha256(self.model).hexdigest()[:16]
         return name if self.is_identity else fingerprint([name, self.teacher_ids.tolist(), self.num_ids])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:

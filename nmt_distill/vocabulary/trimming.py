@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,14 +29,15 @@ class VocabularyConfig:
     character; None keeps all"""
 
 
-def choose_pieces(
-    processor: sentencepiece.SentencePieceProcessor, counts: npt.NDArray[np.int64], size: int
-) -> npt.NDArray[np.int64]:
-    """Choose the ids to keep: specials and single characters first, then by frequency; in their old order.
+def choose_pieces(model: bytes, counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Choose the pieces to keep: specials and single characters first, then by frequency; in their old order.
 
-    :param counts: (V,) how often each piece occurs in the text to be translated and its translations
+    :param model: the whole SentencePiece model; with byte-pair encoding a piece comes with all that is merged on the
+        way to it, else no text would ever reach it
+    :param counts: (P,) how often each piece occurs in the text to be translated and its translations
     :raises NmtDistillError: if ``size`` is too small for specials and characters, or more than there are
     """
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     total = processor.vocab_size()
     if size > total:
         raise NmtDistillError(f"vocabulary.size must be at most the teacher's {total} pieces, but is {size} instead.")
@@ -45,7 +48,51 @@ def choose_pieces(
             "which all stay; raise it."
         )
     order = np.lexsort((np.arange(total), -counts, ~forced))
-    return np.sort(order[:size])
+    if not _is_byte_pair_model(model):
+        return np.sort(order[:size])
+    merges = Merges({processor.id_to_piece(place): place for place in range(total)}, processor.get_score)
+    kept = set(order[: forced.sum()].tolist())
+    for place in order[forced.sum() :].tolist():
+        new = {place, *merges.on_the_way_to(processor.id_to_piece(place))} - kept
+        if len(kept) + len(new) <= size:
+            kept |= new
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def _is_byte_pair_model(model: bytes) -> bool:
+    from sentencepiece import sentencepiece_model_pb2
+
+    messages: Any = sentencepiece_model_pb2
+    spec = messages.ModelProto.FromString(model).trainer_spec
+    return bool(spec.model_type == spec.BPE)
+
+
+class Merges:
+    """How byte-pair encoding arrives at its pieces: of all neighbours that form a piece, the best score comes first."""
+
+    def __init__(self, places: Mapping[str, int], score: Callable[[int], float]) -> None:
+        """Take note of the pieces.
+
+        :param places: the place of each piece
+        :param score: of the piece at a place
+        """
+        self._places, self._score = places, score
+
+    def on_the_way_to(self, piece: str) -> list[int]:
+        """Return the places of all pieces that are merged before ``piece`` stands there, itself included."""
+        symbols, met = list(piece), []
+        while len(symbols) > 1:
+            found = [
+                (-self._score(place), start, place)
+                for start, pair in enumerate(pairwise(symbols))
+                if (place := self._places.get("".join(pair))) is not None
+            ]
+            if not found:
+                break
+            _, start, place = min(found)
+            met.append(place)
+            symbols[start : start + 2] = ["".join(symbols[start : start + 2])]
+        return met
 
 
 def _is_forced(processor: sentencepiece.SentencePieceProcessor, index: int) -> bool:
@@ -62,36 +109,39 @@ def with_padding(kept_ids: npt.NDArray[np.int64], index: int) -> npt.NDArray[np.
     return np.insert(kept_ids, index, -1)
 
 
-def trim_sentencepiece(path: Path, kept_ids: npt.NDArray[np.int64], trimmed_path: Path) -> None:
+def trim_sentencepiece(model: bytes, kept: npt.NDArray[np.int64], path: Path) -> None:
     """Write a SentencePiece model that has only the kept pieces, in that order, with their scores.
 
-    :param kept_ids: -1 stands for a new piece ``<pad>``; see :func:`with_padding`
+    A text all of whose pieces stay is segmented as before: removing other pieces leaves the best path the best, and
+    with byte-pair encoding every merge on the way to a kept piece is kept too (:func:`choose_pieces`).
 
-    A text all of whose pieces stay is segmented as before: removing other pieces leaves the best path the best.
-
-    :raises NmtDistillError: if the model is not of the unigram kind, whose pieces can be left out
+    :param model: the whole model
+    :param kept: places of the pieces; -1 stands for a new piece ``<pad>``, see :func:`with_padding`
+    :raises NmtDistillError: if the model is of a kind whose pieces cannot be left out
     """
     from sentencepiece import sentencepiece_model_pb2
 
     messages: Any = sentencepiece_model_pb2
-    model = messages.ModelProto()
-    model.ParseFromString(path.read_bytes())
-    if model.trainer_spec.model_type != model.trainer_spec.UNIGRAM:
-        raise NmtDistillError(f"{path} is not a unigram model, so it cannot be trimmed; leave vocabulary.size out.")
+    proto = messages.ModelProto.FromString(model)
+    if proto.trainer_spec.model_type not in (proto.trainer_spec.UNIGRAM, proto.trainer_spec.BPE):
+        raise NmtDistillError(
+            "The teacher's SentencePiece model is neither a unigram nor a byte-pair model, so it cannot be trimmed; "
+            "leave vocabulary.size out."
+        )
     padding = messages.ModelProto.SentencePiece(piece=PAD_PIECE, score=0.0, type=_CONTROL)
-    pieces = [model.pieces[int(index)] if index >= 0 else padding for index in kept_ids]
-    kept = [type(piece).FromString(piece.SerializeToString()) for piece in pieces]
-    del model.pieces[:]
-    model.pieces.extend(kept)
-    model.trainer_spec.vocab_size = len(kept)
+    pieces = [proto.pieces[int(index)] if index >= 0 else padding for index in kept]
+    copies = [type(piece).FromString(piece.SerializeToString()) for piece in pieces]
+    del proto.pieces[:]
+    proto.pieces.extend(copies)
+    proto.trainer_spec.vocab_size = len(copies)
     for name in ("unk", "bos", "eos", "pad"):
-        old = getattr(model.trainer_spec, f"{name}_id")
-        new = np.flatnonzero((kept_ids == old) & (kept_ids >= 0))
-        setattr(model.trainer_spec, f"{name}_id", int(new[0]) if len(new) else -1)
-    if padding in kept:
-        model.trainer_spec.pad_id, model.trainer_spec.pad_piece = kept.index(padding), PAD_PIECE
-    with atomic_file(trimmed_path, "wb") as stream:
-        stream.write(model.SerializeToString())
+        old = getattr(proto.trainer_spec, f"{name}_id")
+        new = np.flatnonzero((kept == old) & (kept >= 0))
+        setattr(proto.trainer_spec, f"{name}_id", int(new[0]) if len(new) else -1)
+    if padding in copies:
+        proto.trainer_spec.pad_id, proto.trainer_spec.pad_piece = copies.index(padding), PAD_PIECE
+    with atomic_file(path, "wb") as stream:
+        stream.write(proto.SerializeToString())
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     vocabulary = train_vocabulary(pairs, folder / "teacher.spm")
-    train_vocabulary(pairs, folder / "padded.spm", pad_id=1)
     write_marian(folder / "teacher.npz", train_marian(pairs[:2400], vocabulary, seed=seed, num_steps=NUM_TEACHER_STEPS))
     torch.set_num_threads(num_threads)
     for side, language_tag in enumerate(("en", "pt-BR")):

@@ -1,4 +1,4 @@
-"""Teachers that show translations alone: an outside program, and translations that lie in a file."""
+"""Teachers other than Marian's: a model of transformers, an outside program, translations that lie in a file."""
 
 from __future__ import annotations
 
@@ -27,6 +27,32 @@ def chrf_of_unseen(toy: Toy, model: Path, tmp_path: Path) -> float:
     sources, references = ([pair[side] for pair in toy.unseen] for side in (0, 1))
     translated = run_command("translate", "--model", model, *sources, cwd=tmp_path)
     return float(sacrebleu.corpus_chrf(translated.stdout.splitlines(), [references]).score)
+
+
+def test_student_learns_soft_targets_from_a_model_of_transformers(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    """The model is our own student: a folder in OPUS-MT's layout, whose one vocabulary is then trimmed."""
+    more = tmp_path / "more.en"
+    more.write_bytes((toy.folder / "more_pairs.en").read_bytes())
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: transformers, name: {finished_run / 'student'}, origin: a student, licence: none}}",
+        f"corpus.sources[1].path={more}",
+        f"training.seed={toy.seed % 1000}",
+        *FROM_SCRATCH,
+        "training.phases[0].kd_weight=0.5",
+        "distillation.beam_size=2",
+    )
+    folder = tmp_path / "run"
+    finished = run_command("run", recipe, "--out", folder, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    header = json.loads((folder / "distilled" / "store.json").read_text(encoding="utf-8"))["header"]
+    assert (header["num_kept"], header["state_dim"]) == (8, 64)
+    kept = json.loads((folder / "vocabulary" / "kept_ids.json").read_text(encoding="utf-8"))
+    assert len(kept) == 337, "with padding where the nllb graph needs it"
+    assert kept.index(-1) == 1
+    parity = json.loads((folder / ".stages" / "export.json").read_text(encoding="utf-8"))["result"]["parity"]
+    assert parity["num_equal"] == parity["num_sentences"] == 40
+    assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 80, f"seed {toy.seed}\n{finished.stderr}"
 
 
 def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: Path) -> None:

@@ -107,9 +107,9 @@ def test_second_run_does_nothing_but_show_the_result(toy: Toy, own_run: Path, tm
         ("training.phases[1].kd_weight=0.5", "student export scores"),
         ("student.num_encoder_layers=1", "student export scores"),
         ("vocabulary.size=400", "vocabulary student export scores"),
-        ("distillation.num_kept=4", "distilled student export scores"),
+        ("distillation.num_kept=4", "distilled vocabulary student export scores"),
         ("teacher.max_length_factor=2.0", "distilled vocabulary student export scores"),
-        ("corpus.seed=2", "corpus distilled student export scores"),
+        ("corpus.seed=2", "corpus distilled vocabulary student export scores"),
     ],
 )
 def test_change_runs_again_only_what_depends_on_it(

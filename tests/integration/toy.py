@@ -72,8 +72,8 @@ class ToyLanguage:
         return [determiner, noun, *adjectives]
 
 
-def train_vocabulary(pairs: list[Pair], path: Path, *, pad_id: int = -1) -> Path:
-    """Write one SentencePiece model for both sides: ``</s>``, then ``<pad>`` if it has an id, then ``<unk>``.
+def train_vocabulary(pairs: list[Pair], path: Path) -> Path:
+    """Write one SentencePiece model for both sides: ``</s>``, then ``<unk>``.
 
     Every word becomes a piece, so that sentences are short; the trainer's own pieces are what trimming takes away.
     """
@@ -89,9 +89,9 @@ def train_vocabulary(pairs: list[Pair], path: Path, *, pad_id: int = -1) -> Path
         byte_fallback=True,
         character_coverage=1.0,
         eos_id=0,
-        unk_id=2 if pad_id == 1 else 1,
+        unk_id=1,
         bos_id=-1,
-        pad_id=pad_id,
+        pad_id=-1,
         minloglevel=2,
     )
     messages: Any = sentencepiece_model_pb2

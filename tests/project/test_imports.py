@@ -53,6 +53,7 @@ ONLY_IN = {
     "fairseq2": ("teacher.fairseq2",),
     "polib": ("corpus.",),
     "py3langid": ("language_identification",),
+    "langcodes": ("teacher.families",),
     "rich": ("progress",),
     "sacrebleu": ("evaluation.", "distillation."),
 }

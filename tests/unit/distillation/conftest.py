@@ -9,6 +9,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.vocabulary.shared import SharedVocabulary
 
 WORDS = ["</s>", *"abcdefghijklmnopqrstuvwxyz"]
 
@@ -31,6 +32,7 @@ class LetterTeacher:
     num_parameters: int | None = None
     vocab_size: int = 27
     state_dim: int = 2
+    vocabulary: SharedVocabulary | None = None
     is_out_of_step: bool = False
     num_closed: int = 0
     calls: list[str] = field(default_factory=list)

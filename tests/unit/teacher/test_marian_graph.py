@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,52 @@ import torch
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.marian_file import MarianFile
 from nmt_distill.teacher.marian_graph import MarianGraph, pad
-from tests.marian_models import architecture, random_parameters
+from tests.marian_models import (
+    PRE_NORM,
+    SELF_ATTENTION,
+    SEPARATE_TABLES,
+    UNTIED,
+    architecture,
+    random_parameters,
+    write_marian_model,
+)
 
-VOCAB_SIZE = 23
+VOCAB_SIZE, SOURCE_VOCAB_SIZE = 23, 19
 WIDTH = 16
 Doubles = npt.NDArray[np.float64]
+SWISH = {"transformer-ffn-activation": "swish"}
+GRAPHS: dict[str, dict[str, Any]] = {
+    "cells": {},
+    "self-attention": SELF_ATTENTION,
+    "pre-norm cells": PRE_NORM | SWISH,
+    "pre-norm self-attention": SELF_ATTENTION | PRE_NORM,
+    "separate tables": SELF_ATTENTION | SEPARATE_TABLES | SWISH,
+    "untied": SEPARATE_TABLES | UNTIED,
+    "tied source": SELF_ATTENTION | UNTIED | {"tied-embeddings-src": True},
+    "normalised embeddings, a bypass": SELF_ATTENTION
+    | {"transformer-postprocess-emb": "nd", "transformer-postprocess-top": "dan"},
+    "other order": SELF_ATTENTION | PRE_NORM | {"transformer-postprocess": "nda", "transformer-postprocess-top": ""},
+}
+"""options that differ from those of Bergamot's small students"""
 
 
-@pytest.fixture(scope="module")
-def file() -> MarianFile:
-    options = architecture(model_dim=WIDTH)
-    generator = np.random.default_rng()
-    return MarianFile(random_parameters(options, vocab_size=VOCAB_SIZE, generator=generator), options)
+def draw(settings: dict[str, Any]) -> MarianFile:
+    """Draw a model; encoder and decoder, source and target have sizes of their own where the options let them."""
+    options = architecture(settings, model_dim=WIDTH)
+    parameters = random_parameters(
+        options,
+        vocab_size=VOCAB_SIZE,
+        source_vocab_size=SOURCE_VOCAB_SIZE,
+        ffn_inner_dim=40,
+        decoder_ffn_inner_dim=56,
+        generator=np.random.default_rng(),
+    )
+    return MarianFile(parameters, options)
+
+
+@pytest.fixture(scope="module", params=list(GRAPHS.values()), ids=list(GRAPHS))
+def file(request: pytest.FixtureRequest) -> MarianFile:
+    return draw(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +67,10 @@ def graph(file: MarianFile) -> MarianGraph:
 
 
 class NumpyMarian:
-    """Marian's formulae, written down once more: row vectors, x W + b, everything in double precision."""
+    """Marian's formulae, written down once more: row vectors, x W + b, everything in double precision.
+
+    The decoder goes over the whole prefix again for every token.
+    """
 
     def __init__(self, file: MarianFile) -> None:
         self.parameters = {name: array.astype(np.float64) for name, array in file.parameters.items()}
@@ -42,23 +80,33 @@ class NumpyMarian:
         result: Doubles = x @ self.parameters[weight] + self.parameters[bias][0]
         return result
 
-    def norm(self, x: Doubles, name: str) -> Doubles:
+    def norm(self, x: Doubles, name: str, suffix: str = "") -> Doubles:
         centred = x - x.mean(axis=-1, keepdims=True)
         deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
-        scale, bias = (self.parameters[f"{name}_ln_{part}"][0] for part in ("scale", "bias"))
+        scale, bias = (self.parameters[f"{name}_ln_{part}{suffix}"][0] for part in ("scale", "bias"))
         result: Doubles = centred / deviation * scale + bias
         return result
 
-    def position(self, index: int) -> Doubles:
+    def before(self, x: Doubles, name: str, option: str = "transformer-preprocess") -> Doubles:
+        return self.norm(x, name, "_pre") if "n" in self.options[option] else x
+
+    def after(self, y: Doubles, x: Doubles, name: str, option: str = "transformer-postprocess") -> Doubles:
+        for letter in self.options[option]:
+            if letter == "a":
+                y = y + x
+            elif letter == "n":
+                y = self.norm(y, name)
+        return y
+
+    def positions(self, length: int) -> Doubles:
         half = WIDTH // 2
-        angles = [index * np.exp(-i * np.log(10000) / (half - 1)) for i in range(half)]
-        return np.array([*map(np.sin, angles), *map(np.cos, angles)])
+        angles = [[place * np.exp(-i * np.log(10000) / (half - 1)) for i in range(half)] for place in range(length)]
+        return np.array([[*map(np.sin, row), *map(np.cos, row)] for row in angles])
 
-    def embed(self, token: int) -> Doubles:
-        result: Doubles = self.parameters["Wemb"][token] * np.sqrt(WIDTH)
-        return result
+    def table(self, part: str) -> Doubles:
+        return self.parameters["Wemb" if "Wemb" in self.parameters else f"{part}_Wemb"]
 
-    def attend(self, x: Doubles, memory: Doubles, name: str) -> Doubles:
+    def attend(self, x: Doubles, memory: Doubles, name: str, is_causal: bool = False) -> Doubles:
         queries = self.affine(x, f"{name}_Wq", f"{name}_bq")
         keys = self.affine(memory, f"{name}_Wk", f"{name}_bk")
         values = self.affine(memory, f"{name}_Wv", f"{name}_bv")
@@ -66,39 +114,55 @@ class NumpyMarian:
         size = WIDTH // heads
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
-            scores = queries[:, part] @ keys[:, part].T / np.sqrt(size)
-            weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-            mixed.append(weights @ values[:, part])
-        return self.norm(x + self.affine(np.concatenate(mixed, axis=1), f"{name}_Wo", f"{name}_bo"), f"{name}_Wo")
+            weights = np.exp(queries[:, part] @ keys[:, part].T / np.sqrt(size))
+            if is_causal:
+                weights *= np.tri(len(x))
+            mixed.append(weights / weights.sum(axis=1, keepdims=True) @ values[:, part])
+        return self.affine(np.concatenate(mixed, axis=1), f"{name}_Wo", f"{name}_bo")
 
     def feed_forward(self, x: Doubles, name: str) -> Doubles:
-        inner = np.maximum(self.affine(x, f"{name}_ffn_W1", f"{name}_ffn_b1"), 0)
-        return self.norm(x + self.affine(inner, f"{name}_ffn_W2", f"{name}_ffn_b2"), f"{name}_ffn_ffn")
+        inner = self.affine(self.before(x, f"{name}_ffn"), f"{name}_W1", f"{name}_b1")
+        gate = 1 / (1 + np.exp(-inner)) if self.options["transformer-ffn-activation"] == "swish" else inner > 0
+        return self.after(self.affine(inner * gate, f"{name}_W2", f"{name}_b2"), x, f"{name}_ffn")
+
+    def self_attention(self, x: Doubles, name: str, is_causal: bool) -> Doubles:
+        inner = self.before(x, f"{name}_Wo")
+        return self.after(self.attend(inner, inner, name, is_causal), x, f"{name}_Wo")
+
+    def recur(self, x: Doubles, name: str) -> Doubles:
+        inner, cell, outputs = self.before(x, name), np.zeros(WIDTH), []
+        for row in inner:
+            forget = 1 / (1 + np.exp(-self.affine(row, f"{name}_Wf", f"{name}_bf")))
+            cell = forget * cell + (1 - forget) * (row @ self.parameters[f"{name}_W"])
+            outputs.append(np.maximum(cell, 0))
+        return self.after(np.stack(outputs), x, f"{name}_ffn")
 
     def encode(self, source: list[int]) -> Doubles:
-        x = np.stack([self.embed(token) + self.position(place) for place, token in enumerate(source)])
+        bottom = self.table("encoder")[source] * np.sqrt(WIDTH) + self.positions(len(source))
+        x = self.before(bottom, "encoder_emb", "transformer-postprocess-emb")
         for layer in range(1, self.options["enc-depth"] + 1):
-            x = self.feed_forward(self.attend(x, x, f"encoder_l{layer}_self"), f"encoder_l{layer}")
-        return x
+            x = self.self_attention(x, f"encoder_l{layer}_self", is_causal=False)
+            x = self.feed_forward(x, f"encoder_l{layer}_ffn")
+        return self.after(x, bottom, "encoder_top", "transformer-postprocess-top")
 
     def decode(self, memory: Doubles, target: list[int]) -> Doubles:
         """Return the last decoder state before each token of the target."""
-        layers = range(1, self.options["dec-depth"] + 1)
-        cells = {layer: np.zeros(WIDTH) for layer in layers}
-        states = []
-        for place in range(len(target)):
-            x = self.position(place) + (self.embed(target[place - 1]) if place else 0)
-            for layer in layers:
-                name = f"decoder_l{layer}"
-                forget = 1 / (1 + np.exp(-self.affine(x, f"{name}_rnn_Wf", f"{name}_rnn_bf")))
-                cells[layer] = forget * cells[layer] + (1 - forget) * (x @ self.parameters[f"{name}_rnn_W"])
-                x = self.norm(x + np.maximum(cells[layer], 0), f"{name}_rnn_ffn")
-                x = self.feed_forward(self.attend(x[None], memory, f"{name}_context"), name)[0]
-            states.append(x)
-        return np.stack(states)
+        embedded = np.stack([np.zeros(WIDTH), *self.table("decoder")[target[:-1]]]) * np.sqrt(WIDTH)
+        bottom = embedded + self.positions(len(target))
+        x = self.before(bottom, "decoder_emb", "transformer-postprocess-emb")
+        for layer in range(1, self.options["dec-depth"] + 1):
+            name = f"decoder_l{layer}"
+            if self.options["transformer-decoder-autoreg"] == "rnn":
+                x = self.recur(x, f"{name}_rnn")
+            else:
+                x = self.self_attention(x, f"{name}_self", is_causal=True)
+            context = self.attend(self.before(x, f"{name}_context_Wo"), memory, f"{name}_context")
+            x = self.feed_forward(self.after(context, x, f"{name}_context_Wo"), f"{name}_ffn")
+        return self.after(x, bottom, "decoder_top", "transformer-postprocess-top")
 
     def logits(self, states: Doubles) -> Doubles:
-        result: Doubles = states @ self.parameters["Wemb"].T + self.parameters["decoder_ff_logit_out_b"][0]
+        projection = self.parameters.get("decoder_ff_logit_out_Wt", self.table("decoder"))
+        result: Doubles = states @ projection.T + self.parameters["decoder_ff_logit_out_b"][0]
         return result
 
 
@@ -117,11 +181,11 @@ def test_encoder_and_decoder_equal_numpy(graph: MarianGraph, file: MarianFile) -
     keys, values = graph.encode(*pad([SOURCE], torch.device("cpu"))).source[0]
     for tensor, letter in ((keys, "k"), (values, "v")):
         expected = oracle.affine(memory, f"decoder_l1_context_W{letter}", f"decoder_l1_context_b{letter}")
-        np.testing.assert_allclose(tensor[0].transpose(0, 1).flatten(1).numpy(), expected, atol=1e-5)
+        np.testing.assert_allclose(tensor[0].transpose(0, 1).flatten(1).numpy(), expected, atol=1e-4, rtol=1e-4)
     states = oracle.decode(memory, TARGET)
     found = forced_states(graph, SOURCE, TARGET)
-    np.testing.assert_allclose(found.numpy(), states, atol=1e-5)
-    np.testing.assert_allclose(graph.logits(found).numpy(), oracle.logits(states), atol=1e-4)
+    np.testing.assert_allclose(found.numpy(), states, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(graph.logits(found).numpy(), oracle.logits(states), atol=1e-3, rtol=1e-4)
 
 
 def test_step_by_step_equals_teacher_forcing(graph: MarianGraph) -> None:
@@ -129,7 +193,7 @@ def test_step_by_step_equals_teacher_forcing(graph: MarianGraph) -> None:
     expected = graph.logits(forced_states(graph, SOURCE, TARGET))
     previous = None
     for place, token in enumerate(TARGET):
-        torch.testing.assert_close(graph.next_logits(previous, state, place)[0], expected[place], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(graph.next_logits(previous, state, place)[0], expected[place], atol=1e-4, rtol=1e-4)
         previous = torch.tensor([token])
 
 
@@ -137,7 +201,7 @@ def test_decoding_in_two_halves_equals_one_pass(graph: MarianGraph) -> None:
     state = graph.encode(*pad([SOURCE], torch.device("cpu")))
     fed = torch.tensor([TARGET]).roll(1, dims=1)
     halves = [graph.decode(fed[:, :2], state, length=2), graph.decode(fed[:, 2:], state, start=2, length=3)]
-    torch.testing.assert_close(torch.cat(halves, dim=1)[0], forced_states(graph, SOURCE, TARGET))
+    torch.testing.assert_close(torch.cat(halves, dim=1)[0], forced_states(graph, SOURCE, TARGET), atol=1e-4, rtol=1e-4)
 
 
 def test_batch_and_padding_change_nothing(graph: MarianGraph) -> None:
@@ -148,7 +212,7 @@ def test_batch_and_padding_change_nothing(graph: MarianGraph) -> None:
     target, target_mask = pad(targets, torch.device("cpu"))
     states = graph.decode(target.roll(1, dims=1), graph.encode(source, mask), length=target.shape[1])[target_mask]
     alone = [forced_states(graph, *pair) for pair in zip(sources, targets, strict=True)]
-    torch.testing.assert_close(states, torch.cat(alone), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(states, torch.cat(alone), atol=1e-4, rtol=1e-4)
 
 
 def test_the_first_token_fed_is_not_read(graph: MarianGraph) -> None:
@@ -156,13 +220,16 @@ def test_the_first_token_fed_is_not_read(graph: MarianGraph) -> None:
     for token in (0, 21):
         fed = torch.tensor([[token]])
         torch.testing.assert_close(
-            graph.decode(fed, state.select(torch.tensor([0])))[0], forced_states(graph, SOURCE, [0])
+            graph.decode(fed, state.select(torch.tensor([0])))[0],
+            forced_states(graph, SOURCE, [0]),
+            atol=1e-4,
+            rtol=1e-4,
         )
 
 
 def test_future_tokens_are_not_seen(graph: MarianGraph) -> None:
     short, long = forced_states(graph, SOURCE, TARGET[:3]), forced_states(graph, SOURCE, TARGET)
-    torch.testing.assert_close(short, long[:3])
+    torch.testing.assert_close(short, long[:3], atol=1e-4, rtol=1e-4)
 
 
 def test_selected_rows_go_on_as_before(graph: MarianGraph) -> None:
@@ -171,46 +238,52 @@ def test_selected_rows_go_on_as_before(graph: MarianGraph) -> None:
     chosen = state.select(torch.tensor([2, 0, 0]))
     expected = graph.next_logits(torch.tensor([8, 9, 10]), state, 1)
     found = graph.next_logits(torch.tensor([10, 8, 8]), chosen, 1)
-    torch.testing.assert_close(found, expected[[2, 0, 0]])
+    torch.testing.assert_close(found, expected[[2, 0, 0]], atol=1e-4, rtol=1e-4)
 
 
 def test_parameters_are_counted_once(graph: MarianGraph, file: MarianFile) -> None:
     assert graph.num_parameters == sum(array.size for array in file.parameters.values())
     assert (graph.vocab_size, graph.model_dim) == (VOCAB_SIZE, WIDTH)
+    is_joint = "Wemb" in file.parameters
+    assert graph.source_vocab_size == (VOCAB_SIZE if is_joint else SOURCE_VOCAB_SIZE)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "told"),
-    [
-        ("dec-cell", "gru", "dec-cell is 'gru', not 'ssru'"),
-        ("type", "s2s", "type is 's2s', not 'transformer'"),
-        ("transformer-preprocess", "n", "transformer-preprocess is 'n', not ''"),
-        ("transformer-decoder-autoreg", "self-attention", "transformer-decoder-autoreg is 'self-attention', not 'rnn'"),
-        ("transformer-postprocess-top", "n", "transformer-postprocess-top is 'n', not ''"),
-        ("transformer-heads", None, "transformer-heads is None, not a positive number"),
-        ("enc-depth", 0, "enc-depth is 0, not a positive number"),
-    ],
-)
-def test_other_graph_is_refused(file: MarianFile, option: str, value: Any, told: str) -> None:
-    other = MarianFile(file.parameters, file.architecture | {option: value})
-    with pytest.raises(NmtDistillError, match=rf"model\.bin: this graph cannot be read as a teacher yet: {told}\."):
-        MarianGraph(other, "model.bin")
+def test_output_projection_of_the_first_versions_is_the_other_way_round() -> None:
+    new = draw(UNTIED)
+    parameters = dict(new.parameters)
+    parameters["decoder_ff_logit_out_W"] = parameters.pop("decoder_ff_logit_out_Wt").T
+    old = MarianGraph(MarianFile(parameters, new.architecture), "model.npz")
+    states = torch.randn(3, WIDTH)
+    torch.testing.assert_close(old.logits(states), MarianGraph(new, "model.npz").logits(states))
 
 
-def test_options_of_later_versions_may_be_missing(file: MarianFile) -> None:
-    optional = ("transformer-postprocess-top", "transformer-no-projection", "transformer-tied-layers")
-    options = {key: value for key, value in file.architecture.items() if key not in optional}
-    assert MarianGraph(MarianFile(file.parameters, options), "model.bin").num_heads == 4
+@pytest.mark.parametrize("name", ["self-attention", "pre-norm self-attention", "separate tables", "tied source"])
+def test_log_probabilities_equal_those_of_ctranslate2(tmp_path: Path, name: str) -> None:
+    """CTranslate2 4.8 converts Marian's files by code of its own; it is given the table of positions as a parameter."""
+    import ctranslate2
+    from ctranslate2.converters import MarianConverter
+
+    file = draw(GRAPHS[name])
+    graph = MarianGraph(file, "model.npz").eval()
+    positions = {"Wpos": graph.positions(0, 64).numpy()}
+    write_marian_model(tmp_path / "model.npz", file.parameters | positions, file.architecture)
+    for side, size in (("source", graph.source_vocab_size), ("target", graph.vocab_size)):
+        pieces = ["</s>", "<unk>", *(f"piece{token}" for token in range(2, size))]
+        lines = [f'"{piece}": {token}\n' for token, piece in enumerate(pieces)]
+        (tmp_path / f"{side}.yml").write_text("".join(lines), encoding="utf-8")
+    vocabularies = [str(tmp_path / f"{side}.yml") for side in ("source", "target")]
+    MarianConverter(str(tmp_path / "model.npz"), vocabularies).convert(str(tmp_path / "converted"))
+    translator = ctranslate2.Translator(str(tmp_path / "converted"), intra_threads=1)
+    (scores,) = translator.score_batch(
+        [[f"piece{token}" for token in SOURCE[:-1]]], [[f"piece{token}" for token in TARGET[:-1]]]
+    )
+    log_probs = graph.logits(forced_states(graph, SOURCE, TARGET)).log_softmax(-1)
+    expected = log_probs[torch.arange(len(TARGET)), TARGET].tolist()
+    assert scores.log_probs == pytest.approx(expected, abs=2e-3)
 
 
-def test_all_that_differs_is_told_at_once(file: MarianFile) -> None:
-    other = MarianFile(file.parameters, file.architecture | {"dec-cell": "gru", "tied-embeddings-all": False})
-    with pytest.raises(NmtDistillError, match="dec-cell is 'gru', not 'ssru'; tied-embeddings-all is False, not True"):
-        MarianGraph(other, "model.bin")
-
-
-@pytest.mark.parametrize("name", ["Wemb", "encoder_l2_ffn_W2", "decoder_l1_rnn_Wf", "decoder_l2_context_Wo_ln_bias"])
-def test_missing_parameter_is_named(file: MarianFile, name: str) -> None:
-    rest = {key: array for key, array in file.parameters.items() if key != name}
-    with pytest.raises(NmtDistillError, match=rf"model\.bin lacks 1 parameters, the first is {name}\."):
-        MarianGraph(MarianFile(rest, file.architecture), "model.bin")
+def test_model_of_another_graph_is_refused_by_its_file_name() -> None:
+    other = draw({})
+    options = other.architecture | {"type": "s2s"}
+    with pytest.raises(NmtDistillError, match=r"model\.bin: this graph cannot be read as a teacher yet: type is 's2s'"):
+        MarianGraph(MarianFile(other.parameters, options), "model.bin")

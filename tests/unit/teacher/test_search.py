@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt_distill.teacher.search import beam_search, greedy_search
+from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.search import beam_search, draw_tokens, greedy_search, random_search
 
 END = 0
 
@@ -196,5 +198,97 @@ def test_hypothesis_that_ends_leaves_its_place_to_the_next_best() -> None:
 
 def test_no_sentences() -> None:
     decoder = Table(3, 0)
+    assert (
+        random_search(
+            decoder, decoder.start(0), max_lengths=[], end_id=END, sampling=Sampling(), num_candidates=2, keys=[]
+        )
+        == []
+    )
     assert greedy_search(decoder, decoder.start(0), max_lengths=[], end_id=END) == []
     assert beam_search(decoder, decoder.start(0), max_lengths=[], end_id=END, beam_size=2, num_candidates=1) == []
+
+
+def random(decoder: Table, state: Rows, max_lengths: list[int], **values: float) -> list[list[tuple[list[int], float]]]:
+    return random_search(
+        decoder,
+        state,
+        max_lengths=max_lengths,
+        end_id=END,
+        sampling=Sampling(**values),  # type: ignore[arg-type]
+        num_candidates=3,
+        keys=[[7, sentence] for sentence in state.sentences],
+    )
+
+
+@given(st.integers(2, 6), st.lists(st.integers(1, 8), min_size=1, max_size=5), st.integers(0, 1 << 20))
+def test_what_is_drawn_is_what_it_says(vocab_size: int, max_lengths: list[int], seed: int) -> None:
+    decoder = Table(vocab_size, seed)
+    found = random(decoder, decoder.start(len(max_lengths)), max_lengths, temperature=1.7, top_p=0.9, seed=seed)
+    assert [len(hypotheses) for hypotheses in found] == [3] * len(max_lengths)
+    for sentence, (hypotheses, max_length) in enumerate(zip(found, max_lengths, strict=True)):
+        scores = [score for _, score in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        for tokens, score in hypotheses:
+            assert END not in tokens[:-1]
+            assert tokens[-1] == END or len(tokens) == max_length
+            assert score == pytest.approx(decoder.score(sentence, tokens), abs=1e-5)
+
+
+@given(st.integers(2, 6), st.integers(1, 6), st.integers(0, 1 << 20))
+def test_draws_do_not_depend_on_their_company(vocab_size: int, max_length: int, seed: int) -> None:
+    decoder = Table(vocab_size, seed)
+    together = random(decoder, decoder.start(4), [max_length] * 4, seed=seed)
+    for sentence in range(4):
+        (alone,) = random(decoder, Rows([sentence], [()]), [max_length], seed=seed)
+        assert_same_hypotheses(together[sentence], alone)
+
+
+def test_another_seed_draws_other_candidates() -> None:
+    decoder = Table(6, 1)
+    first, again, other = (random(decoder, decoder.start(4), [20] * 4, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_one_token_kept_is_greedy() -> None:
+    decoder = Table(5, 3)
+    greedy = greedy_search(decoder, decoder.start(3), max_lengths=[6] * 3, end_id=END)
+    for values in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-3}):
+        drawn = random(decoder, decoder.start(3), [6] * 3, **values)
+        for hypotheses, expected in zip(drawn, greedy, strict=True):
+            assert_same_hypotheses(hypotheses, [expected] * 3)
+
+
+PROBS = [0.05, 0.4, 0.1, 0.3, 0.15]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, PROBS),
+        ({"top_k": 3}, [0, 0.4 / 0.85, 0, 0.3 / 0.85, 0.15 / 0.85]),
+        ({"top_k": 9}, PROBS),
+        ({"top_p": 0.69}, [0, 4 / 7, 0, 3 / 7, 0]),
+        ({"top_p": 0.71}, [0, 0.4 / 0.85, 0, 0.3 / 0.85, 0.15 / 0.85]),
+        ({"top_k": 2, "top_p": 0.57}, [0, 1, 0, 0, 0]),
+        ({"temperature": 0.5}, [prob**2 / sum(other**2 for other in PROBS) for prob in PROBS]),
+        ({"top_p": 0.3, "temperature": 100.0}, [0, 1 / 2, 0, 1 / 2, 0]),
+    ],
+)
+def test_tokens_are_drawn_as_often_as_they_are_probable(values: dict[str, float], expected: list[float]) -> None:
+    """Evenly spaced numbers make the shares exact but for the spacing."""
+    number = 1000
+    uniform = (torch.arange(number) / number).float()
+    tokens = draw_tokens(torch.tensor([PROBS]).log().expand(number, -1), uniform, Sampling(**values))  # type: ignore[arg-type]
+    counts = Counter(tokens.tolist())
+    for token, share in enumerate(expected):
+        assert counts[token] / number == pytest.approx(share, abs=0.005)
+        assert (counts[token] > 0) == (share > 0)
+
+
+def test_largest_number_draws_a_token_that_may_be_drawn() -> None:
+    logits = torch.tensor([[3.0, 2.0, 1.0, -float("inf")]])
+    largest = torch.tensor([1 - 2**-24])
+    for values, expected in (({}, 2), ({"top_k": 2}, 1), ({"top_p": 0.5}, 0)):
+        assert draw_tokens(logits, largest, Sampling(**values)).tolist() == [expected]
+    assert draw_tokens(-logits.flip(1).nan_to_num(neginf=9.0), torch.zeros(1), Sampling()).tolist() == [0]

@@ -31,7 +31,7 @@ def test_places_are_ids_unless_told(toy_sentencepiece: Path, toy_sentences: list
 
 
 def test_ids_are_those_of_the_teacher(shifted: SharedVocabulary, toy_sentences: list[str]) -> None:
-    plain = SharedVocabulary(shifted.path)
+    plain = SharedVocabulary(shifted.model)
     texts = [*toy_sentences[:20], *HOSTILE]
     last, unknown = len(plain.teacher_ids) - 1, plain.processor.unk_id()
     expected = [[(unknown if token == last else token) + 10 for token in ids] for ids in plain.encode(texts)]
@@ -40,7 +40,7 @@ def test_ids_are_those_of_the_teacher(shifted: SharedVocabulary, toy_sentences: 
         plain.decode([token - 10 for token in ids]) for ids in expected
     ]
     assert shifted.decode([5, *expected[0]]) == plain.decode(plain.encode(texts[:1])[0]), "id 5 has no piece"
-    assert shifted.fingerprint != plain.fingerprint == SharedVocabulary(shifted.path).fingerprint
+    assert shifted.fingerprint != plain.fingerprint == SharedVocabulary(shifted.model).fingerprint
 
 
 def test_counts_and_ids_follow_the_pieces(shifted: SharedVocabulary) -> None:
@@ -52,5 +52,18 @@ def test_counts_and_ids_follow_the_pieces(shifted: SharedVocabulary) -> None:
 
 
 def test_ids_for_other_pieces_are_refused(toy_sentencepiece: Path) -> None:
-    with pytest.raises(NmtDistillError, match=r"has 3\d\d pieces, but the teacher gives ids to 3; they do not belong"):
+    with pytest.raises(NmtDistillError, match=r"has 3\d\d pieces, but the teacher gives ids to 3; they do"):
         SharedVocabulary(toy_sentencepiece, teacher_ids=np.arange(3))
+
+
+def test_what_is_saved_is_read_back_without_the_teacher(shifted: SharedVocabulary, tmp_path: Path) -> None:
+    assert SharedVocabulary.load(tmp_path) is None
+    for vocabulary in (shifted, SharedVocabulary(shifted.model)):
+        vocabulary.save(tmp_path)
+        again = SharedVocabulary.load(tmp_path)
+        assert again is not None
+        assert (again.fingerprint, again.num_ids, again.model) == (
+            vocabulary.fingerprint,
+            vocabulary.num_ids,
+            vocabulary.model,
+        )

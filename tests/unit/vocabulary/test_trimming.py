@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
-from nmt_distill.vocabulary.trimming import IdMap, VocabularyConfig, choose_pieces, trim_sentencepiece, with_padding
+from nmt_distill.vocabulary.trimming import (
+    IdMap,
+    Merges,
+    VocabularyConfig,
+    choose_pieces,
+    trim_sentencepiece,
+    with_padding,
+)
 from tests.faults import faults_of
 
 Ids = npt.NDArray[np.int64]
@@ -21,6 +29,11 @@ Ids = npt.NDArray[np.int64]
 @pytest.fixture(scope="module")
 def full(toy_sentencepiece: Path) -> sentencepiece.SentencePieceProcessor:
     return load_sentencepiece(toy_sentencepiece)
+
+
+@pytest.fixture(scope="module")
+def model(toy_sentencepiece: Path) -> bytes:
+    return toy_sentencepiece.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,7 @@ def trim(
 ) -> Callable[[Ids], sentencepiece.SentencePieceProcessor]:
     def write(kept_ids: Ids) -> sentencepiece.SentencePieceProcessor:
         path = tmp_path_factory.mktemp("trimmed") / "joint.spm"
-        trim_sentencepiece(toy_sentencepiece, kept_ids, path)
+        trim_sentencepiece(toy_sentencepiece.read_bytes(), kept_ids, path)
         return load_sentencepiece(path)
 
     return write
@@ -53,9 +66,9 @@ def num_forced(full: sentencepiece.SentencePieceProcessor) -> int:
 
 @pytest.mark.parametrize("extra", [0, 1, 8, 20])
 def test_specials_characters_and_the_most_frequent_stay(
-    full: sentencepiece.SentencePieceProcessor, counts: Ids, num_forced: int, extra: int
+    full: sentencepiece.SentencePieceProcessor, model: bytes, counts: Ids, num_forced: int, extra: int
 ) -> None:
-    kept = choose_pieces(full, counts, num_forced + extra).tolist()
+    kept = choose_pieces(model, counts, num_forced + extra).tolist()
     assert kept == sorted(set(kept))
     assert len(kept) == num_forced + extra
     assert {token for token in range(full.vocab_size()) if is_forced(full, token)} <= set(kept)
@@ -64,20 +77,20 @@ def test_specials_characters_and_the_most_frequent_stay(
     assert min(chosen, default=np.inf) >= max(gone)
 
 
-def test_all_pieces_may_stay(full: sentencepiece.SentencePieceProcessor, counts: Ids) -> None:
-    assert choose_pieces(full, counts, full.vocab_size()).tolist() == list(range(full.vocab_size()))
+def test_all_pieces_may_stay(full: sentencepiece.SentencePieceProcessor, model: bytes, counts: Ids) -> None:
+    assert choose_pieces(model, counts, full.vocab_size()).tolist() == list(range(full.vocab_size()))
 
 
-def test_more_pieces_than_there_are(full: sentencepiece.SentencePieceProcessor, counts: Ids) -> None:
+def test_more_pieces_than_there_are(model: bytes, counts: Ids) -> None:
     with pytest.raises(
         NmtDistillError, match=r"size must be at most the teacher's 3\d\d pieces, but is 4000 instead\."
     ):
-        choose_pieces(full, counts, 4000)
+        choose_pieces(model, counts, 4000)
 
 
-def test_too_few_for_the_characters(full: sentencepiece.SentencePieceProcessor, counts: Ids, num_forced: int) -> None:
+def test_too_few_for_the_characters(model: bytes, counts: Ids, num_forced: int) -> None:
     with pytest.raises(NmtDistillError, match=rf"vocabulary\.size is 8, but the teacher has {num_forced} special and"):
-        choose_pieces(full, counts, 8)
+        choose_pieces(model, counts, 8)
 
 
 @settings(max_examples=20)
@@ -135,16 +148,49 @@ def test_room_for_padding(
         assert place not in padded.encode(sentence)
 
 
-def test_other_kinds_cannot_be_trimmed(tmp_path: Path, toy_sentences: list[str]) -> None:
+def train(kind: str, sentences: list[str], folder: Path, **settings: Any) -> bytes:
+    prefix = folder / kind
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(toy_sentences),
-        model_prefix=str(tmp_path / "joint"),
-        model_type="bpe",
-        vocab_size=60,
-        minloglevel=2,
+        sentence_iterator=iter(sentences), model_prefix=str(prefix), model_type=kind, minloglevel=2, **settings
     )
-    with pytest.raises(NmtDistillError, match=r"joint\.model is not a unigram model, so it cannot be trimmed; leave"):
-        trim_sentencepiece(tmp_path / "joint.model", np.arange(50), tmp_path / "trimmed.spm")
+    return prefix.with_suffix(".model").read_bytes()
+
+
+def test_byte_pair_pieces_come_with_all_that_is_merged_on_the_way(tmp_path: Path, toy_sentences: list[str]) -> None:
+    model = train("bpe", toy_sentences, tmp_path, vocab_size=120)
+    whole = sentencepiece.SentencePieceProcessor(model_proto=model)
+    encoded = whole.encode(toy_sentences)
+    counts = np.bincount([piece for ids in encoded for piece in ids], minlength=120)
+    compared = reached = 0
+    for size in (72, 80, 96, 112):
+        kept = choose_pieces(model, counts, size)
+        assert len(kept) == len({*kept.tolist()}) <= size
+        trim_sentencepiece(model, kept, tmp_path / "trimmed.spm")
+        trimmed, id_map = load_sentencepiece(tmp_path / "trimmed.spm"), IdMap.of(kept, 120)
+        for sentence, before in zip(toy_sentences, encoded, strict=True):
+            after = trimmed.encode(sentence)
+            assert trimmed.decode(after) == sentence
+            reached += sum(len(piece) > 2 for piece in trimmed.encode(sentence, out_type=str))
+            if id_map.covers(np.array(before)):
+                compared += 1
+                assert after == id_map.new_ids[before].tolist()
+    assert compared > 20
+    assert reached > 20
+
+
+def test_merges_are_met_in_the_order_of_their_scores() -> None:
+    pieces = {"a": 0, "b": 1, "c": 2, "bc": 3, "ab": 4, "abc": 5}
+    merges = Merges(pieces, lambda place: -float(place))
+    assert merges.on_the_way_to("abc") == [3, 5]
+    assert merges.on_the_way_to("ab") == [4]
+    assert merges.on_the_way_to("a") == []
+    assert merges.on_the_way_to("cab") == [4], "no piece: it ends where nothing can be merged"
+
+
+def test_other_kinds_cannot_be_trimmed(tmp_path: Path, toy_sentences: list[str]) -> None:
+    model = train("char", toy_sentences, tmp_path, vocab_size=40, hard_vocab_limit=False)
+    with pytest.raises(NmtDistillError, match="is neither a unigram nor a byte-pair model, so it cannot be trimmed"):
+        trim_sentencepiece(model, np.arange(10), tmp_path / "trimmed.spm")
     assert not (tmp_path / "trimmed.spm").exists()
 
 

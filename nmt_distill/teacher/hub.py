@@ -1,0 +1,97 @@
+"""The folder of a transformers model: given, or fetched from the Hugging Face hub; and what names its contents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import read_json, sha256_of
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_SMALL = ("*.json", "*.spm", "*.model")
+_SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
+_PICKLES = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder with ``config.json``, weights and a tokenizer."""
+
+    path: Path
+    commit: str | None
+    """of the hub's repository; None for a folder that a person has"""
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Read a JSON object of the folder; empty where there is no such file."""
+        path = self.path / name
+        content = read_json(path) if path.is_file() else {}
+        if not isinstance(content, dict):
+            raise NmtDistillError(f"{path} must hold a JSON object; fetch it again.")
+        return content
+
+    def hashes(self) -> list[str]:
+        """Name the weights, the configuration and the tokenizer: the hub's commit, or a hash of each file."""
+        if self.commit is not None:
+            return [self.commit]
+        return [f"{file.name} {sha256_of(file)}" for file in self.files()]
+
+    def files(self) -> list[Path]:
+        """Return the configuration, the tokenizer and the weights that are loaded."""
+        return [file for patterns in (_SMALL, _weights(self.path)) for file in _matching(self.path, patterns)]
+
+
+def find_model(name_or_path: str) -> ModelFolder:
+    """Find a model's folder, or fetch it by its name on the hub.
+
+    Of the hub's repository only the configuration, the tokenizer and the PyTorch weights are fetched: safetensors where
+    there are any. No code in it is fetched or run.
+
+    :raises NmtDistillError: if there is neither a folder nor a model of that name, or weights are missing
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        folder = ModelFolder(path, commit=None)
+    elif path.exists() or not _HUB_NAME.fullmatch(name_or_path):
+        raise NmtDistillError(
+            f"{name_or_path} is not a folder; give a folder with config.json, or a name on the hub such as "
+            "facebook/nllb-200-distilled-600M."
+        )
+    else:
+        path = _fetch(name_or_path, [*_SMALL, *_SAFETENSORS])
+        if not _matching(path, _SAFETENSORS):
+            path = _fetch(name_or_path, [*_SMALL, *_PICKLES])
+        folder = ModelFolder(path, commit=path.name)
+    if not (folder.path / "config.json").is_file():
+        raise NmtDistillError(f"{folder.path} holds no transformers model (no config.json).")
+    if not _matching(folder.path, _weights(folder.path)):
+        raise NmtDistillError(
+            f"{folder.path} holds no PyTorch weights (model.safetensors or pytorch_model.bin); convert or fetch them."
+        )
+    return folder
+
+
+def _weights(path: Path) -> tuple[str, ...]:
+    """Return the names of the weights that are loaded."""
+    return _SAFETENSORS if _matching(path, _SAFETENSORS) else _PICKLES
+
+
+def _matching(path: Path, patterns: Sequence[str]) -> list[Path]:
+    return sorted(file for pattern in patterns for file in path.glob(pattern))
+
+
+def _fetch(name: str, patterns: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NmtDistillError(
+            f"{name} is neither a folder here nor a model that can be fetched from the hub ({reason}); give the path "
+            "of a folder, or check the name, the network, and `hf auth login` for a gated model."
+        ) from None

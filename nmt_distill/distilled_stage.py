@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from nmt_distill.distillation.config import DistillationConfig
@@ -14,10 +15,17 @@ from nmt_distill.distillation.store import StoreHeader
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf
+from nmt_distill.files import read_lines
 from nmt_distill.recipe import Recipe
 from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
+
+SAMPLE_SENTENCES = 32
+"""sentences on which a converted copy of a teacher is compared with the teacher"""
+MIN_AGREEMENT = 0.9
+"""smallest share of them that must be the same; near ties and lower precision turn a few"""
 
 
 def label_corpus(run: Run) -> dict[str, Any]:
@@ -26,6 +34,8 @@ def label_corpus(run: Run) -> dict[str, Any]:
         _require_student_weights(run.teacher)
     if vocabulary := _vocabulary(run):
         vocabulary.save(run.distilled.path)
+    if run.recipe.distillation.targets == "teacher" and isinstance(run.recipe.teacher, TransformersTeacherConfig):
+        _check_converted_copy(run)
     return _labelling(run).run(_texts(run), run.distilled.path, direction=run.direction)
 
 
@@ -52,7 +62,7 @@ def _labelling(run: Run) -> Labelling:
         teacher=teacher,
         rank=_ranking(config, target),
         filters=LabelFilters(config.filters, target=target, chrf=sentence_chrf, ter=ter),
-        encode=vocabulary.encode if vocabulary else None,
+        encode=vocabulary.encode if vocabulary else getattr(teacher, "encode", None),
         header=_header(run, vocabulary, teacher) if vocabulary else None,
     )
 
@@ -71,6 +81,22 @@ def _require_student_weights(teacher: Teacher) -> None:
 
     assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
     teacher.graph.student_parameters()
+
+
+def _check_converted_copy(run: Run) -> None:
+    """Refuse a converted copy that is another model than its original, on a sample of the text to be labelled."""
+    from nmt_distill.teacher.ctranslate2 import agreement
+
+    teacher = run.teacher
+    if not (isinstance(teacher, WhiteBoxTeacher) and getattr(teacher, "is_converted", False)):
+        return
+    sample = list(islice(read_lines(run.text("train", run.recipe.source)), SAMPLE_SENTENCES))
+    share = agreement(teacher, sample)
+    if share < MIN_AGREEMENT:
+        raise NmtDistillError(
+            f"CTranslate2's copy of the teacher says what the teacher would say in only {share:.0%} of {len(sample)} "
+            "sentences; set teacher.engine=transformers."
+        )
 
 
 def _refuse_shared_ids(recipe: Recipe) -> None:

@@ -12,6 +12,12 @@ from typing import Literal
 from nmt_distill.configuration.constraints import Faults, NaturalInt, NonNegative, Positive, PositiveInt
 from nmt_distill.corpus.wheels import WheelConfig
 
+FamilyName = Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"]
+
+ComputeType = Literal[
+    "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class MarianTeacherConfig:
@@ -61,12 +67,14 @@ class TransformersTeacherConfig:
     """a model of transformers, with full probabilities"""
     name: str
     """folder with `config.json`, or a name on the hub such as `facebook/nllb-200-distilled-600M`"""
-    family: Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"] | None = None
+    family: FamilyName | None = None
     """how the model is told languages; null finds out by its files"""
     prefix: str | None = None
     """text before every source, for models that are told the languages in words"""
+    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
+    """what searches: CTranslate2 on a converted copy, several times as fast, or `generate` of transformers"""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """of weights and arithmetic"""
+    """of weights and arithmetic in transformers"""
     length_penalty: float = 1.0
     """beams are compared by log-probability divided by length to this power"""
     origin: str
@@ -79,6 +87,43 @@ class TransformersTeacherConfig:
     """source tokens of one batch, padding included"""
 
     shows_probabilities = True
+    searches = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CTranslate2TeacherConfig:
+    """A model that somebody has converted for CTranslate2; sequence level only."""
+
+    kind: Literal["ctranslate2"] = "ctranslate2"
+    """a converted folder: translations alone"""
+    folder: str
+    """the converted model"""
+    vocabulary: str
+    """the SentencePiece model of the source, and of the target where that has no other"""
+    target_vocabulary: str | None = None
+    """the SentencePiece model of the target, where it is another"""
+    family: FamilyName | None = None
+    """how the model is told languages; null finds out by its vocabulary"""
+    prefix: str | None = None
+    """text before every source, for models that are told the languages in words"""
+    ends_source: bool = True
+    """whether the model was trained with an end of sentence behind each source; those of OpenNMT-py were not"""
+    compute_type: Literal[
+        "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int16"
+    ] = "default"
+    """precision of the arithmetic; `default` is that of the folder"""
+    length_penalty: float = 1.0
+    """beams are compared by log-probability divided by length to this power"""
+    origin: str
+    """who made the model and where it was published, for the model card"""
+    licence: str
+    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    max_length_factor: Positive = 2.5
+    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    batch_tokens: PositiveInt = 4096
+    """source tokens of one batch, padding included"""
+
+    shows_probabilities = False
     searches = True
 
 
@@ -162,5 +207,10 @@ class HttpTeacherConfig:
 
 
 TeacherConfig = (
-    MarianTeacherConfig | TransformersTeacherConfig | CommandTeacherConfig | CandidatesTeacherConfig | HttpTeacherConfig
+    MarianTeacherConfig
+    | TransformersTeacherConfig
+    | CTranslate2TeacherConfig
+    | CommandTeacherConfig
+    | CandidatesTeacherConfig
+    | HttpTeacherConfig
 )

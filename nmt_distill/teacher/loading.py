@@ -13,6 +13,7 @@ from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import (
     CandidatesTeacherConfig,
     CommandTeacherConfig,
+    CTranslate2TeacherConfig,
     HttpTeacherConfig,
     MarianTeacherConfig,
     TeacherConfig,
@@ -22,6 +23,8 @@ from nmt_distill.teacher.marian_folder import MarianFiles, find_marian_files
 from nmt_distill.teacher.marian_vocabulary import VocabularyFiles
 
 Files = tuple[Path, ...]
+CONVERTED = "converted"
+"""folder beside the wheels for copies of teachers that CTranslate2 searches with"""
 ANSWERS = "answers.sqlite3"
 """file beside the wheels that keeps what servers answered, for all runs"""
 
@@ -47,10 +50,22 @@ def fetch_teacher(config: TeacherConfig) -> Files:
             from nmt_distill.teacher.hub import find_model
 
             return tuple(find_model(config.name).files())
+        case CTranslate2TeacherConfig():
+            return tuple(_ctranslate2_files(config))
         case CandidatesTeacherConfig() if not Path(config.path).is_file():
             raise NmtDistillError(f"teacher.path: {config.path} does not exist; give the path of the translations.")
         case _:
             return ()
+
+
+def _ctranslate2_files(config: CTranslate2TeacherConfig) -> list[Path]:
+    named = {"folder": Path(config.folder) / "model.bin", "vocabulary": Path(config.vocabulary)}
+    if config.target_vocabulary is not None:
+        named["target_vocabulary"] = Path(config.target_vocabulary)
+    for key, path in named.items():
+        if not path.is_file():
+            raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
+    return list(named.values())
 
 
 def _marian_files(config: MarianTeacherConfig) -> MarianFiles:
@@ -87,6 +102,9 @@ def local_files(config: TeacherConfig) -> list[Path]:
             return [Path(str(config.model)), Path(str(config.vocabulary))]
         case MarianTeacherConfig(folder=str(folder)) | TransformersTeacherConfig(name=folder):
             return sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+        case CTranslate2TeacherConfig():
+            files = (Path(config.folder) / "model.bin", Path(config.vocabulary), config.target_vocabulary)
+            return [Path(file) for file in files if file is not None]
         case CandidatesTeacherConfig():
             return [Path(config.path)]
         case _:
@@ -124,6 +142,24 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 prefix=config.prefix,
                 device=choose_device(device),
                 dtype=config.precision,
+                max_length_factor=config.max_length_factor,
+                batch_tokens=config.batch_tokens,
+                length_penalty=config.length_penalty,
+                converted_copies=wheel_cache() / CONVERTED if config.engine == "ctranslate2" else None,
+            )
+        case CTranslate2TeacherConfig():
+            from nmt_distill.teacher.ctranslate2 import CTranslate2Teacher
+
+            return CTranslate2Teacher(
+                Path(config.folder),
+                Path(config.vocabulary),
+                **facts,
+                target_vocabulary=Path(config.target_vocabulary) if config.target_vocabulary else None,
+                family=config.family,
+                prefix=config.prefix,
+                ends_source=config.ends_source,
+                device=choose_device(device),
+                compute_type=config.compute_type,
                 max_length_factor=config.max_length_factor,
                 batch_tokens=config.batch_tokens,
                 length_penalty=config.length_penalty,

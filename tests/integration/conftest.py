@@ -23,11 +23,13 @@ Fails = Callable[..., str]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet_processes() -> None:
-    """Start the server of processes with one thread each, so that bytes can be compared, and without the network."""
+def quiet_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Start the server of processes with one thread each, so that bytes can be compared, without the network, and with
+    a cache of its own."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1"), ("COLUMNS", "120")):
             patch.setenv(name, value)
+        patch.setenv("NMT_DISTILL_CACHE", str(tmp_path_factory.mktemp("cache")))
         multiprocessing.forkserver.ensure_running()
 
 

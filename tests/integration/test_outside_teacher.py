@@ -45,6 +45,7 @@ def test_student_learns_soft_targets_from_a_model_of_transformers(toy: Toy, fini
     folder = tmp_path / "run"
     finished = run_command("run", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
+    assert "for CTranslate2, once" in finished.stderr
     header = json.loads((folder / "distilled" / "store.json").read_text(encoding="utf-8"))["header"]
     assert (header["num_kept"], header["state_dim"]) == (8, 64)
     kept = json.loads((folder / "vocabulary" / "kept_ids.json").read_text(encoding="utf-8"))
@@ -53,6 +54,20 @@ def test_student_learns_soft_targets_from_a_model_of_transformers(toy: Toy, fini
     parity = json.loads((folder / ".stages" / "export.json").read_text(encoding="utf-8"))["result"]["parity"]
     assert parity["num_equal"] == parity["num_sentences"] == 40
     assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 80, f"seed {toy.seed}\n{finished.stderr}"
+
+
+def test_converted_folder_is_a_teacher_too(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    model = finished_run / "export" / "float32"
+    teacher = f"kind: ctranslate2, folder: {model}, vocabulary: {model / 'joint.spm'}, origin: an export, licence: none"
+    recipe = toy.write_recipe(tmp_path, f"teacher={{{teacher}}}", *FROM_SCRATCH)
+    finished = run_command("distill", recipe, "--out", tmp_path / "run", cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    files = sorted((tmp_path / "run" / "distilled").glob("distilled.*"))
+    assert [path.name for path in files] == ["distilled.en", "distilled.json", "distilled.pt-BR"]
+    sources, labels = (path.read_text(encoding="utf-8").splitlines() for path in (files[0], files[2]))
+    again = run_command("translate", "--model", model, *sources[:50], cwd=tmp_path)
+    same = sum(one == other for one, other in zip(again.stdout.splitlines(), labels, strict=False))
+    assert same >= 48, "but for `<unk>`, which `translate` rules out"
 
 
 def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: Path) -> None:

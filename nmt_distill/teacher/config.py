@@ -109,7 +109,7 @@ class CTranslate2TeacherConfig:
     ends_source: bool = True
     """whether the model was trained with an end of sentence behind each source; those of OpenNMT-py were not"""
     compute_type: Literal[
-        "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int16"
+        "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"
     ] = "default"
     """precision of the arithmetic; `default` is that of the folder"""
     length_penalty: float = 1.0

@@ -68,11 +68,15 @@ def compare_runs(
         command=command,
         teacher=teacher,
         notes=tuple(notes),
-        speed_reference=contestants[-1].system.name if peers else teacher,
+        speed_reference=_speed_reference(first, contestants[-1].system.name if peers else teacher),
         created=date.today().isoformat(),
     ).without_private_text()
     write_report(report, folder, json_name=json_name)
     return report
+
+
+def _speed_reference(pipeline: Pipeline, name: str | None) -> str | None:
+    return name if pipeline.recipe.evaluation.speed_repetitions else None
 
 
 def _finished(run_folder: Path, overrides: Sequence[str]) -> Pipeline:

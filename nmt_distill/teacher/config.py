@@ -14,10 +14,6 @@ from nmt_distill.corpus.wheels import WheelConfig
 
 FamilyName = Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"]
 
-ComputeType = Literal[
-    "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class MarianTeacherConfig:

@@ -28,6 +28,8 @@ row c_random_distilled "description='(c) random weights, distilled'" "${random[@
   --note "One run of each row with one seed: it speaks about these students, not about the method. Every row had 800 \
 updates of at most 1,500 target positions and kept the weights with the best chrF on 500 held-out catalogue strings; \
 rows with copied weights trained all decoder layers, rows with random weights everything. Speeds are not compared here." \
+  --note "From random weights 800 updates are too few for either kind of target: rows (b) and (c) say nothing about \
+distillation yet, and (c) is not better than (b)." \
   --made-by "eval/bergamot_en-pt.sh TATOEBA_FOLDER" \
   --peer "native=$bin/python benchmarks/native_engine.py --folder $runs/native" \
   --set evaluation.speed_repetitions=0 \

@@ -67,7 +67,7 @@ def score_run(run: Run) -> dict[str, Any]:
         machine=machine(),
         command=shlex.join(["nmt-distill", "run", recipe.name]),
         teacher=teacher,
-        speed_reference=teacher,
+        speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
         created=date.today().isoformat(),
     )
     write_report(report, run.run_folder)

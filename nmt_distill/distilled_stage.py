@@ -30,18 +30,24 @@ MIN_AGREEMENT = 0.9
 
 def label_corpus(run: Run) -> dict[str, Any]:
     """Label the training text of a run, and its monolingual text where a teacher does it."""
-    if run.recipe.student.initialization == "teacher":
-        _require_student_weights(run.teacher)
+    _check_teacher(run)
     if vocabulary := _vocabulary(run):
         vocabulary.save(run.distilled.path)
-    if run.recipe.distillation.targets == "teacher" and isinstance(run.recipe.teacher, TransformersTeacherConfig):
-        _check_converted_copy(run)
     return _labelling(run).run(_texts(run), run.distilled.path, direction=run.direction)
 
 
 def label_share(run: Run, share: Share) -> None:
     """Label what falls to one of several processes; :func:`label_corpus` afterwards finds it done."""
+    _check_teacher(run)
     _labelling(run).label(_texts(run), run.distilled.path, share=share)
+
+
+def _check_teacher(run: Run) -> None:
+    """Refuse now what would only show after hours of labelling."""
+    if run.recipe.student.initialization == "teacher":
+        _require_student_weights(run.teacher)
+    if run.recipe.distillation.targets == "teacher" and isinstance(run.recipe.teacher, TransformersTeacherConfig):
+        _check_converted_copy(run)
 
 
 def _texts(run: Run) -> list[SourceText]:
@@ -76,7 +82,7 @@ def _vocabulary(run: Run) -> SharedVocabulary | None:
 
 
 def _require_student_weights(teacher: Teacher) -> None:
-    """Refuse a graph that no student can start from now, not after hours of labelling."""
+    """Refuse a graph that no student can start from."""
     from nmt_distill.teacher.marian import MarianTeacher
 
     assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it

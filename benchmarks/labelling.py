@@ -118,7 +118,7 @@ def label(lines: list[str], package: Path, direction: str, *, soft_targets: bool
     from nmt_distill.distillation.store import StoreHeader
     from nmt_distill.evaluation.metrics import sentence_chrf
     from nmt_distill.files import write_lines
-    from nmt_distill.teacher.marian import MarianTeacher
+    from nmt_distill.teacher.marian.teacher import MarianTeacher
 
     files = model_folder(package, direction)
     source, target = direction.split("-")

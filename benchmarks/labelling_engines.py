@@ -52,10 +52,10 @@ from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.files import fingerprint, read_lines
 from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
-from nmt_distill.teacher.ctranslate2_folder import converted
-from nmt_distill.teacher.ctranslate2_search import CTranslate2Search
-from nmt_distill.teacher.transformers import TransformersTeacher
-from nmt_distill.teacher.transformers_graph import TransformersGraph
+from nmt_distill.teacher.ctranslate2.folder import converted
+from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
+from nmt_distill.teacher.transformers.graph import TransformersGraph
+from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 from nmt_distill.translator import available_cores
 
 PLAIN, SORTED = "generate", "generate, sorted"

@@ -83,7 +83,7 @@ def _vocabulary(run: Run) -> SharedVocabulary | None:
 
 def _require_student_weights(teacher: Teacher) -> None:
     """Refuse a graph that no student can start from."""
-    from nmt_distill.teacher.marian import MarianTeacher
+    from nmt_distill.teacher.marian.teacher import MarianTeacher
 
     assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
     teacher.graph.student_parameters()
@@ -91,7 +91,7 @@ def _require_student_weights(teacher: Teacher) -> None:
 
 def _check_converted_copy(run: Run) -> None:
     """Refuse a converted copy that is another model than its original, on a sample of the text to be labelled."""
-    from nmt_distill.teacher.ctranslate2 import agreement
+    from nmt_distill.teacher.ctranslate2.teacher import agreement
 
     teacher = run.teacher
     if not (isinstance(teacher, WhiteBoxTeacher) and getattr(teacher, "is_converted", False)):

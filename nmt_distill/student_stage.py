@@ -19,7 +19,7 @@ from nmt_distill.run import TRAINING, Run
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student.initialization import initialize_from
-from nmt_distill.teacher.marian import MarianTeacher
+from nmt_distill.teacher.marian.teacher import MarianTeacher
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
 from nmt_distill.vocabulary.shared import SharedVocabulary

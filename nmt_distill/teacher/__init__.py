@@ -1,1 +1,1 @@
-"""Large models that label text: one engine a file."""
+"""Large models that label text: one engine a folder."""

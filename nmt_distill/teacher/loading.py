@@ -19,8 +19,8 @@ from nmt_distill.teacher.config import (
     TeacherConfig,
     TransformersTeacherConfig,
 )
-from nmt_distill.teacher.marian_folder import MarianFiles, find_marian_files
-from nmt_distill.teacher.marian_vocabulary import VocabularyFiles
+from nmt_distill.teacher.marian.folder import MarianFiles, find_marian_files
+from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
 
 Files = tuple[Path, ...]
 CONVERTED = "converted"
@@ -47,7 +47,7 @@ def fetch_teacher(config: TeacherConfig) -> Files:
         case MarianTeacherConfig():
             return tuple(_marian_files(config).paths)
         case TransformersTeacherConfig():
-            from nmt_distill.teacher.hub import find_model
+            from nmt_distill.teacher.transformers.hub import find_model
 
             return tuple(find_model(config.name).files())
         case CTranslate2TeacherConfig():
@@ -119,7 +119,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
     facts = _Facts(direction=direction, origin=config.origin, licence=config.licence)
     match config:
         case MarianTeacherConfig():
-            from nmt_distill.teacher.marian import MarianTeacher
+            from nmt_distill.teacher.marian.teacher import MarianTeacher
 
             files = _marian_files(config)
             return MarianTeacher(
@@ -133,7 +133,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 batch_tokens=config.batch_tokens,
             )
         case TransformersTeacherConfig():
-            from nmt_distill.teacher.transformers import TransformersTeacher
+            from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 
             return TransformersTeacher(
                 config.name,
@@ -148,7 +148,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 converted_copies=wheel_cache() / CONVERTED if config.engine == "ctranslate2" else None,
             )
         case CTranslate2TeacherConfig():
-            from nmt_distill.teacher.ctranslate2 import CTranslate2Teacher
+            from nmt_distill.teacher.ctranslate2.teacher import CTranslate2Teacher
 
             return CTranslate2Teacher(
                 Path(config.folder),
@@ -165,7 +165,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 length_penalty=config.length_penalty,
             )
         case CommandTeacherConfig():
-            from nmt_distill.teacher.command import CommandTeacher
+            from nmt_distill.teacher.command.teacher import CommandTeacher
 
             return CommandTeacher(
                 config.command,
@@ -180,7 +180,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
 
             return CandidatesTeacher(Path(config.path), **facts)
         case HttpTeacherConfig():
-            from nmt_distill.teacher.http import DEFAULT_PROMPT, HttpTeacher
+            from nmt_distill.teacher.http.teacher import DEFAULT_PROMPT, HttpTeacher
 
             return HttpTeacher(
                 config.url,

@@ -152,8 +152,8 @@ def train_marian(
     import torch
     import torch.nn.functional as F
 
-    from nmt_distill.teacher.marian_file import MarianFile
-    from nmt_distill.teacher.marian_graph import MarianGraph, pad
+    from nmt_distill.teacher.marian.file import MarianFile
+    from nmt_distill.teacher.marian.graph import MarianGraph, pad
     from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
     processor = load_sentencepiece(vocabulary)

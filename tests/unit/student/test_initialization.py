@@ -12,8 +12,8 @@ from nmt_distill.student.checkpoint import special_ids
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.graph import PAD_BIAS, SpecialIds, StudentModel, build_student
 from nmt_distill.student.initialization import initialize_from, spaced_layers
-from nmt_distill.teacher.marian_file import MarianFile, read_marian_file
-from nmt_distill.teacher.marian_graph import MarianGraph, pad
+from nmt_distill.teacher.marian.file import MarianFile, read_marian_file
+from nmt_distill.teacher.marian.graph import MarianGraph, pad
 from tests.marian_models import architecture, random_parameters
 
 

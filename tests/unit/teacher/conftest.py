@@ -8,13 +8,13 @@ import pytest
 from nmt_distill.languages import Direction
 
 if TYPE_CHECKING:
-    from nmt_distill.teacher.marian import MarianTeacher
+    from nmt_distill.teacher.marian.teacher import MarianTeacher
 
 
 @pytest.fixture(scope="session")
 def teacher(tiny_marian: Path) -> MarianTeacher:
     """The tiny Marian model as a teacher that says at most as many tokens as it is given (16 at least)."""
-    from nmt_distill.teacher.marian import MarianTeacher
+    from nmt_distill.teacher.marian.teacher import MarianTeacher
 
     return MarianTeacher(
         tiny_marian / "model.bin",

@@ -1,0 +1,1 @@
+"""Programs that turn lines into lines."""

@@ -1,0 +1,1 @@
+"""Converted CTranslate2 models, as teachers and as the search of others."""

@@ -1,0 +1,242 @@
+"""A Marian model, or an ensemble of several, as a teacher for both levels of distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.languages import Direction
+from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
+from nmt_distill.teacher.marian.file import read_marian_file
+from nmt_distill.teacher.marian.graph import MarianGraph, pad
+from nmt_distill.teacher.marian.search import beam_search, greedy_search, random_search
+from nmt_distill.teacher.marian.vocabulary import VocabularyFiles, load_vocabulary, shared_vocabulary, tag_id
+from nmt_distill.vocabulary.shared import SharedVocabulary
+
+PROJECTED_ROWS = 512
+"""decoder states that are projected to the vocabulary at once"""
+MIN_TARGET_TOKENS = 16
+"""so many target tokens every sentence may have"""
+
+
+class MarianTeacher:
+    """Marian models over one vocabulary; several are an ensemble, whose probabilities are the mean of theirs."""
+
+    def __init__(
+        self,
+        models: Path | Sequence[Path],
+        source_vocabulary: Path | VocabularyFiles,
+        target_vocabulary: Path | VocabularyFiles | None = None,
+        *,
+        direction: Direction,
+        origin: str,
+        licence: str,
+        source_tag: str | None = None,
+        device: str = "cpu",
+        max_length_factor: float = 2.5,
+        batch_tokens: int = 4096,
+    ) -> None:
+        """Load the models.
+
+        :param models: the model file, or those of an ensemble, the first of which gives decoder states and what a
+            student takes over
+        :param source_vocabulary: a SentencePiece model whose places are the ids, or one with Marian's YAML file of ids
+        :param target_vocabulary: None where it is the source's
+        :param source_tag: the entry of the source's vocabulary that asks for the target language, such as ``>>deu<<``
+        :param batch_tokens: source tokens (padding included) that one batch may have, divided by the beam size
+        :param max_length_factor: most target tokens per source token (at least 16 in all)
+        :raises NmtDistillError: if a file is not what it should be, asks for a graph that is not read, or does not
+            belong to the others
+        """
+        self.direction, self.origin, self.licence = direction, origin, licence
+        paths = [models] if isinstance(models, Path) else list(models)
+        source_files = _files(source_vocabulary)
+        target_files = source_files if target_vocabulary is None else _files(target_vocabulary)
+        self.graphs = [MarianGraph(read_marian_file(path), str(path)).to(device).eval() for path in paths]
+        self._vocabulary_files = (source_files, target_files)
+        self.source_vocabulary = load_vocabulary(source_files)
+        is_shared = target_files == source_files
+        self.target_vocabulary = self.source_vocabulary if is_shared else load_vocabulary(target_files)
+        for path, graph in zip(paths, self.graphs, strict=True):
+            _check_size(source_files, self.source_vocabulary.size, path, graph.source_vocab_size)
+            _check_size(target_files, self.target_vocabulary.size, path, graph.vocab_size)
+        self._tag_id = tag_id(self.source_vocabulary, source_tag, source_files)
+        self.vocab_size, self.end_id = self.graph.vocab_size, self.target_vocabulary.end_id
+        self.state_dim = self.graph.model_dim
+        hashes = [sha256_of(path) for path in [*paths, *source_files.paths]]
+        if not is_shared or self._tag_id is not None:
+            hashes += ["target", *(sha256_of(path) for path in target_files.paths), str(self._tag_id)]
+        self.fingerprint = fingerprint([*hashes, max_length_factor])
+        self.engine = "read by torch in float32" + (f", {len(paths)} models" if len(paths) > 1 else "")
+        self.batch_rule = f"{batch_tokens:,} padded source tokens, sorted by length"
+        self._decoder = MarianEnsemble(self.graphs)
+        self._device = torch.device(device)
+        self._max_length_factor, self._batch_tokens = max_length_factor, batch_tokens
+
+    @property
+    def graph(self) -> MarianGraph:
+        """The model, or the first of an ensemble."""
+        return self.graphs[0]
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of all models, in each the one table counted once."""
+        return sum(graph.num_parameters for graph in self.graphs)
+
+    @cached_property
+    def vocabulary(self) -> SharedVocabulary | None:
+        """What a student needs to share its ids; None where source and target have vocabularies of their own."""
+        return shared_vocabulary(*self._vocabulary_files)
+
+    def close(self) -> None:
+        """Do nothing: no process or connection is open."""
+
+    def encode(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the source ids of each sentence, end of sentence included, without tag; no text makes a special."""
+        return self.source_vocabulary.encode(sentences)
+
+    def _with_tag(self, source_ids: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+        return list(source_ids) if self._tag_id is None else [[self._tag_id, *ids] for ids in source_ids]
+
+    def translate(
+        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
+    ) -> list[list[Hypothesis]]:
+        """Translate; see :class:`nmt_distill.teacher.base.Teacher`."""
+        if sampling is not None and beam_size != 1:
+            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
+        if sampling is None and num_candidates > beam_size:
+            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        source_ids = self.encode(sentences)
+        found: list[list[Hypothesis]] = [[] for _ in source_ids]
+        num_rows = beam_size if sampling is None else num_candidates
+        with torch.inference_mode():
+            for rows in batches_by_length(source_ids, self._batch_tokens // num_rows):
+                results = self._search([source_ids[row] for row in rows], num_candidates, beam_size, sampling)
+                for row, pairs in zip(rows, results, strict=True):
+                    found[row] = [self._hypothesis(tokens, score) for tokens, score in pairs]
+        return found
+
+    def _search(
+        self, source_ids: Sequence[Sequence[int]], num_candidates: int, beam_size: int, sampling: Sampling | None
+    ) -> list[list[tuple[list[int], float]]]:
+        """Search a batch; the tokens and the score of each candidate."""
+        state = self._decoder.encode(*pad(self._with_tag(source_ids), self._device))
+        limits = [max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids]
+        if sampling is not None:
+            return random_search(
+                self._decoder,
+                state,
+                max_lengths=limits,
+                end_id=self.end_id,
+                sampling=sampling,
+                num_candidates=num_candidates,
+                keys=source_ids,
+            )
+        if beam_size == 1:
+            return [[pair] for pair in greedy_search(self._decoder, state, max_lengths=limits, end_id=self.end_id)]
+        return beam_search(
+            self._decoder,
+            state,
+            max_lengths=limits,
+            end_id=self.end_id,
+            beam_size=beam_size,
+            num_candidates=num_candidates,
+        )
+
+    def _hypothesis(self, tokens: list[int], score: float) -> Hypothesis:
+        finished = tokens[-1] == self.end_id
+        return Hypothesis(
+            text=self.target_vocabulary.decode(tokens),
+            score=score,
+            token_ids=np.array(tokens, dtype=np.int64),
+            finished=finished,
+        )
+
+    def teacher_output(
+        self,
+        source_ids: Sequence[Sequence[int]],
+        target_ids: Sequence[Sequence[int]],
+        *,
+        num_kept: int,
+        temperature: float = 1.0,
+        keep_states: bool = False,
+    ) -> TeacherOutput:
+        """Read distributions over given targets; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`.
+
+        The mean of an ensemble's probabilities is taken first and tempered as one distribution; states are those of its
+        first model.
+
+        :raises NmtDistillError: if more are to be kept than there are
+        """
+        if num_kept > self.vocab_size:
+            raise NmtDistillError(
+                f"num_kept must be at most the teacher's {self.vocab_size} pieces, but is {num_kept} instead; "
+                "lower distillation.num_kept."
+            )
+        parts: list[tuple[Tensor, ...]] = [()] * len(source_ids)
+        with torch.inference_mode():
+            for rows in batches_by_length(source_ids, self._batch_tokens):
+                target, target_mask = pad([target_ids[row] for row in rows], self._device)
+                states = self._forced_states([source_ids[row] for row in rows], target, target_mask)
+                chunks = zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True)
+                kept = [self._most_probable(chunk, num_kept, temperature) for chunk in chunks]
+                token_ids, probs = (torch.cat(tensors) for tensors in zip(*kept, strict=True))
+                tail = (1 - probs.sum(dim=-1)).clamp(min=0)
+                lengths = target_mask.sum(dim=1).tolist()
+                pieces = [torch.split(tensor.cpu(), lengths) for tensor in (token_ids, probs, tail, states[0].half())]
+                for row, part in zip(rows, zip(*pieces, strict=True), strict=True):
+                    parts[row] = part
+        arrays = [torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True)]
+        return TeacherOutput(
+            token_ids=arrays[0], probs=arrays[1], tail=arrays[2], states=arrays[3] if keep_states else None
+        )
+
+    def _forced_states(self, source_ids: Sequence[Sequence[int]], target: Tensor, target_mask: Tensor) -> list[Tensor]:
+        """Return each model's last decoder states (rows, D) before the target's tokens."""
+        source, source_mask = pad(self._with_tag(source_ids), self._device)
+        target_input = target.roll(1, dims=1)  # the first column is not read
+        return [
+            graph.decode(target_input, graph.encode(source, source_mask), length=target.shape[1])[target_mask]
+            for graph in self.graphs
+        ]
+
+    def _most_probable(self, states: Sequence[Tensor], num_kept: int, temperature: float) -> tuple[Tensor, Tensor]:
+        logits = mean_logits([graph.logits(own) for graph, own in zip(self.graphs, states, strict=True)])
+        if temperature != 1:
+            logits /= temperature
+        log_probs, token_ids = logits.log_softmax(dim=-1).topk(num_kept, dim=-1)
+        return token_ids, log_probs.exp()
+
+
+def _files(vocabulary: Path | VocabularyFiles) -> VocabularyFiles:
+    return VocabularyFiles(vocabulary) if isinstance(vocabulary, Path) else vocabulary
+
+
+def _check_size(files: VocabularyFiles, size: int, model: Path, expected: int) -> None:
+    if size != expected:
+        raise NmtDistillError(
+            f"{files.paths[-1]} has {size} pieces, but {model} has {expected}; they do not belong together."
+        )
+
+
+def batches_by_length(sequences: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
+    """Group the indices of sequences of like length, longest first, so that each batch holds at most ``batch_tokens``.
+
+    A sequence longer than that is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    width = 0
+    for index in sorted(range(len(sequences)), key=lambda index: (-len(sequences[index]), index)):
+        if not batches or (len(batches[-1]) + 1) * width > batch_tokens:
+            batches.append([])
+            width = len(sequences[index])
+        batches[-1].append(index)
+    return batches

@@ -1,0 +1,94 @@
+"""Configuration, tokenizer and weights of a transformers model, from a folder; no code or pickle in it is ever run."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.teacher.transformers.hub import ModelFolder
+
+
+def load_config(folder: ModelFolder) -> Any:
+    """Read ``config.json``.
+
+    :raises NmtDistillError: if it cannot be read, or is not of an encoder-decoder
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers raises what its parts raise
+        raise NmtDistillError(f"{folder.path}/config.json cannot be read ({_reason(error)}).") from None
+    if not config.is_encoder_decoder:
+        raise NmtDistillError(
+            f"{folder.path} holds a model of type {config.model_type}, which is no encoder-decoder; a teacher of kind "
+            "transformers must be one (NLLB, M2M-100, mBART-50, Marian, T5, MADLAD-400)."
+        )
+    return config
+
+
+def load_tokenizer(folder: ModelFolder, class_name: str | None) -> Any:
+    """Load the tokenizer, by the class of transformers that is named, or the one that the folder names.
+
+    :raises NmtDistillError: if it cannot be loaded
+    """
+    loader: Any = AutoTokenizer
+    if class_name is not None:
+        loader = getattr(transformers, f"{class_name}Fast", None) or getattr(transformers, class_name)
+    try:
+        return loader.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers raises what its parts raise
+        raise NmtDistillError(
+            f"the tokenizer of {folder.path} cannot be loaded by transformers {transformers.__version__} "
+            f"({_reason(error)}); fetch its files again, or save them with this version."
+        ) from None
+
+
+def load_model(folder: ModelFolder, dtype: str) -> Any:
+    """Load the weights, safetensors where there are any.
+
+    :param dtype: name of a type of torch
+    :raises NmtDistillError: if they cannot be loaded, would run code, or some are missing
+    """
+    try:
+        model, found = AutoModelForSeq2SeqLM.from_pretrained(
+            folder.path,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=False,
+            weights_only=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises what its parts raise
+        raise NmtDistillError(
+            f"the weights of {folder.path} cannot be loaded ({_reason(error)}); a .bin that holds more than tensors is "
+            "refused: convert it to safetensors."
+        ) from None
+    if missing := sorted(found["missing_keys"]):
+        raise NmtDistillError(f"{folder.path} lacks {len(missing)} weights, the first is {missing[0]}; fetch it again.")
+    return model
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep bars and advice of transformers off the terminal."""
+    logging = transformers.utils.logging
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*sacremoses.*")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()

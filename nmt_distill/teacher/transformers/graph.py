@@ -1,0 +1,153 @@
+"""An encoder-decoder of transformers, read in one pass: states, logits, probabilities.
+
+Shapes: N sentences, S source tokens, T target tokens, D width, V vocabulary, K kept candidates. Rows are the target
+tokens of all sentences of a batch, end to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+from transformers.modeling_outputs import BaseModelOutput
+
+from nmt_distill.teacher.marian.graph import pad
+
+PROJECTED_LOGITS = 1 << 25
+"""logits that are computed at once: 128 MiB in float32"""
+
+
+@dataclass(frozen=True)
+class EncodedSource:
+    """Sources of a batch, encoded."""
+
+    token_ids: list[list[int]]
+    states: Tensor
+    """(N, S, D)"""
+    mask: Tensor
+    """(N, S), true where there is a token"""
+
+    def repeat(self, times: int) -> EncodedSource:
+        """Repeat each sentence so many times, one copy after the other."""
+        ids = [ids for ids in self.token_ids for _ in range(times)]
+        return EncodedSource(ids, *(x.repeat_interleave(times, dim=0) for x in (self.states, self.mask)))
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what transformers' models and their ``generate`` want to have of the source."""
+        return {
+            "encoder_outputs": BaseModelOutput(last_hidden_state=self.states),
+            "attention_mask": self.mask.long(),
+        }
+
+
+class TransformersGraph:
+    """A model with the tokens that its decoder is forced to begin with.
+
+    Padding is never predicted, in searches and in distributions: where a checkpoint is converted from Marian its logit
+    means nothing.
+    """
+
+    def __init__(self, model: Any, *, end_id: int, pad_id: int, forced_ids: Sequence[int]) -> None:
+        """Take a model over.
+
+        :param model: of transformers; how it was meant to be searched is forgotten
+        :param forced_ids: the first inputs of the decoder: its start and any language tag
+        """
+        self.model, self.end_id, self.pad_id, self.forced_ids = model, end_id, pad_id, list(forced_ids)
+        self._head = model.get_output_embeddings()
+        self._bias: Tensor | None = getattr(model, "final_logits_bias", None)
+        self.vocab_size: int = self._head.weight.shape[0]
+        self.model_dim: int = self._head.weight.shape[1]
+        self.device: torch.device = self._head.weight.device
+        if pad_id != end_id:
+            self._head.register_forward_hook(self._rule_padding_out)
+        model.generation_config = GenerationConfig(**self.specials())
+
+    def specials(self) -> dict[str, int]:
+        """Return the special ids by the names that transformers gives them."""
+        return {
+            "decoder_start_token_id": self.forced_ids[0],
+            "eos_token_id": self.end_id,
+            "pad_token_id": self.pad_id,
+        }
+
+    def _rule_padding_out(self, _module: Any, _inputs: Any, logits: Tensor) -> Tensor:
+        logits[..., self.pad_id] = -torch.inf
+        return logits
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters, the one table counted once and tables of sinusoids left out."""
+        modules = [module for module in self.model.modules() if "Sinusoidal" in type(module).__name__]
+        sinusoids = {id(parameter) for module in modules for parameter in module.parameters()}
+        return sum(parameter.numel() for parameter in self.model.parameters() if id(parameter) not in sinusoids)
+
+    def _pad(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        ids, mask = pad(sequences, self.device)
+        return ids.masked_fill_(~mask, self.pad_id), mask
+
+    def encode(self, source_ids: list[list[int]]) -> EncodedSource:
+        """Encode sources."""
+        ids, mask = self._pad(source_ids)
+        output = self.model.get_encoder()(input_ids=ids, attention_mask=mask.long(), return_dict=True)
+        return EncodedSource(source_ids, output.last_hidden_state, mask)
+
+    def decode(self, source: EncodedSource, target_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Return the decoder's states (rows, D) before each target token, the forced ones left out.
+
+        They are what the output projection is given: T5's scaling is in them.
+        """
+        target_input, mask = self._pad([[*self.forced_ids, *ids[:-1]] for ids in target_ids])
+        mask[:, : len(self.forced_ids) - 1] = False
+        seen: list[Tensor] = []
+
+        def take(_module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+            seen.append(inputs[0])
+            return (inputs[0][:, :0],)  # there is nothing left to project
+
+        hook = self._head.register_forward_pre_hook(take)
+        try:
+            self.model(**source.inputs(), decoder_input_ids=target_input, use_cache=False)
+        finally:
+            hook.remove()
+        return seen[0][mask]
+
+    def chunks(self, rows: Tensor) -> Iterator[Tensor]:
+        """Split rows so that few logits exist at once."""
+        yield from torch.split(rows, max(1, PROJECTED_LOGITS // self.vocab_size))
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Project states (rows, D) to logits (rows, V) in float32, which are the caller's own to change."""
+        logits: Tensor = self._head(states).float()
+        return logits if self._bias is None else logits.add_(self._bias)
+
+    def mean_log_probs(self, source: EncodedSource, target_ids: Sequence[Sequence[int]]) -> list[float]:
+        """Return the mean log-probability of each target's tokens, in nats."""
+        states = self.decode(source, target_ids)
+        tokens = torch.tensor([[token] for target in target_ids for token in target], device=self.device)
+        found = [
+            self.logits(chunk).log_softmax(dim=-1).gather(1, chosen)
+            for chunk, chosen in zip(self.chunks(states), self.chunks(tokens), strict=True)
+        ]
+        return [float(part.mean()) for part in torch.split(torch.cat(found), [len(target) for target in target_ids])]
+
+    def most_probable(self, states: Tensor, num_kept: int, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the most probable next tokens (rows, K), their probabilities, and the tail (rows,).
+
+        There is one copy of the logits of a chunk at a time.
+        """
+        found = []
+        for chunk in self.chunks(states):
+            logits = self.logits(chunk)
+            if temperature != 1:
+                logits /= temperature
+            best, token_ids = logits.topk(num_kept, dim=-1)
+            highest = best[:, :1].clone()
+            total = logits.sub_(highest).exp_().sum(dim=-1, keepdim=True)
+            found.append((token_ids, best.sub_(highest).exp_().div_(total)))
+        token_ids, probs = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+        return token_ids, probs, (1 - probs.sum(dim=-1)).clamp(min=0)

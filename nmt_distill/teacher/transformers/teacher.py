@@ -1,0 +1,281 @@
+"""A model of Hugging Face transformers as a teacher for both levels of distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import transformers
+from torch import Tensor
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import fingerprint
+from nmt_distill.languages import Direction
+from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.teacher.ctranslate2.folder import converted
+from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
+from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
+from nmt_distill.teacher.marian.teacher import MIN_TARGET_TOKENS, batches_by_length
+from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
+from nmt_distill.teacher.transformers.graph import TransformersGraph
+from nmt_distill.teacher.transformers.hub import find_model
+from nmt_distill.teacher.transformers.search import Candidate, follow_tokens, search_beam
+from nmt_distill.teacher.transformers.tokenization import TextIds, text_ids, vocabulary_of
+from nmt_distill.vocabulary.shared import SharedVocabulary
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class TransformersTeacher:
+    """An encoder-decoder of transformers with its tokenizer, for one direction."""
+
+    def __init__(
+        self,
+        name_or_path: str,
+        *,
+        direction: Direction,
+        origin: str,
+        licence: str,
+        family: str | None = None,
+        prefix: str | None = None,
+        device: str = "cpu",
+        dtype: Precision = "float32",
+        max_length_factor: float = 2.5,
+        batch_tokens: int = 4096,
+        length_penalty: float = 1.0,
+        converted_copies: Path | None = None,
+    ) -> None:
+        """Load the model from a folder, or fetch it from the hub; code that it brings is never run.
+
+        :param family: how it names languages, see :data:`nmt_distill.teacher.families.FAMILIES`; None finds it out
+        :param prefix: text before each source, for models that are told the languages in words
+        :param max_length_factor: most target tokens per source token (at least 16 in all)
+        :param batch_tokens: source tokens (padding included) that one batch may have, divided by the beam size
+        :param length_penalty: hypotheses of a beam are compared by log-probability divided by their length to this
+            power
+        :param converted_copies: folder for a copy converted for CTranslate2, which then searches in the place of
+            transformers, several times as fast; None lets transformers search
+        :raises NmtDistillError: if it is not there, no encoder-decoder, of no known family, or lacks a language
+        """
+        self.direction, self.origin, self.licence = direction, origin, licence
+        self.name = name_or_path
+        self.engine = f"transformers {transformers.__version__} in {dtype}"
+        self.batch_rule = f"{batch_tokens:,} padded source tokens, sorted by length"
+        self._batch_tokens = batch_tokens
+        self._max_length_factor, self._length_penalty = max_length_factor, length_penalty
+        folder = find_model(name_or_path)
+        with quiet():
+            config = load_config(folder)
+            declared = str(folder.json("tokenizer_config.json").get("tokenizer_class") or "")
+            families = candidate_families(config.model_type, declared, family, where=name_or_path)
+            tokenizer = load_tokenizer(folder, families[0].load_with if len(families) == 1 else None)
+            tokens = vocabulary_of(tokenizer)
+            self.family = choose_family(families, tokens, where=name_or_path)
+            naming = name_languages(
+                self.family,
+                direction,
+                tokens,
+                where=name_or_path,
+                prefix=prefix,
+                only_target=getattr(tokenizer, "target_lang", None),
+            )
+            model = load_model(folder, dtype).to(device).eval()
+        self._text = text_ids(tokenizer, folder.path, self.family, tokens)
+        start_id, self.end_id, pad_id = _specials(name_or_path, model, tokenizer, self._text)
+        prompt = self._text.encode_prompt(naming.prompt) if naming.prompt else []
+        if naming.prompt in tokens and tokens[naming.prompt] not in prompt:  # a tag that even a prompt does not make
+            prompt = [tokens[naming.prompt]]
+        self._source_prefix = [*(tokens[token] for token in naming.source_tokens), *prompt]
+        forced = [start_id, *(tokens[token] for token in naming.target_tokens)]
+        self.graph = TransformersGraph(model, end_id=self.end_id, pad_id=pad_id, forced_ids=forced)
+        self.vocab_size, self.state_dim = self.graph.vocab_size, self.graph.model_dim
+        self._positions: int | None = getattr(config, "max_position_embeddings", None)
+        decoding: list[Any] = [self._source_prefix, forced, dtype, max_length_factor, length_penalty]
+        self._search: CTranslate2Search | None = None
+        if converted_copies is not None:
+            ids = {"start_id": start_id, "end_id": self.end_id}
+            if copy := converted(folder.path, converted_copies, hashes=folder.hashes(), **ids):
+                self._search = CTranslate2Search(
+                    copy, device=device, batch_tokens=batch_tokens, length_penalty=length_penalty
+                )
+                self.engine, self.batch_rule = self._search.description, self._search.batch_rule
+                decoding.append(self._search.fingerprint)
+        self.fingerprint = fingerprint([folder.hashes(), decoding])
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters, the one table counted once and tables of sinusoids left out."""
+        return self.graph.num_parameters
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether CTranslate2 searches on a converted copy."""
+        return self._search is not None
+
+    def close(self) -> None:
+        """Give the memory of a converted copy back."""
+        if self._search is not None:
+            self._search.close()
+
+    @cached_property
+    def vocabulary(self) -> SharedVocabulary | None:
+        """What a student needs to share ids; None where it cannot: such a teacher serves at sequence level only."""
+        found = self._text.vocabulary
+        if found is None:
+            return None
+        return SharedVocabulary(found.model, teacher_ids=found.teacher_ids, num_ids=self.vocab_size)
+
+    @property
+    def max_source_tokens(self) -> int | None:
+        """The longest source, in ids as :meth:`encode` gives them; None where the model has no limit."""
+        return None if self._positions is None else self._positions - len(self._source_prefix)
+
+    def encode(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the source ids of each sentence, end of sentence included, without tags; no text makes a special."""
+        return [[*ids, self.end_id] for ids in self._text.encode(sentences)]
+
+    def _with_prefix(self, source_ids: Sequence[Sequence[int]]) -> list[list[int]]:
+        longest = self.max_source_tokens
+        for place, ids in enumerate(source_ids, start=1):
+            if longest is not None and len(ids) > longest:
+                raise NmtDistillError(
+                    f"sentence {place} of {len(source_ids)} has {len(ids):,} source tokens, but {self.name} takes "
+                    f"{longest:,} at most; set distillation.max_source_tokens to that or less."
+                )
+        return [[*self._source_prefix, *ids] for ids in source_ids]
+
+    def translate(
+        self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
+    ) -> list[list[Hypothesis]]:
+        """Translate; see :class:`nmt_distill.teacher.base.Teacher`.
+
+        Sampling draws alike for the same batch of sentences, whatever was drawn before.
+
+        :raises NmtDistillError: if a sentence is longer than :attr:`max_source_tokens`
+        """
+        if sampling is not None and beam_size != 1:
+            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
+        if sampling is None and num_candidates > beam_size:
+            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        source_ids = self.encode(sentences)
+        inputs = self._with_prefix(source_ids)
+        room = None if self._positions is None else self._positions - len(self.graph.forced_ids)
+        wanted = [max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids]
+        limits = [limit if room is None else min(limit, room) for limit in wanted]
+        if self._search is None:
+            found = self._generate(inputs, limits, num_candidates, beam_size, sampling)
+        else:
+            found = self._search.search(
+                inputs,
+                limits=limits,
+                target_prefix=self.graph.forced_ids[1:],
+                num_candidates=num_candidates,
+                beam_size=beam_size,
+                sampling=sampling,
+            )
+        return [[self._hypothesis(candidate) for candidate in candidates] for candidates in found]
+
+    def _generate(
+        self,
+        inputs: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        num_candidates: int,
+        beam_size: int,
+        sampling: Sampling | None,
+    ) -> list[list[Candidate]]:
+        """Let transformers find translations, in batches of similar length."""
+        found: list[list[Candidate]] = [[] for _ in inputs]
+        num_rows = beam_size if sampling is None else num_candidates
+        with torch.inference_mode(), quiet():
+            for rows in batches_by_length(inputs, self._batch_tokens // num_rows):
+                source = self.graph.encode([list(inputs[row]) for row in rows])
+                longest = [limits[row] for row in rows]
+                if beam_size > 1:
+                    results = search_beam(
+                        self.graph,
+                        source,
+                        limits=longest,
+                        num_candidates=num_candidates,
+                        beam_size=beam_size,
+                        length_penalty=self._length_penalty,
+                    )
+                else:
+                    results = follow_tokens(
+                        self.graph, source, limits=longest, num_candidates=num_candidates, sampling=sampling
+                    )
+                for row, candidates in zip(rows, results, strict=True):
+                    found[row] = candidates
+        return found
+
+    def _hypothesis(self, candidate: Candidate) -> Hypothesis:
+        tokens, score = candidate
+        finished = tokens[-1] == self.end_id
+        text = self._text.decode(tokens[:-1] if finished else tokens)
+        return Hypothesis(text=text, score=score, token_ids=np.array(tokens, dtype=np.int64), finished=finished)
+
+    def teacher_output(
+        self,
+        source_ids: Sequence[Sequence[int]],
+        target_ids: Sequence[Sequence[int]],
+        *,
+        num_kept: int,
+        temperature: float = 1.0,
+        keep_states: bool = False,
+    ) -> TeacherOutput:
+        """Read distributions over given targets; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`.
+
+        States times the output table are the logits, but for a constant bias (Marian, mBART).
+
+        :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
+        """
+        if num_kept > self.vocab_size:
+            raise NmtDistillError(
+                f"num_kept must be at most the teacher's {self.vocab_size} ids, but is {num_kept} instead; "
+                "lower distillation.num_kept."
+            )
+        sources = self._with_prefix(source_ids)
+        longest = len(self.graph.forced_ids) + max(map(len, target_ids)) - 1
+        if self._positions is not None and longest > self._positions:
+            raise NmtDistillError(
+                f"a target has {longest:,} tokens with its tag, but {self.name} has {self._positions:,} positions."
+            )
+        parts: list[tuple[Tensor, ...]] = [()] * len(sources)
+        with torch.inference_mode():
+            for rows in batches_by_length(sources, self._batch_tokens):
+                targets = [target_ids[row] for row in rows]
+                states = self.graph.decode(self.graph.encode([sources[row] for row in rows]), targets)
+                tensors = (*self.graph.most_probable(states, num_kept, temperature), states.half())
+                pieces = [torch.split(tensor.cpu(), [len(target) for target in targets]) for tensor in tensors]
+                for row, part in zip(rows, zip(*pieces, strict=True), strict=True):
+                    parts[row] = part
+        arrays = [torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True)]
+        return TeacherOutput(
+            token_ids=arrays[0], probs=arrays[1], tail=arrays[2], states=arrays[3] if keep_states else None
+        )
+
+
+def _specials(name: str, model: Any, tokenizer: Any, text: TextIds) -> tuple[int, int, int]:
+    """Return the ids that start a translation, end it, and fill up a batch.
+
+    :raises NmtDistillError: if tokenizer and weights do not belong together
+    """
+
+    def configured(key: str) -> Any:
+        places = (model.generation_config, model.config)
+        return next((found for place in places if (found := getattr(place, key, None)) is not None), None)
+
+    start, end, pad = (configured(key) for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id"))
+    if start is None:
+        raise NmtDistillError(f"{name}: config.json must name the decoder_start_token_id.")
+    num_ids = min(table.weight.shape[0] for table in (model.get_input_embeddings(), model.get_output_embeddings()))
+    end_id: int = tokenizer.eos_token_id
+    if text.highest_id >= num_ids or (end is not None and end_id not in np.atleast_1d(end)):
+        raise NmtDistillError(
+            f"{name}: tokenizer and weights do not belong together: the tokenizer's ids go up to {text.highest_id} and "
+            f"{end_id} ends a sentence, the weights have {num_ids} ids and {end} ends one; fetch both from one place."
+        )
+    return start, end_id, end_id if pad is None else pad

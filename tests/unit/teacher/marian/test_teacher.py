@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sentencepiece
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction
+from nmt_distill.teacher.base import Sampling, Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.marian.folder import find_marian_files
+from nmt_distill.teacher.marian.graph import pad
+from nmt_distill.teacher.marian.teacher import MarianTeacher, batches_by_length
+from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
+from tests.marian_models import (
+    PRE_NORM,
+    SELF_ATTENTION,
+    SEPARATE_TABLES,
+    architecture,
+    random_parameters,
+    write_marian_model,
+    write_piece_ids,
+)
+
+SENTENCES = ["Turn on the light in the kitchen.", "Stop", "", "open the door and the window please", "🙂 €"]
+
+
+def load(
+    models: Path | list[Path],
+    vocabulary: Path | VocabularyFiles,
+    target_vocabulary: Path | VocabularyFiles | None = None,
+    *,
+    max_length_factor: float = 2.5,
+    source_tag: str | None = None,
+) -> MarianTeacher:
+    return MarianTeacher(
+        models,
+        vocabulary,
+        target_vocabulary,
+        direction=Direction(source="en", target="pt"),
+        origin="",
+        licence="",
+        max_length_factor=max_length_factor,
+        source_tag=source_tag,
+    )
+
+
+def draw_model(
+    path: Path, settings: dict[str, Any], *, vocab_size: int, source_vocab_size: int | None = None, model_dim: int = 32
+) -> Path:
+    """Write a model of random weights, whose end of sentence is likely enough to come."""
+    options = architecture(settings, model_dim=model_dim)
+    parameters = random_parameters(
+        options, vocab_size=vocab_size, source_vocab_size=source_vocab_size, generator=np.random.default_rng()
+    )
+    write_marian_model(path, parameters, options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ensemble(tiny_marian: Path, tmp_path_factory: pytest.TempPathFactory) -> MarianTeacher:
+    """The tiny Marian model and one of another graph and width over the same vocabulary."""
+    size = sentencepiece.SentencePieceProcessor(model_file=str(tiny_marian / "vocab.spm")).vocab_size()
+    other = tmp_path_factory.mktemp("other") / "model.npz"
+    draw_model(other, SELF_ATTENTION | PRE_NORM, vocab_size=size, model_dim=24)
+    return load([tiny_marian / "model.bin", other], tiny_marian / "vocab.spm", max_length_factor=1.0)
+
+
+TAGS = [">>deu<<", ">>nld<<"]
+
+
+@pytest.fixture(scope="module")
+def opus(
+    tmp_path_factory: pytest.TempPathFactory, toy_sentencepiece: Path, padded_sentencepiece: Path, toy_pieces: list[str]
+) -> Path:
+    """A folder as OPUS-MT publishes it: other SentencePiece models for source and target, one list of ids with tags."""
+    folder = tmp_path_factory.mktemp("opus")
+    shutil.copy(toy_sentencepiece, folder / "source.spm")
+    shutil.copy(padded_sentencepiece, folder / "target.spm")
+    others = sorted(set(toy_pieces) - {"</s>", "<unk>"})
+    pieces = ["</s>", "<unk>", *others, *TAGS]
+    write_piece_ids(folder / "opus.spm32k-spm32k.vocab.yml", pieces)
+    model = "opus.spm32k-spm32k.transformer-align.model1.npz.best-perplexity.npz"
+    settings = SELF_ATTENTION | {"transformer-ffn-activation": "swish"}
+    draw_model(folder / model, settings, vocab_size=len(pieces))
+    vocabularies = "  - opus.spm32k-spm32k.vocab.yml\n" * 2
+    config = f"relative-paths: true\nmodels:\n  - {model}\nvocabs:\n{vocabularies}beam-size: 6\n"
+    (folder / "decoder.yml").write_text(config, encoding="utf-8")
+    return folder
+
+
+def load_folder(folder: Path, source_tag: str | None = None) -> MarianTeacher:
+    files = find_marian_files(folder)
+    return load(list(files.models), files.source_vocabulary, files.target_vocabulary, source_tag=source_tag)
+
+
+@pytest.fixture(scope="module")
+def toy_pieces(toy_sentencepiece: Path) -> list[str]:
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(toy_sentencepiece))
+    return [processor.id_to_piece(token) for token in range(processor.vocab_size())]
+
+
+def all_logits(teacher: MarianTeacher, source: list[int], target: list[int], model: int = 0) -> torch.Tensor:
+    """Return the logits (T, V) of one sentence by one model."""
+    graph = teacher.graphs[model]
+    state = graph.encode(*pad([source], torch.device("cpu")))
+    fed = torch.tensor([target]).roll(1, dims=1)
+    return graph.logits(graph.decode(fed, state, length=len(target))[0])
+
+
+def test_it_is_a_teacher_that_can_be_looked_into(teacher: MarianTeacher) -> None:
+    typed: Teacher = teacher
+    assert isinstance(typed, WhiteBoxTeacher)
+
+
+def test_sources_end_with_the_end_of_sentence(teacher: MarianTeacher) -> None:
+    encoded = teacher.encode(SENTENCES)
+    assert [ids[-1] for ids in encoded] == [0] * len(SENTENCES)
+    assert encoded[2] == [0]
+    assert [teacher.source_vocabulary.decode(ids) for ids in encoded] == SENTENCES
+
+
+@pytest.mark.parametrize(("beam_size", "num_candidates"), [(1, 1), (4, 1), (4, 3)])
+def test_hypotheses_are_what_they_say(teacher: MarianTeacher, beam_size: int, num_candidates: int) -> None:
+    translated = teacher.translate(SENTENCES, beam_size=beam_size, num_candidates=num_candidates)
+    assert len(translated) == len(SENTENCES)
+    for source, hypotheses in zip(teacher.encode(SENTENCES), translated, strict=True):
+        assert 1 <= len(hypotheses) <= num_candidates
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids.tolist()
+            assert len(ids) <= max(16, len(source))
+            assert hypothesis.finished == (ids[-1] == 0)
+            assert hypothesis.text == teacher.target_vocabulary.decode(ids)
+            steps = all_logits(teacher, source, ids).log_softmax(-1)[torch.arange(len(ids)), ids]
+            assert hypothesis.score == pytest.approx(steps.mean().item(), abs=1e-4)
+
+
+def test_greedy_takes_the_most_probable_token(teacher: MarianTeacher) -> None:
+    for source, (hypothesis,) in zip(teacher.encode(SENTENCES), teacher.translate(SENTENCES), strict=True):
+        ids = hypothesis.token_ids
+        assert all_logits(teacher, source, ids.tolist()).argmax(-1).tolist() == ids.tolist()
+
+
+def test_company_changes_nothing(teacher: MarianTeacher) -> None:
+    together = teacher.translate(SENTENCES, beam_size=3, num_candidates=2)
+    for sentence, hypotheses in zip(SENTENCES, together, strict=True):
+        (alone,) = teacher.translate([sentence], beam_size=3, num_candidates=2)
+        assert [hypothesis.token_ids.tolist() for hypothesis in alone] == [
+            hypothesis.token_ids.tolist() for hypothesis in hypotheses
+        ]
+
+
+def test_nothing_to_translate(teacher: MarianTeacher) -> None:
+    assert teacher.translate([]) == []
+
+
+def test_more_candidates_than_the_beam_is_wide(teacher: MarianTeacher) -> None:
+    with pytest.raises(NmtDistillError, match=r"num_candidates must be at most beam_size \(2\), but is 3\."):
+        teacher.translate(["Stop"], beam_size=2, num_candidates=3)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_probabilities_are_the_softmax_of_the_logits(teacher: MarianTeacher, temperature: float) -> None:
+    sources, targets = teacher.encode(SENTENCES), [[4, 9, 0], [0], [7, 0], [30, 31, 32, 33, 34, 0], [8, 0]]
+    output = teacher.teacher_output(sources, targets, num_kept=5, temperature=temperature, keep_states=True)
+    assert output.states is not None
+    logits = torch.cat([all_logits(teacher, *pair) for pair in zip(sources, targets, strict=True)])
+    probs, token_ids = (logits / temperature).softmax(-1).topk(5)
+    assert output.token_ids.tolist() == token_ids.tolist()
+    np.testing.assert_allclose(output.probs, probs.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(output.tail, 1 - probs.sum(-1).numpy(), atol=1e-6)
+    projected = teacher.graph.logits(torch.from_numpy(output.states).float())
+    torch.testing.assert_close(projected, logits, atol=0.02, rtol=0.01)
+    arrays = (output.token_ids, output.probs, output.tail, output.states)
+    assert [array.dtype.name for array in arrays] == ["int64", "float32", "float32", "float16"]
+
+
+def test_everything_kept_leaves_no_tail(teacher: MarianTeacher) -> None:
+    output = teacher.teacher_output([[4, 0]], [[5, 0]], num_kept=teacher.vocab_size)
+    np.testing.assert_allclose(output.probs.sum(axis=1), 1, atol=1e-5)
+    assert (output.tail >= 0).all()
+    assert (output.tail < 1e-5).all()
+    assert output.states is None
+
+
+def test_more_kept_than_there_are_pieces(teacher: MarianTeacher) -> None:
+    with pytest.raises(NmtDistillError, match=r"num_kept must be at most the teacher's 3\d\d pieces, but is 1000"):
+        teacher.teacher_output([[4, 0]], [[5, 0]], num_kept=1000)
+
+
+def test_rows_follow_the_order_of_the_sentences(teacher: MarianTeacher) -> None:
+    sources = teacher.encode(SENTENCES)
+    targets = [[4 + place, 0] for place in range(len(SENTENCES))]
+    together = teacher.teacher_output(sources, targets, num_kept=3)
+    for place, pair in enumerate(zip(sources, targets, strict=True)):
+        alone = teacher.teacher_output([pair[0]], [pair[1]], num_kept=3)
+        assert together.token_ids[2 * place : 2 * place + 2].tolist() == alone.token_ids.tolist()
+
+
+def test_a_shifted_target_is_another_distribution(teacher: MarianTeacher) -> None:
+    source = teacher.encode(["open the door"])
+    one, other = (teacher.teacher_output(source, [target], num_kept=3) for target in ([9, 10, 0], [10, 9, 0]))
+    assert one.probs[0].tolist() == pytest.approx(other.probs[0].tolist()), "before the first token both know the same"
+    assert np.abs(one.probs[1] - other.probs[1]).max() > 1e-4
+
+
+def test_fingerprint_names_weights_and_decoding(tiny_marian: Path, tmp_path: Path) -> None:
+    model, vocabulary = tiny_marian / "model.bin", tiny_marian / "vocab.spm"
+    again = load(Path(shutil.copy(model, tmp_path / "copy.bin")), vocabulary)
+    assert again.fingerprint == load(model, vocabulary).fingerprint
+    assert load(model, vocabulary, max_length_factor=3.0).fingerprint != again.fingerprint
+
+
+def test_vocabulary_of_another_model(tiny_marian: Path, tmp_path: Path) -> None:
+    options = architecture()
+    parameters = random_parameters(options, vocab_size=50, generator=np.random.default_rng(0))
+    write_marian_model(tmp_path / "model.npz", parameters, options)
+    with pytest.raises(
+        NmtDistillError, match=r"vocab\.spm has 3\d\d pieces, but .*model\.npz has 50; they do not belong"
+    ):
+        load(tmp_path / "model.npz", tiny_marian / "vocab.spm")
+
+
+def test_fingerprint_names_all_files_and_the_tag(tiny_marian: Path, opus: Path, ensemble: MarianTeacher) -> None:
+    one = load(tiny_marian / "model.bin", tiny_marian / "vocab.spm", max_length_factor=1.0)
+    names = {one.fingerprint, ensemble.fingerprint}
+    names |= {load_folder(opus, tag).fingerprint for tag in TAGS}
+    files = find_marian_files(opus)
+    swapped = load(list(files.models), files.target_vocabulary, files.source_vocabulary, source_tag=TAGS[0])
+    assert len({*names, swapped.fingerprint}) == 5
+
+
+def test_candidates_are_drawn(teacher: MarianTeacher) -> None:
+    drawn = teacher.translate(SENTENCES, num_candidates=4, sampling=Sampling(temperature=1.5, top_p=0.9))
+    for source, hypotheses in zip(teacher.encode(SENTENCES), drawn, strict=True):
+        assert len(hypotheses) == 4
+        scores = [hypothesis.score for hypothesis in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids.tolist()
+            assert len(ids) <= max(16, len(source))
+            assert hypothesis.text == teacher.target_vocabulary.decode(ids)
+            steps = all_logits(teacher, source, ids).log_softmax(-1)[torch.arange(len(ids)), ids]
+            assert hypothesis.score == pytest.approx(steps.mean().item(), abs=1e-4)
+
+
+def test_what_is_drawn_depends_on_the_seed_and_the_sentence_alone(teacher: MarianTeacher) -> None:
+    def draw(sentences: list[str], seed: int) -> list[list[list[int]]]:
+        drawn = teacher.translate(sentences, num_candidates=2, sampling=Sampling(temperature=2.0, seed=seed))
+        return [[hypothesis.token_ids.tolist() for hypothesis in hypotheses] for hypotheses in drawn]
+
+    first = draw(SENTENCES, seed=1)
+    assert draw(SENTENCES[::-1], seed=1) == first[::-1]
+    assert draw(SENTENCES, seed=2) != first
+
+
+def test_sampling_has_no_beam(teacher: MarianTeacher) -> None:
+    with pytest.raises(NmtDistillError, match=r"beam_size must be 1 where candidates are drawn .*, but is 4\."):
+        teacher.translate(["Stop"], beam_size=4, sampling=Sampling())
+
+
+def mean_log_probs(teacher: MarianTeacher, source: list[int], target: list[int]) -> torch.Tensor:
+    """Return the logarithm (T, V) of the mean of all models' probabilities."""
+    probs = [all_logits(teacher, source, target, model).double().softmax(-1) for model in range(len(teacher.graphs))]
+    return torch.stack(probs).mean(0).log()
+
+
+@pytest.mark.parametrize(("beam_size", "num_candidates"), [(1, 1), (3, 2)])
+def test_ensemble_scores_by_the_mean_of_probabilities(
+    ensemble: MarianTeacher, beam_size: int, num_candidates: int
+) -> None:
+    found = ensemble.translate(SENTENCES, beam_size=beam_size, num_candidates=num_candidates)
+    for source, hypotheses in zip(ensemble.encode(SENTENCES), found, strict=True):
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids.tolist()
+            log_probs = mean_log_probs(ensemble, source, ids)
+            steps = log_probs[torch.arange(len(ids)), ids]
+            assert hypothesis.score == pytest.approx(steps.mean().item(), abs=1e-4)
+            if beam_size == 1:
+                assert log_probs.argmax(-1).tolist() == ids
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_ensemble_hands_down_the_mean_of_probabilities(ensemble: MarianTeacher, temperature: float) -> None:
+    sources, targets = ensemble.encode(SENTENCES[:2]), [[4, 9, 0], [30, 31, 32, 33, 34, 0]]
+    output = ensemble.teacher_output(sources, targets, num_kept=5, temperature=temperature, keep_states=True)
+    log_probs = torch.cat([mean_log_probs(ensemble, *pair) for pair in zip(sources, targets, strict=True)])
+    probs, token_ids = (log_probs / temperature).softmax(-1).topk(5)
+    assert output.token_ids.tolist() == token_ids.tolist()
+    np.testing.assert_allclose(output.probs, probs.numpy(), rtol=1e-3)
+    assert output.states is not None
+    assert output.states.shape == (9, ensemble.graph.model_dim) == (9, ensemble.state_dim)
+
+
+def test_ensemble_counts_all_and_gives_its_first_model(ensemble: MarianTeacher, teacher: MarianTeacher) -> None:
+    assert ensemble.graph is ensemble.graphs[0]
+    assert ensemble.num_parameters == sum(graph.num_parameters for graph in ensemble.graphs) > teacher.num_parameters
+    first = ensemble.graph.student_parameters()
+    assert all(torch.equal(value, first[name]) for name, value in teacher.graph.student_parameters().items())
+    assert (teacher.engine, ensemble.engine) == ("read by torch in float32", "read by torch in float32, 2 models")
+
+
+def test_models_of_an_ensemble_share_the_vocabulary(tiny_marian: Path, tmp_path: Path) -> None:
+    other = draw_model(tmp_path / "other.npz", {}, vocab_size=50)
+    with pytest.raises(NmtDistillError, match=r"vocab\.spm has 3\d\d pieces, but .*other\.npz has 50; they do"):
+        load([tiny_marian / "model.bin", other], tiny_marian / "vocab.spm")
+
+
+def test_opus_folder_as_teacher(opus: Path) -> None:
+    teacher = load_folder(opus, TAGS[0])
+    for source, (hypothesis,) in zip(teacher.encode(SENTENCES), teacher.translate(SENTENCES), strict=True):
+        ids, tag = hypothesis.token_ids.tolist(), teacher.vocab_size - 2
+        assert not {teacher.vocab_size - 2, teacher.vocab_size - 1} & set(source), "tags are added by the teacher"
+        logits = all_logits(teacher, [tag, *source], ids)
+        assert logits.argmax(-1).tolist() == ids
+        output = teacher.teacher_output([source], [ids], num_kept=1)
+        assert output.token_ids[:, 0].tolist() == ids
+        np.testing.assert_allclose(output.probs[:, 0], logits.softmax(-1).max(-1).values.numpy(), rtol=1e-3)
+
+
+def test_tag_changes_the_translation(opus: Path) -> None:
+    source, target = [5, 9, 0], [7, 0]
+    first, other = (load_folder(opus, tag).teacher_output([source], [target], num_kept=3) for tag in TAGS)
+    assert np.abs(first.probs - other.probs).max() > 1e-5
+
+
+def test_tag_of_a_multilingual_model_must_be_given(opus: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"so give one: >>deu<<, >>nld<<\."):
+        load_folder(opus)
+    with pytest.raises(NmtDistillError, match=r"has no tag >>fra<<; it has: >>deu<<, >>nld<<\."):
+        load_folder(opus, ">>fra<<")
+
+
+def test_two_vocabularies(
+    tmp_path: Path, toy_sentencepiece: Path, padded_sentencepiece: Path, toy_pieces: list[str]
+) -> None:
+    size = len(toy_pieces)
+    model = draw_model(
+        tmp_path / "model.npz", SELF_ATTENTION | SEPARATE_TABLES, vocab_size=size + 1, source_vocab_size=size
+    )
+    teacher = load(model, toy_sentencepiece, padded_sentencepiece)
+    assert (teacher.vocab_size, teacher.graph.source_vocab_size) == (size + 1, size)
+    for source, hypotheses in zip(
+        teacher.encode(SENTENCES), teacher.translate(SENTENCES, beam_size=2, num_candidates=2), strict=True
+    ):
+        assert teacher.source_vocabulary.decode(source) in SENTENCES
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids.tolist()
+            assert hypothesis.text == teacher.target_vocabulary.decode(ids)
+            steps = all_logits(teacher, source, ids).log_softmax(-1)[torch.arange(len(ids)), ids]
+            assert hypothesis.score == pytest.approx(steps.mean().item(), abs=1e-4)
+    with pytest.raises(NmtDistillError, match=rf"joint\.spm has {size} pieces, but .*model\.npz has {size + 1};"):
+        load(model, toy_sentencepiece)
+
+
+@given(st.lists(st.integers(1, 40)), st.integers(0, 100))
+def test_batches_hold_every_sequence_once(lengths: list[int], batch_tokens: int) -> None:
+    sequences = [[0] * length for length in lengths]
+    batches = batches_by_length(sequences, batch_tokens)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        widest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or len(batch) * widest <= batch_tokens
+    ordered = [lengths[index] for batch in batches for index in batch]
+    assert ordered == sorted(ordered, reverse=True)

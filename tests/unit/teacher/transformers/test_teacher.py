@@ -1,0 +1,577 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sentencepiece
+import torch
+from sentencepiece import sentencepiece_model_pb2
+from transformers import AutoTokenizer, M2M100Tokenizer
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction
+from nmt_distill.teacher.base import Sampling, Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.transformers.teacher import TransformersTeacher
+from tests.transformers_models import POSITIONS
+
+SENTENCES = ["Turn on the light in the kitchen", "Stop", "", "open the door and the window please"]
+FAMILIES = ["nllb", "m2m100", "small100", "mbart50", "marian", "marian_tagged", "t5", "mt5", "madlad400"]
+TIE = 1e-4
+"""probabilities that are closer may be in either order on another machine"""
+
+
+def load(folder: Path, **settings: Any) -> TransformersTeacher:
+    direction = settings.pop("direction", Direction(source="en", target="de"))
+    if folder.name == "mt5":
+        settings.setdefault("prefix", "Turn the ")
+    settings = {"max_length_factor": 1.0, "batch_tokens": 64} | settings
+    return TransformersTeacher(str(folder), direction=direction, origin="drawn by a test", licence="none", **settings)
+
+
+@pytest.fixture(scope="module")
+def teachers(checkpoints: dict[str, Path]) -> dict[str, TransformersTeacher]:
+    return {name: load(folder) for name, folder in checkpoints.items()}
+
+
+@pytest.fixture(params=FAMILIES)
+def teacher(request: pytest.FixtureRequest, teachers: dict[str, TransformersTeacher]) -> TransformersTeacher:
+    found: TransformersTeacher = teachers[request.param]
+    return found
+
+
+@contextmanager
+def seen_inputs(teacher: TransformersTeacher) -> Iterator[tuple[list[list[int]], list[list[int]]]]:
+    """Note what the encoder and the decoder read first."""
+    model = teacher.graph.model
+    seen: tuple[list[list[int]], list[list[int]]] = ([], [])
+
+    def note(place: int) -> Callable[..., None]:
+        return lambda _module, _args, given: seen[place].extend(given["input_ids"].tolist())
+
+    parts = (model.get_encoder(), model.get_decoder())
+    hooks = [part.register_forward_pre_hook(note(place), with_kwargs=True) for place, part in enumerate(parts)]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def dense_probs(teacher: TransformersTeacher, source: list[int], target_input: list[int]) -> torch.Tensor:
+    """Return the probabilities (T, V) after each input of the decoder, straight from transformers."""
+    model = teacher.graph.model
+    given = {"input_ids": torch.tensor([source]), "decoder_input_ids": torch.tensor([target_input])}
+    with torch.no_grad():
+        logits: torch.Tensor = model(**given).logits[0].float()
+    if teacher.graph.pad_id != teacher.end_id:
+        logits[:, teacher.graph.pad_id] = -torch.inf
+    return logits.softmax(dim=-1)
+
+
+def probs_of(teacher: TransformersTeacher, sentence: str, tokens: list[int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the probabilities (T, V) that a teacher gives after each prefix of its translation."""
+    output = teacher.teacher_output(teacher.encode([sentence]), [tokens], num_kept=teacher.vocab_size)
+    probs = np.zeros_like(output.probs)
+    np.put_along_axis(probs, output.token_ids, output.probs, axis=1)
+    return probs
+
+
+def test_it_is_a_teacher_that_can_be_looked_into(teachers: dict[str, TransformersTeacher]) -> None:
+    typed: Teacher = teachers["t5"]
+    assert isinstance(typed, WhiteBoxTeacher)
+    assert (typed.origin, typed.licence) == ("drawn by a test", "none")
+
+
+def expected_inputs(name: str, folder: Path, sentence: str) -> tuple[list[int], list[int]]:
+    """Return what source and forced start are by transformers' own tokenizers, as model cards use them."""
+    if name == "small100":  # the target's code stands where M2M-100 has the source's
+        tokenizer = M2M100Tokenizer.from_pretrained(folder, src_lang="de")
+        return tokenizer(sentence)["input_ids"], [2]
+    if name == "madlad400":
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+        return [*pieces.encode(f"<2de> {sentence}"), 2], [0]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    before = {"marian_tagged": ">>deu<<", "t5": "translate English to German: ", "mt5": "Turn the "}.get(name, "")
+    codes = {"nllb": ("eng_Latn", "deu_Latn"), "m2m100": ("en", "de"), "mbart50": ("en_XX", "de_DE")}
+    if name not in codes:
+        start = tokenizer.pad_token_id
+        return tokenizer(before + sentence)["input_ids"], [start]
+    tokenizer.src_lang, target = codes[name]
+    tag = tokenizer.get_lang_id(target) if name == "m2m100" else tokenizer.convert_tokens_to_ids(target)
+    return tokenizer(sentence)["input_ids"], [2, tag]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_model_reads_what_it_was_trained_to_read(
+    teachers: dict[str, TransformersTeacher], checkpoints: dict[str, Path], name: str
+) -> None:
+    teacher, sentence = teachers[name], "Turn on the light"
+    source, forced = expected_inputs(name, checkpoints[name], sentence)
+    (encoded,) = teacher.encode([sentence])
+    assert source[-len(encoded) :] == encoded
+    for beam_size in (1, 3):
+        with seen_inputs(teacher) as (sources, targets):
+            teacher.translate([sentence], beam_size=beam_size)
+        assert sources == [source]
+        assert targets[0] == forced
+    with seen_inputs(teacher) as (sources, targets):
+        teacher.teacher_output([encoded], [[*encoded]], num_kept=1)
+    assert (sources, targets) == ([source], [[*forced, *encoded[:-1]]])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_all_that_is_kept_is_the_dense_distribution(checkpoints: dict[str, Path], name: str) -> None:
+    teacher = load(checkpoints[name])
+    teacher.graph.model.double()  # where rounding is less than what is compared
+    sources = teacher.encode(SENTENCES)
+    targets = [[*ids[:-1][::-1], teacher.end_id] for ids in sources]
+    output = teacher.teacher_output(sources, targets, num_kept=teacher.vocab_size, keep_states=True)
+    with seen_inputs(teacher) as (read, _):
+        teacher.translate(SENTENCES[:1])
+    prefix = read[0][: -len(sources[0])]
+    row = 0
+    for source, target in zip(sources, targets, strict=True):
+        forced = teacher.graph.forced_ids
+        dense = dense_probs(teacher, [*prefix, *source], [*forced, *target[:-1]])[len(forced) - 1 :]
+        rows = slice(row, row + len(target))
+        assert np.array_equal(np.sort(output.token_ids[rows]), np.tile(np.arange(teacher.vocab_size), (len(target), 1)))
+        found = np.zeros_like(output.probs[rows])
+        np.put_along_axis(found, output.token_ids[rows], output.probs[rows], axis=1)
+        assert found == pytest.approx(dense.numpy(), abs=1e-6)
+        row += len(target)
+    assert row == len(output.probs)
+    assert output.tail == pytest.approx(0, abs=1e-5)
+    assert (np.diff(output.probs, axis=1) <= 0).all()
+
+
+def test_kept_tokens_are_the_best_and_the_tail_is_the_rest(teacher: TransformersTeacher) -> None:
+    sources = teacher.encode(SENTENCES)
+    everything = teacher.teacher_output(sources, sources, num_kept=teacher.vocab_size, temperature=2.0)
+    best = teacher.teacher_output(sources, sources, num_kept=5, temperature=2.0)
+    assert best.probs == pytest.approx(everything.probs[:, :5], abs=1e-6)
+    assert best.tail == pytest.approx(everything.probs[:, 5:].sum(axis=1), abs=1e-5)
+    assert best.states is None
+
+
+def test_a_temperature_flattens(teachers: dict[str, TransformersTeacher]) -> None:
+    teacher = teachers["m2m100"]
+    sources = teacher.encode(SENTENCES)
+    cold, warm = (teacher.teacher_output(sources, sources, num_kept=9, temperature=t) for t in (1.0, 3.0))
+    expected = cold.probs ** (1 / 3)
+    assert warm.probs / warm.probs[:, :1] == pytest.approx(expected / expected[:, :1], abs=1e-4)
+
+
+def test_states_times_the_table_are_the_logits(teacher: TransformersTeacher) -> None:
+    sources = teacher.encode(SENTENCES)
+    output = teacher.teacher_output(sources, sources, num_kept=1, keep_states=True)
+    assert output.states is not None
+    assert output.states.shape == (len(output.probs), teacher.state_dim)
+    table = teacher.graph.model.get_output_embeddings().weight.detach().numpy()
+    logits = output.states.astype(np.float32) @ table.T
+    bias = getattr(teacher.graph.model, "final_logits_bias", None)
+    if bias is not None:
+        logits += bias.numpy()
+    logits[:, teacher.graph.pad_id] = -np.inf
+    probs = torch.from_numpy(logits).softmax(dim=-1).numpy()
+    assert probs.max(axis=1) == pytest.approx(output.probs[:, 0], abs=0.02)  # states are kept in half precision
+
+
+def test_few_logits_exist_at_once(teachers: dict[str, TransformersTeacher], monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = teachers["nllb"]
+    sources = teacher.encode(SENTENCES)
+    whole = teacher.teacher_output(sources, sources, num_kept=3)
+    monkeypatch.setattr("nmt_distill.teacher.transformers.graph.PROJECTED_LOGITS", 2 * teacher.vocab_size)
+    sizes: list[int] = []
+    head = teacher.graph.model.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _module, _inputs, logits: sizes.append(logits.shape[:-1].numel()))
+    try:
+        split = teacher.teacher_output(sources, sources, num_kept=3)
+    finally:
+        hook.remove()
+    assert max(sizes) == 2
+    assert split.probs == pytest.approx(whole.probs, abs=1e-6)
+
+
+@pytest.mark.parametrize(("beam_size", "num_candidates"), [(1, 1), (4, 3)])
+def test_hypotheses_are_what_they_say(teacher: TransformersTeacher, beam_size: int, num_candidates: int) -> None:
+    translated = teacher.translate(SENTENCES, beam_size=beam_size, num_candidates=num_candidates)
+    for sentence, source, hypotheses in zip(SENTENCES, teacher.encode(SENTENCES), translated, strict=True):
+        assert len(hypotheses) == num_candidates
+        assert len({tuple(hypothesis.token_ids) for hypothesis in hypotheses}) == num_candidates
+        scores = [hypothesis.score for hypothesis in hypotheses]
+        assert all(better >= worse - TIE for better, worse in pairwise(scores))
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids.tolist()
+            assert len(ids) <= max(16, len(source))
+            assert hypothesis.finished == (ids[-1] == teacher.end_id) == (teacher.end_id in ids)
+            assert hypothesis.finished or len(ids) == max(16, len(source))
+            steps = np.log(probs_of(teacher, sentence, ids)[np.arange(len(ids)), ids])
+            assert hypothesis.score == pytest.approx(steps.mean(), abs=1e-3)
+
+
+def test_greedy_takes_the_most_probable_token(teacher: TransformersTeacher) -> None:
+    for sentence, (hypothesis,) in zip(SENTENCES, teacher.translate(SENTENCES), strict=True):
+        ids = hypothesis.token_ids
+        probs = probs_of(teacher, sentence, ids.tolist())
+        assert (probs[np.arange(len(ids)), ids] >= probs.max(axis=1) - TIE).all()
+
+
+@pytest.mark.parametrize("name", ["nllb", "mbart50", "marian", "t5"])
+def test_company_changes_nothing(checkpoints: dict[str, Path], name: str) -> None:
+    teacher = load(checkpoints[name], batch_tokens=4096)
+    teacher.graph.model.double()  # where rounding could not decide between two tokens
+    for beam_size, num_candidates in ((1, 1), (3, 2)):
+        together = teacher.translate(SENTENCES, beam_size=beam_size, num_candidates=num_candidates)
+        for sentence, hypotheses in zip(SENTENCES, together, strict=True):
+            (alone,) = teacher.translate([sentence], beam_size=beam_size, num_candidates=num_candidates)
+            assert [one.token_ids.tolist() for one in alone] == [one.token_ids.tolist() for one in hypotheses]
+            assert [one.score for one in alone] == pytest.approx([one.score for one in hypotheses], abs=1e-5)
+    sources = teacher.encode(SENTENCES)
+    read = teacher.teacher_output(sources, sources, num_kept=4)
+    parts = [teacher.teacher_output([source], [source], num_kept=4).probs for source in sources]
+    assert read.probs == pytest.approx(np.concatenate(parts), abs=1e-6)
+
+
+def test_text_is_decoded_without_tags_and_specials(teachers: dict[str, TransformersTeacher]) -> None:
+    for name in ("m2m100", "t5", "madlad400"):
+        teacher = teachers[name]
+        for (hypothesis,) in teacher.translate(SENTENCES[:2]):
+            assert not any(sign in hypothesis.text for sign in ("</s>", "<pad>", "__", "<2", "<extra"))
+
+
+def test_no_sentences_give_no_translations(teachers: dict[str, TransformersTeacher]) -> None:
+    assert teachers["t5"].translate([]) == []
+
+
+def test_a_draw_can_be_repeated(teachers: dict[str, TransformersTeacher]) -> None:
+    teacher = teachers["nllb"]
+
+    def draw(seed: int, **settings: Any) -> list[list[list[int]]]:
+        drawn = teacher.translate(SENTENCES, num_candidates=3, sampling=Sampling(seed=seed, **settings))
+        assert all(len(hypotheses) == 3 for hypotheses in drawn)
+        assert all(
+            [one.score for one in hypotheses] == sorted((one.score for one in hypotheses), reverse=True)
+            for hypotheses in drawn
+        )
+        return [[one.token_ids.tolist() for one in hypotheses] for hypotheses in drawn]
+
+    first = draw(1)
+    torch.rand(3)
+    assert draw(1) == first
+    assert draw(2) != first
+    assert draw(1, temperature=0.5) != first
+
+
+def test_scores_of_draws_are_those_of_the_teacher(teachers: dict[str, TransformersTeacher]) -> None:
+    teacher = teachers["marian"]
+    sampling = Sampling(top_k=20, top_p=0.9, temperature=1.5)
+    for sentence, hypotheses in zip(
+        SENTENCES, teacher.translate(SENTENCES, num_candidates=2, sampling=sampling), strict=True
+    ):
+        for hypothesis in hypotheses:
+            ids = hypothesis.token_ids
+            probs = probs_of(teacher, sentence, ids.tolist())
+            chosen = probs[np.arange(len(ids)), ids]
+            assert hypothesis.score == pytest.approx(np.log(chosen).mean(), abs=1e-3)
+            assert (np.sum(probs > chosen[:, None] + TIE, axis=1) < 20).all()
+
+
+def test_drawing_from_one_token_is_greedy(checkpoints: dict[str, Path]) -> None:
+    teacher = load(checkpoints["marian"])
+    teacher.graph.model.double()
+    (greedy,), *_ = teacher.translate(SENTENCES)
+    for sampling in (Sampling(top_k=1), Sampling(top_p=1e-6)):
+        (drawn,), *_ = teacher.translate(SENTENCES, sampling=sampling)
+        assert drawn.token_ids.tolist() == greedy.token_ids.tolist()
+
+
+def test_a_sentence_is_finished_or_cut(checkpoints: dict[str, Path]) -> None:
+    teacher = load(checkpoints["marian"], max_length_factor=2.0)
+    bias = teacher.graph.model.final_logits_bias
+    bias[0, teacher.end_id] = 1e4
+    for beam_size in (1, 2):
+        for (hypothesis,) in teacher.translate(SENTENCES, beam_size=beam_size):
+            assert (hypothesis.token_ids.tolist(), hypothesis.finished) == ([teacher.end_id], True)
+            assert hypothesis.text == ""
+            assert hypothesis.score == pytest.approx(0, abs=1e-6)
+    bias[0, teacher.end_id] = -1e4
+    lengths = [max(16, 2 * len(ids)) for ids in teacher.encode(SENTENCES)]
+    for beam_size in (1, 2):
+        found = [hypothesis for (hypothesis,) in teacher.translate(SENTENCES, beam_size=beam_size)]
+        assert [len(hypothesis.token_ids) for hypothesis in found] == lengths
+        assert not any(hypothesis.finished for hypothesis in found)
+
+
+def test_a_length_penalty_chooses(checkpoints: dict[str, Path]) -> None:
+    for penalty in (0.0, 3.0):
+        teacher = load(checkpoints["mbart50"], length_penalty=penalty)
+        teacher.graph.model.final_logits_bias[0, teacher.end_id] = 3.0  # so that lengths differ
+        for hypotheses in teacher.translate(SENTENCES, beam_size=4, num_candidates=4):
+            ranks = [one.score * len(one.token_ids) ** (1 - penalty) for one in hypotheses]
+            assert all(better >= worse - 1e-3 * abs(worse) for better, worse in pairwise(ranks))
+
+
+def test_padding_is_never_predicted(checkpoints: dict[str, Path]) -> None:
+    teacher = load(checkpoints["marian"])
+    pad = teacher.graph.pad_id
+    teacher.graph.model.final_logits_bias[0, pad] = 1e3  # in checkpoints converted from Marian it means nothing
+    for beam_size in (1, 3):
+        for hypotheses in teacher.translate(SENTENCES, beam_size=beam_size):
+            assert pad not in hypotheses[0].token_ids
+    sources = teacher.encode(SENTENCES)
+    output = teacher.teacher_output(sources, sources, num_kept=teacher.vocab_size)
+    assert (output.probs[output.token_ids == pad] == 0).all()
+    assert output.probs.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_settings_of_the_checkpoint_do_not_search(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["marian"], tmp_path / "model")
+    path = tmp_path / "model/generation_config.json"
+    saved = json.loads(path.read_text())
+    wild = {"num_beams": 6, "no_repeat_ngram_size": 1, "max_length": 5, "forced_eos_token_id": 0, "do_sample": True}
+    path.write_text(json.dumps(saved | wild))
+    plain, other = load(checkpoints["marian"]), load(tmp_path / "model")
+    for beam_size in (1, 2):
+        found = [teacher.translate(SENTENCES, beam_size=beam_size) for teacher in (plain, other)]
+        texts = [[one.token_ids.tolist() for (one,) in hypotheses] for hypotheses in found]
+        assert texts[0] == texts[1]
+
+
+def test_sources_beyond_the_positions_are_refused(teachers: dict[str, TransformersTeacher]) -> None:
+    for name, num_tags in (("nllb", 1), ("marian", 0), ("mbart50", 1), ("small100", 1)):
+        teacher = teachers[name]
+        longest = teacher.max_source_tokens
+        assert longest == POSITIONS - num_tags
+        (piece, *_), *_ = teacher.encode(["the"])
+        fitting = [*[piece] * (longest - 1), teacher.end_id]
+        assert teacher.teacher_output([fitting], [fitting], num_kept=1).probs.shape == (longest, 1)
+        message = (
+            rf"sentence 2 of 2 has {longest + 1} source tokens, but .* takes {longest} at most; set distillation\."
+        )
+        with pytest.raises(NmtDistillError, match=message):
+            teacher.teacher_output([fitting, [piece, *fitting]], [fitting, fitting], num_kept=1)
+        with pytest.raises(NmtDistillError, match=r"a target has \d+ tokens with its tag, but .* has 40 positions"):
+            teacher.teacher_output([fitting], [[piece] * 3 + fitting], num_kept=1)
+        with pytest.raises(NmtDistillError, match="sentence 1 of 1 has 81 source tokens, but "):
+            teacher.translate([" the" * 80])
+        (hypothesis,) = teacher.translate([" the" * (longest - 1)])[0]
+        assert len(hypothesis.token_ids) <= POSITIONS
+    assert teachers["t5"].max_source_tokens is None
+    assert len(teachers["t5"].encode([" the" * 80])[0]) == 81
+    assert len(teachers["t5"].translate([" the" * 80])[0][0].token_ids) > 0
+
+
+def test_requests_that_cannot_be(teachers: dict[str, TransformersTeacher]) -> None:
+    teacher = teachers["t5"]
+    with pytest.raises(NmtDistillError, match=r"num_candidates must be at most beam_size \(2\), but is 3"):
+        teacher.translate(SENTENCES, num_candidates=3, beam_size=2)
+    with pytest.raises(NmtDistillError, match="beam_size must be 1 where candidates are drawn by sampling, but is 2"):
+        teacher.translate(SENTENCES, beam_size=2, sampling=Sampling())
+    with pytest.raises(NmtDistillError, match="num_kept must be at most the teacher's 280 ids, but is 281 instead"):
+        teacher.teacher_output([[1]], [[1]], num_kept=281)
+
+
+def test_fingerprints_name_weights_tags_and_decoding(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = checkpoints["m2m100"]
+    same = {load(folder).fingerprint, load(folder, batch_tokens=4096).fingerprint}
+    assert len(same) == 1
+    shutil.copytree(folder, tmp_path / "m2m100")
+    assert load(tmp_path / "m2m100").fingerprint in same
+    others = [
+        load(folder, direction=Direction(source="en", target="fr")),
+        load(folder, max_length_factor=2.0),
+        load(folder, length_penalty=0.6),
+        load(folder, dtype="bfloat16"),
+        load(folder, family="small100"),
+        load(checkpoints["small100"]),
+    ]
+    assert len({*same, *(teacher.fingerprint for teacher in others)}) == 7
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_nearly_the_same(checkpoints: dict[str, Path], dtype: Any) -> None:
+    exact, half = load(checkpoints["t5"]), load(checkpoints["t5"], dtype=dtype)
+    assert half.graph.model.dtype == getattr(torch, dtype)
+    assert dtype in half.engine
+    sources = exact.encode(SENTENCES)
+    outputs = [teacher.teacher_output(sources, sources, num_kept=280, keep_states=True) for teacher in (exact, half)]
+    probs = [np.take_along_axis(output.probs, output.token_ids.argsort(axis=1), axis=1) for output in outputs]
+    assert np.abs(probs[0] - probs[1]).sum(axis=1).mean() < 0.3
+    assert half.translate(SENTENCES[:1])[0][0].score < 0
+
+
+def test_parameters_are_those_that_are_learned(teachers: dict[str, TransformersTeacher]) -> None:
+    for name, teacher in teachers.items():
+        model, width = teacher.graph.model, 16
+        everything = {parameter.data_ptr(): parameter.numel() for parameter in model.parameters()}
+        sinusoids = 2 * POSITIONS * width if name.startswith("marian") else 0
+        assert teacher.num_parameters == sum(everything.values()) - sinusoids
+
+
+def test_the_vocabulary_is_what_the_teacher_encodes_with(teachers: dict[str, TransformersTeacher]) -> None:
+    for name, teacher in teachers.items():
+        shared = teacher.vocabulary
+        if shared is None:
+            assert name == "marian" or name.endswith("_saved")
+            continue
+        pieces = sentencepiece.SentencePieceProcessor(model_proto=shared.model).encode("Turn on the light")
+        assert [[*shared.teacher_ids[pieces].tolist(), teacher.end_id]] == teacher.encode(["Turn on the light"])
+
+
+def test_a_folder_saved_by_transformers_5_serves_as_well(teachers: dict[str, TransformersTeacher]) -> None:
+    for name in ("nllb", "mbart50", "t5"):
+        own, saved = teachers[name], teachers[f"{name}_saved"]
+        assert saved.encode(SENTENCES) == own.encode(SENTENCES)
+        found = [teacher.translate(SENTENCES[:2]) for teacher in (own, saved)]
+        assert [one.token_ids.tolist() for (one,) in found[0]] == [one.token_ids.tolist() for (one,) in found[1]]
+
+
+def test_weights_come_from_where_transformers_reads_them(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["m2m100"], tmp_path / "model")
+    teacher = load(checkpoints["m2m100"])
+    (tmp_path / "model/model.safetensors").unlink()
+    torch.save(teacher.graph.model.state_dict(), tmp_path / "model/pytorch_model.bin")
+    other = load(tmp_path / "model")
+    for name, parameter in other.graph.model.named_parameters():
+        assert torch.equal(parameter, teacher.graph.model.get_parameter(name))
+
+
+class RunsCode:
+    """Pickled, it would make a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_pickle_that_runs_code_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["m2m100"], tmp_path / "model")
+    (tmp_path / "model/model.safetensors").unlink()
+    torch.save({"model.shared.weight": RunsCode(tmp_path / "made")}, tmp_path / "model/pytorch_model.bin")
+    with pytest.raises(NmtDistillError, match=r"cannot be loaded \(.*\); a .bin that holds more than tensors is refu"):
+        load(tmp_path / "model")
+    assert not (tmp_path / "made").exists()
+
+
+def test_code_in_the_folder_is_not_run(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["small100"], folder)
+    for name in ("config.json", "tokenizer_config.json"):
+        content = json.loads((folder / name).read_text())
+        content["auto_map"] = {"AutoConfig": "code.Made", "AutoTokenizer": ["code.Made", None]}
+        (folder / name).write_text(json.dumps(content))
+    (folder / "code.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'made')!r})\nclass Made: pass\n")
+    assert load(folder).family.name == "small100"
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | {"model_type": "own"}))
+    with pytest.raises(NmtDistillError, match=r"config.json cannot be read \("):
+        load(folder)
+    assert not (tmp_path / "made").exists()
+
+
+def test_missing_weights_are_not_made_up(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["nllb"], tmp_path / "model")
+    path = tmp_path / "model/pytorch_model.bin"
+    weights = torch.load(path, weights_only=True)
+    del weights["model.decoder.layers.0.fc1.weight"], weights["model.decoder.layers.0.fc1.bias"]
+    torch.save(weights, path)
+    with pytest.raises(
+        NmtDistillError, match=r"lacks 2 weights, the first is model\.decoder\.layers\.0\.fc1\.bias; fet"
+    ):
+        load(tmp_path / "model")
+
+
+def test_a_tokenizer_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["nllb"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    for name in ("model.shared", "lm_head", "model.encoder.embed_tokens", "model.decoder.embed_tokens"):
+        weights[f"{name}.weight"] = weights["model.shared.weight"][:100].clone()
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 100}))
+    with pytest.raises(NmtDistillError, match=r"tokenizer and weights do not belong together: .* weights have 100 ids"):
+        load(folder)
+
+
+def test_an_end_of_sentence_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["t5"], folder)
+    for name in ("config.json", "generation_config.json"):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | {"eos_token_id": 5}))
+    with pytest.raises(NmtDistillError, match="1 ends a sentence, the weights have 280 ids and 5 ends one; fetch both"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "gpt2"}, "model of type gpt2, which is no encoder-decoder; a teacher of kind transformers"),
+        ({"model_type": "bart"}, "is of model type bart, whose way of naming languages is not known; these are: "),
+        ({"model_type": "mbart"}, "names the tokenizer M2M100Tokenizer; if the model is of the family mbart50, set"),
+    ],
+)
+def test_models_of_other_kinds(
+    checkpoints: dict[str, Path], tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    shutil.copytree(checkpoints["m2m100"], tmp_path / "model")
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    with pytest.raises(NmtDistillError, match=message):
+        load(tmp_path / "model")
+
+
+def test_a_language_that_the_model_does_not_know(checkpoints: dict[str, Path]) -> None:
+    to_hant, to_galician = (Direction(source="en", target=target) for target in ("zh-Hant", "gl"))
+    with pytest.raises(
+        NmtDistillError, match=r"`zh-Hant` is not a language of .*; the nearest of its 100 is `zh` \(zh"
+    ):
+        load(checkpoints["m2m100"], direction=to_hant)
+    with pytest.raises(NmtDistillError, match=r"`gl` is not a language of .*; the nearest of its 3 is "):
+        load(checkpoints["madlad400"], direction=to_galician)
+    with pytest.raises(NmtDistillError, match=r"`gl` is not a language of .*marian; the nearest of its 1 is `de`"):
+        load(checkpoints["marian"], direction=to_galician)
+    assert load(checkpoints["madlad400"], direction=to_hant).family.name == "madlad400"
+
+
+def test_a_tag_reaches_the_model_even_as_a_control_piece(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["madlad400"], tmp_path / "model")
+    path = tmp_path / "model/spiece.model"
+    messages: Any = sentencepiece_model_pb2
+    model = messages.ModelProto.FromString(path.read_bytes())
+    (tag,) = [index for index, piece in enumerate(model.pieces) if piece.piece == "<2de>"]
+    model.pieces[tag].type = 3
+    path.write_bytes(model.SerializeToString())
+    teacher = load(tmp_path / "model")
+    with seen_inputs(teacher) as (sources, _):
+        teacher.translate(["stop"])
+    assert sources == [[tag, *teacher.encode(["stop"])[0]]]
+
+
+def test_there_is_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"none is not a folder; give a folder with config.json, or a name on"):
+        load(tmp_path / "none")
+
+
+def test_a_tokenizer_that_cannot_be_loaded(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["m2m100"], tmp_path / "model")
+    (tmp_path / "model/vocab.json").write_text("{")
+    with pytest.raises(NmtDistillError, match=r"the tokenizer of .* cannot be loaded by transformers \d.*; fetch its"):
+        load(tmp_path / "model")
+
+
+def test_the_family_may_be_said(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    assert load(checkpoints["m2m100"], family="small100").graph.forced_ids == [2]
+    shutil.copytree(checkpoints["mbart50"], tmp_path / "model")
+    (tmp_path / "model/tokenizer_config.json").unlink()
+    assert load(tmp_path / "model", family="mbart50").graph.forced_ids == load(checkpoints["mbart50"]).graph.forced_ids

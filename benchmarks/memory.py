@@ -144,7 +144,7 @@ def prepare(arguments: argparse.Namespace, data: Path, folder: Path) -> None:
     config = CorpusConfig(
         sources=(TsvSource(path=str(data)),), split=SplitConfig(num_dev=num_held_out, num_test=num_held_out)
     )
-    prepare_corpus(config, direction=Direction(source="en", target="pt"), folder=folder / "corpus")
+    prepare_corpus(config, directions=[Direction(source="en", target="pt")], folder=folder / "corpus")
 
 
 def train(arguments: argparse.Namespace, data: Path, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import combinations
@@ -14,9 +14,18 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report, System
 from nmt_distill.evaluation.speed import machine
+from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
-from nmt_distill.scoreboard import TEACHER, Contestant, export_contestants, score_text, teacher_contestants, test_texts
+from nmt_distill.scoreboard import (
+    TEACHER,
+    Contestant,
+    Translate,
+    export_contestants,
+    score_text,
+    teacher_contestants,
+    test_texts,
+)
 
 
 def compare_runs(
@@ -34,7 +43,7 @@ def compare_runs(
 
     The first run gives teacher and test sets; of every two runs the last exports are compared by paired bootstrap.
 
-    :param run_folders: runs of the same direction and corpus
+    :param run_folders: runs of the same corpus
     :param overrides: ``--set`` values for the first run's recipe, such as ``evaluation.suites``
     :param peers: ``NAME=COMMAND``: outside engines, a program that answers every line of standard input with one
     :raises NmtDistillError: if a run is not finished, or was made from another corpus than the first
@@ -53,6 +62,8 @@ def compare_runs(
         own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
         mains.append(own[-1].system.name)
         contestants += own if pipeline is first else own[-1:]
+    if peers and len(first.directions) > 1:
+        raise NmtDistillError("--peer needs runs of one direction; an outside engine is not told which is wanted.")
     contestants += [_peer(text) for text in peers]
     teacher = TEACHER if contestants[0].system.name == TEACHER else None
     comparisons = [(mains[0], TEACHER)] if teacher else []
@@ -60,8 +71,6 @@ def compare_runs(
     sets = [score_text(first, text, contestants, focus=mains[0], comparisons=comparisons) for text in test_texts(first)]
     report = Report(
         title=title,
-        source=first.recipe.source,
-        target=first.recipe.target,
         systems=tuple(contestant.system for contestant in contestants),
         test_sets=tuple(sets),
         machine=machine(),
@@ -114,8 +123,8 @@ def _peer(text: str) -> Contestant:
     )
 
 
-def _run_lines(name: str, command: list[str]) -> Callable[[list[str]], list[str]]:
-    def translate(lines: list[str]) -> list[str]:
+def _run_lines(name: str, command: list[str]) -> Translate:
+    def translate(lines: list[str], direction: Direction) -> list[str]:
         text = "".join(line + "\n" for line in lines)
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)

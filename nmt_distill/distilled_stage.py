@@ -16,6 +16,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf
 from nmt_distill.files import read_lines
+from nmt_distill.languages import Direction
+from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
 from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
@@ -29,39 +31,54 @@ MIN_AGREEMENT = 0.9
 
 
 def label_corpus(run: Run) -> dict[str, Any]:
-    """Label the training text of a run, and its monolingual text where a teacher does it."""
-    _check_teacher(run)
-    if vocabulary := _vocabulary(run):
-        vocabulary.save(run.distilled.path)
-    return _labelling(run).run(_texts(run), run.distilled.path, direction=run.direction)
+    """Label the training text of a run, and its monolingual text where a teacher does it, one direction after another.
+
+    :returns: the counts of each direction
+    """
+    return {str(direction): _label_direction(run, direction) for direction in run.directions}
+
+
+def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
+    _say_which(run, direction)
+    _check_teacher(run, direction)
+    if vocabulary := _vocabulary(run, direction):
+        vocabulary.save(run.labels(direction))
+    return _labelling(run, direction).run(_texts(run, direction), run.labels(direction), direction=direction)
 
 
 def label_share(run: Run, share: Share) -> None:
     """Label what falls to one of several processes; :func:`label_corpus` afterwards finds it done."""
-    _check_teacher(run)
-    _labelling(run).label(_texts(run), run.distilled.path, share=share)
+    for direction in run.directions:
+        _say_which(run, direction)
+        _check_teacher(run, direction)
+        _labelling(run, direction).label(_texts(run, direction), run.labels(direction), share=share)
 
 
-def _check_teacher(run: Run) -> None:
+def _say_which(run: Run, direction: Direction) -> None:
+    if len(run.directions) > 1:
+        say(f"-- {direction.source} to {direction.target}")
+
+
+def _check_teacher(run: Run, direction: Direction) -> None:
     """Refuse now what would only show after hours of labelling."""
-    if run.recipe.student.initialization == "teacher":
-        _require_student_weights(run.teacher)
-    if run.recipe.distillation.targets == "teacher" and isinstance(run.recipe.teacher, TransformersTeacherConfig):
-        _check_converted_copy(run)
-
-
-def _texts(run: Run) -> list[SourceText]:
-    source = run.recipe.source
-    texts = [SourceText(run.text("train", source), run.text("train", run.recipe.target))]
+    if run.recipe.student.initialization == "teacher" and direction == run.directions[0]:
+        _require_student_weights(run.teacher(direction))
     if run.recipe.distillation.targets == "teacher":
-        texts.append(SourceText(run.corpus.path / f"mono.{source}", None))
+        _check_converted_copy(run, direction)
+
+
+def _texts(run: Run, direction: Direction) -> list[SourceText]:
+    source, target = direction.source, direction.target
+    texts = [SourceText(run.text(direction, "train", source), run.text(direction, "train", target))]
+    if run.recipe.distillation.targets == "teacher":
+        texts.append(SourceText(run.text(direction, "mono", source), None))
     return texts
 
 
-def _labelling(run: Run) -> Labelling:
-    config, target = run.recipe.distillation, run.recipe.target
-    teacher = run.teacher if config.targets == "teacher" else None
-    vocabulary = _vocabulary(run)
+def _labelling(run: Run, direction: Direction) -> Labelling:
+    config, target = run.recipe.distillation, direction.target
+    teacher = run.teacher(direction) if config.targets == "teacher" else None
+    vocabulary = _vocabulary(run, direction)
     ter = partial(sentence_ter, target=target)
     return Labelling(
         config,
@@ -69,14 +86,15 @@ def _labelling(run: Run) -> Labelling:
         rank=_ranking(config, target),
         filters=LabelFilters(config.filters, target=target, chrf=sentence_chrf, ter=ter),
         encode=vocabulary.encode if vocabulary else getattr(teacher, "encode", None),
-        header=_header(run, vocabulary, teacher) if vocabulary else None,
+        header=_header(run, direction, vocabulary, teacher) if vocabulary else None,
     )
 
 
-def _vocabulary(run: Run) -> SharedVocabulary | None:
+def _vocabulary(run: Run, direction: Direction) -> SharedVocabulary | None:
     """Return the vocabulary that a student can share with its teacher, None where the teacher shows none."""
-    vocabulary = run.teacher.vocabulary if isinstance(run.teacher, WhiteBoxTeacher) else None
-    if vocabulary is None:
+    teacher = run.teacher(direction)
+    vocabulary = teacher.vocabulary if isinstance(teacher, WhiteBoxTeacher) else None
+    if vocabulary is None and direction == run.directions[0]:
         _refuse_shared_ids(run.recipe)
     return vocabulary
 
@@ -89,14 +107,16 @@ def _require_student_weights(teacher: Teacher) -> None:
     teacher.graph.student_parameters()
 
 
-def _check_converted_copy(run: Run) -> None:
+def _check_converted_copy(run: Run, direction: Direction) -> None:
     """Refuse a converted copy that is another model than its original, on a sample of the text to be labelled."""
+    if not isinstance(run.recipe.teachers[direction], TransformersTeacherConfig):
+        return
     from nmt_distill.teacher.ctranslate2.teacher import agreement
 
-    teacher = run.teacher
+    teacher = run.teacher(direction)
     if not (isinstance(teacher, WhiteBoxTeacher) and getattr(teacher, "is_converted", False)):
         return
-    sample = list(islice(read_lines(run.text("train", run.recipe.source)), SAMPLE_SENTENCES))
+    sample = list(islice(read_lines(run.text(direction, "train", direction.source)), SAMPLE_SENTENCES))
     share = agreement(teacher, sample)
     if share < MIN_AGREEMENT:
         raise NmtDistillError(
@@ -122,13 +142,13 @@ def _refuse_shared_ids(recipe: Recipe) -> None:
         )
 
 
-def _header(run: Run, vocabulary: SharedVocabulary, teacher: Teacher | None) -> StoreHeader:
+def _header(run: Run, direction: Direction, vocabulary: SharedVocabulary, teacher: Teacher | None) -> StoreHeader:
     config = run.recipe.distillation
     white_box = teacher if isinstance(teacher, WhiteBoxTeacher) else None
     return StoreHeader(
         teacher=teacher.fingerprint if teacher else "",
         vocabulary=vocabulary.fingerprint,
-        direction=str(run.direction),
+        direction=str(direction),
         temperature=config.temperature,
         num_kept=config.num_kept if white_box else 0,
         state_dim=white_box.state_dim if white_box and config.keep_states else 0,

@@ -51,3 +51,14 @@ class Direction:
 
     def __str__(self) -> str:
         return f"{self.source}-{self.target}"
+
+
+def target_tag(language: str) -> str:
+    """Return the piece that tells a model of several target languages which one is wanted, before the source."""
+    return f">>{language}<<"
+
+
+def target_tags(directions: Sequence[Direction]) -> dict[Direction, str | None]:
+    """Tell which tag each direction has; a model of one target language has none."""
+    is_needed = len({direction.target for direction in directions}) > 1
+    return {direction: target_tag(direction.target) if is_needed else None for direction in directions}

@@ -11,6 +11,7 @@ from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.errors import NmtDistillError, QualityBoundError
 from nmt_distill.files import locked, read_json, remove_partials, remove_partials_below
+from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.recipe import RECIPE_NAME, Recipe
@@ -89,7 +90,8 @@ class Pipeline(Run):
         wanted = self.stages[: names.index(last) + 1]
         teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
         if teacher_needed and self.recipe.distillation.targets == "teacher":
-            say(f"teacher: {self.recipe.teacher.origin}; licence: {self.recipe.teacher.licence}")
+            for told in dict.fromkeys((teacher.origin, teacher.licence) for teacher in self.recipe.teachers.values()):
+                say("teacher: {}; licence: {}".format(*told))
         if teacher_needed:
             _ = self.teacher_files  # what is missing is told now, not after the corpus is made
         run_stages(wanted)
@@ -109,8 +111,8 @@ class Pipeline(Run):
 
 
 def _corpus(run: Run) -> dict[str, Any]:
-    report = prepare_corpus(run.recipe.corpus, direction=run.direction, folder=run.corpus.path)
-    return {"sizes": report["sizes"]}
+    report = prepare_corpus(run.recipe.corpus, directions=run.directions, folder=run.corpus.path)
+    return {"sizes": {direction: account["sizes"] for direction, account in report["directions"].items()}}
 
 
 def _distilled(run: Run) -> dict[str, Any]:
@@ -132,6 +134,7 @@ def _student(run: Run) -> dict[str, Any]:
 
 
 def _export(run: Run) -> dict[str, Any]:
+    from nmt_distill.export.model_card import Origin
     from nmt_distill.export.release import export_student
 
     recipe = run.recipe
@@ -140,12 +143,11 @@ def _export(run: Run) -> dict[str, Any]:
         run.export.path,
         precisions=recipe.export.precisions,
         beam_size=recipe.export.beam_size,
-        direction=run.direction,
+        tags=run.tags,
         name=recipe.name,
-        teacher_origin=recipe.teacher.origin,
-        teacher_licence=recipe.teacher.licence,
+        teachers=[Origin(teacher.origin, teacher.licence) for teacher in recipe.teachers.values()],
         corpus=read_json(run.corpus.path / "corpus.json"),
-        parity_sentences=run.held_out("test", recipe.export.num_parity_sentences)[0],
+        parity_sentences=_parity_sentences(run),
     )
     parity = facts["parity"]
     if parity and parity["num_equal"] < recipe.export.min_parity * parity["num_sentences"]:
@@ -154,6 +156,12 @@ def _export(run: Run) -> dict[str, Any]:
             f"transformers and CTranslate2; export.min_parity wants {recipe.export.min_parity:.0%}."
         )
     return facts
+
+
+def _parity_sentences(run: Run) -> dict[Direction, list[str]]:
+    """Take as many held-out sentences of each direction, all together as the recipe says."""
+    share = -(-run.recipe.export.num_parity_sentences // len(run.directions))
+    return {direction: run.held_out(direction, "test", share)[0] for direction in run.directions}
 
 
 def _scores(run: Run) -> dict[str, Any]:

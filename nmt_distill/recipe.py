@@ -62,6 +62,28 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DirectionConfig:
+    """One of the directions that the student translates."""
+
+    source: LanguageTag
+    """language of the source text, BCP 47"""
+    target: LanguageTag
+    """language of the translations, BCP 47"""
+    teacher: TeacherConfig | None = None
+    """the large model of this direction; None takes that of the recipe"""
+
+    @property
+    def direction(self) -> Direction:
+        """From which language to which."""
+        return Direction(source=self.source, target=self.target)
+
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        if self.source == self.target:
+            yield "target", f"must be another language than source, but both are {self.source}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A distillation from text to a student that is scored and exported."""
 
@@ -69,16 +91,14 @@ class Recipe:
     """names the run folder and the model"""
     description: str = ""
     """one sentence for people"""
-    source: LanguageTag
-    """language of the source text, BCP 47"""
-    target: LanguageTag
-    """language of the translations, BCP 47"""
+    directions: Annotated[tuple[DirectionConfig, ...], NotEmpty()]
+    """what the student translates; with several target languages a tag such as `>>de<<` before the source says which"""
     reuse: str | None = None
     """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit"""
     corpus: CorpusConfig
     """text"""
-    teacher: TeacherConfig
-    """the large model"""
+    teacher: TeacherConfig | None = None
+    """the large model, of all directions that name none of their own"""
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
     """pieces"""
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
@@ -93,55 +113,86 @@ class Recipe:
     """how it is judged"""
 
     @property
-    def direction(self) -> Direction:
-        """From which language to which."""
-        return Direction(source=self.source, target=self.target)
+    def teachers(self) -> dict[Direction, TeacherConfig]:
+        """The large model of each direction, in the order of the recipe."""
+        given = {entry.direction: entry.teacher or self.teacher for entry in self.directions}
+        return {direction: teacher for direction, teacher in given.items() if teacher is not None}  # the faults tell
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
+        yield self._source_faults()
+        yield self._teacher_faults()
         yield self._initialization_faults()
         yield self._search_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
 
     def _direction_faults(self) -> Faults:
-        if self.source == self.target:
-            yield "target", f"must be another language than source, but both are {self.source}"
+        met: set[Direction] = set()
+        for index, entry in enumerate(self.directions):
+            if entry.direction in met:
+                yield (
+                    f"directions[{index}]",
+                    f"must differ from those before it, but is {entry.direction} again",
+                )
+            met.add(entry.direction)
+
+    def _source_faults(self) -> Faults:
+        if len(self.directions) == 1:
+            return
+        for index, source in enumerate(self.corpus.sources):
+            for key in source.language_keys:
+                if getattr(source, key) is None:
+                    yield f"corpus.sources[{index}].{key}", "must be given where the recipe has several directions"
+
+    def _teacher_faults(self) -> Faults:
+        lacking = [f"directions[{index}]" for index, entry in enumerate(self.directions) if entry.teacher is None]
+        if self.teacher is None and lacking:
+            yield "teacher", f"must be given, since {', '.join(lacking)} has none of its own"
 
     def _initialization_faults(self) -> Faults:
-        if self.student.initialization == "random":
+        teacher = self._first_teacher
+        if self.student.initialization == "random" or teacher is None:
             return
-        if self.teacher.kind != "marian":
-            yield "student.initialization", f"must be random where teacher.kind is {self.teacher.kind}"
+        if teacher.kind != "marian":
+            yield "student.initialization", f"must be random where teacher.kind is {teacher.kind}"
         elif self.student.graph == "nllb":
             yield (
                 "student.initialization",
                 "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
             )
 
+    @property
+    def _first_teacher(self) -> TeacherConfig | None:
+        """The teacher whose vocabulary and weights a student takes over: that of the first direction."""
+        return self.directions[0].teacher or self.teacher
+
     def _search_faults(self) -> Faults:
-        distillation, kind = self.distillation, self.teacher.kind
+        distillation = self.distillation
         if distillation.targets == "human":
             return
-        if not self.teacher.searches and distillation.beam_size > 1:
+        teachers = [entry.teacher or self.teacher for entry in self.directions]
+        searchless = [teacher.kind for teacher in teachers if teacher is not None and not teacher.searches]
+        if searchless and distillation.beam_size > 1:
             yield (
                 "distillation.beam_size",
-                f"must be 1 where teacher.kind is {kind}, which searches in its own way, but is "
+                f"must be 1 where teacher.kind is {searchless[0]}, which searches in its own way, but is "
                 f"{distillation.beam_size} instead",
             )
         most = distillation.beam_size
-        if self.teacher.searches and distillation.sampling is None and distillation.num_candidates > most:
+        if not searchless and distillation.sampling is None and distillation.num_candidates > most:
             yield (
                 "distillation.num_candidates",
                 f"must be at most beam_size ({most}), but is {distillation.num_candidates} instead",
             )
 
     def _vocabulary_faults(self) -> Faults:
-        if self.vocabulary.size is None and not self.teacher.shows_probabilities:
+        teacher = self._first_teacher
+        if self.vocabulary.size is None and teacher is not None and not teacher.shows_probabilities:
             yield (
                 "vocabulary.size",
-                f"must be given where teacher.kind is {self.teacher.kind}: it shows no vocabulary that a student could "
+                f"must be given where teacher.kind is {teacher.kind}: it shows no vocabulary that a student could "
                 "share; 8000 to 32000 is usual",
             )
 
@@ -158,8 +209,8 @@ class Recipe:
                 f"{where}.kd_weight",
                 "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
             )
-        elif not self.teacher.shows_probabilities:
-            yield f"{where}.kd_weight", self._sequence_level_only()
+        else:
+            yield self._sequence_level_faults(f"{where}.kd_weight")
 
     def _state_faults(self, where: str, phase: PhaseConfig) -> Faults:
         if not phase.state_weight:
@@ -169,11 +220,16 @@ class Recipe:
                 f"{where}.state_weight",
                 "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
             )
-        elif not self.teacher.shows_probabilities:
-            yield f"{where}.state_weight", self._sequence_level_only()
+        else:
+            yield self._sequence_level_faults(f"{where}.state_weight")
 
-    def _sequence_level_only(self) -> str:
-        return f"must be 0 where teacher.kind is {self.teacher.kind}: it shows translations alone, no probabilities"
+    def _sequence_level_faults(self, where: str) -> Faults:
+        teacher = self._first_teacher
+        if teacher is not None and not teacher.shows_probabilities:
+            yield (
+                where,
+                f"must be 0 where teacher.kind is {teacher.kind}: it shows translations alone, no probabilities",
+            )
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

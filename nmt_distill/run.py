@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from nmt_distill.configuration import to_content
 from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
 from nmt_distill.files import read_json, read_lines, sha256_of
+from nmt_distill.languages import Direction, target_tags
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
+from nmt_distill.teacher.config import TeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 
 if TYPE_CHECKING:
@@ -37,30 +39,33 @@ class Run:
         :param force: whether the export is made again, whatever stands there
         """
         self.recipe, self.run_folder = recipe, run_folder
-        self.direction = recipe.direction
+        self.tags = target_tags([entry.direction for entry in recipe.directions])
+        self.directions = tuple(self.tags)
         self._work = work
-        teacher = to_content(recipe.teacher) | {"files": [*map(_sha256_or_missing, local_files(recipe.teacher))]}
-        corpus_settings = to_content(recipe.corpus) | {"direction": str(self.direction), "files": self._local_texts()}
+        self._loaded: tuple[Direction, Teacher] | None = None
+        names = [str(direction) for direction in self.directions]
+        teachers = dict(zip(names, map(_teacher_settings, recipe.teachers.values()), strict=True))
+        corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
         human = recipe.distillation.targets == "human"
 
         self.corpus = self._stage("corpus", corpus_settings, ("corpus",))
         self.distilled = self._stage(
             "distilled",
-            {"distillation": to_content(recipe.distillation), "teacher": None if human else teacher},
+            {"distillation": to_content(recipe.distillation), "teachers": None if human else teachers},
             ("distilled",),
             inputs=(self.corpus,),
             resumable=True,
         )
         self.vocabulary = self._stage(
             "vocabulary",
-            {"vocabulary": to_content(recipe.vocabulary), "teacher": teacher}
+            {"vocabulary": to_content(recipe.vocabulary), "teachers": teachers}
             | ({"graph": "nllb"} if recipe.student.graph == "nllb" else {}),
             ("vocabulary",),
             inputs=(self.distilled,),
         )
         self.student = self._stage(
             "student",
-            {"student": to_content(recipe.student), "training": self._training_settings(), "teacher": teacher},
+            {"student": to_content(recipe.student), "training": self._training_settings(), "teachers": teachers},
             ("student", "metrics.jsonl"),
             inputs=(self.corpus, self.distilled, self.vocabulary),
             scratch=(TRAINING,),
@@ -130,25 +135,32 @@ class Run:
         suites = self.recipe.evaluation.suites
         return [to_content(suite) | {"file": _sha256_or_missing(suite.suite)} for suite in suites]
 
-    def text(self, part: str, language: str) -> Path:
-        """Path of ``train``, ``dev`` or ``test`` text in one language."""
-        return self.corpus.path / str(self.direction) / f"{part}.{language}"
+    def text(self, direction: Direction, part: str, language: str) -> Path:
+        """Path of the ``train``, ``dev``, ``test`` or ``mono`` text of a direction in one of its languages."""
+        return self.corpus.path / str(direction) / f"{part}.{language}"
 
-    def held_out(self, part: str, limit: int | None = None) -> tuple[list[str], list[str]]:
-        """Read held-out sources and references."""
-        languages = (self.recipe.source, self.recipe.target)
-        sources, references = (list(read_lines(self.text(part, language))) for language in languages)
+    def held_out(self, direction: Direction, part: str, limit: int | None = None) -> tuple[list[str], list[str]]:
+        """Read held-out sources and references of a direction."""
+        languages = (direction.source, direction.target)
+        sources, references = (list(read_lines(self.text(direction, part, language))) for language in languages)
         return sources[:limit], references[:limit]
 
-    @cached_property
-    def teacher_files(self) -> tuple[Path, ...]:
-        """The teacher's files, fetched where they have to be."""
-        return fetch_teacher(self.recipe.teacher)
+    def labels(self, direction: Direction) -> Path:
+        """Path of the folder that holds the distilled corpus of a direction."""
+        return self.distilled.path / str(direction)
 
     @cached_property
-    def teacher(self) -> Teacher:
-        """The teacher, loaded."""
-        return load_teacher(self.recipe.teacher, direction=self.direction, device=self.recipe.training.device)
+    def teacher_files(self) -> dict[Direction, tuple[Path, ...]]:
+        """The teachers' files, fetched where they have to be."""
+        return {direction: fetch_teacher(teacher) for direction, teacher in self.recipe.teachers.items()}
+
+    def teacher(self, direction: Direction) -> Teacher:
+        """The teacher of a direction; one is in memory at a time, the last that was asked for."""
+        if self._loaded is None or self._loaded[0] != direction:
+            self._loaded = None
+            config = self.recipe.teachers[direction]
+            self._loaded = (direction, load_teacher(config, direction=direction, device=self.recipe.training.device))
+        return self._loaded[1]
 
     @property
     def sentencepiece_path(self) -> Path:
@@ -161,6 +173,11 @@ class Run:
 
         path = self.vocabulary.path / KEPT_IDS
         return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
+
+
+def _teacher_settings(teacher: TeacherConfig) -> dict[str, Any]:
+    content: dict[str, Any] = to_content(teacher)
+    return content | {"files": [*map(_sha256_or_missing, local_files(teacher))]}
 
 
 def _sha256_or_missing(path: Path | str) -> str:

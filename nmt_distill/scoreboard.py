@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from nmt_distill.evaluation.speed import Speed, machine, measure_speed
 from nmt_distill.evaluation.tables import score_table
 from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.files import size_of
+from nmt_distill.languages import Direction
 from nmt_distill.progress import say
+from nmt_distill.recipe import SuiteConfig
 from nmt_distill.run import Run
-from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig
+from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig, TeacherConfig
 from nmt_distill.translator import BATCH_TOKENS, Translator, available_cores
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
@@ -26,16 +29,24 @@ TEACHER = "teacher"
 SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
 
 
+Translate = Callable[[list[str], Direction], list[str]]
+"""translates lines in a direction, line for line"""
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A system that can be asked to translate."""
 
     system: System
-    translate: Callable[[list[str]], list[str]]
+    translate: Translate
     batch_rule: str
     decoding: str
     can_be_timed: bool = True
     """false where a second answer comes out of a memory"""
+
+    def into(self, direction: Direction) -> Callable[[list[str]], list[str]]:
+        """Return the translation of one direction."""
+        return lambda lines: self.translate(lines, direction)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class TestText:
     """Sentences with their human translations."""
 
     name: str
+    direction: Direction
     origin: str
     licence: str
     text_may_be_published: bool
@@ -58,10 +70,9 @@ def score_run(run: Run) -> dict[str, Any]:
     comparisons = [(focus, TEACHER)] if teachers else []
     contestants = [*teachers, *exports]
     sets = [score_text(run, text, contestants, focus=focus, comparisons=comparisons) for text in test_texts(run)]
+    directions = ", ".join(f"{direction.source} to {direction.target}" for direction in run.directions)
     report = Report(
-        title=f"{recipe.name}: {recipe.source} to {recipe.target}",
-        source=recipe.source,
-        target=recipe.target,
+        title=f"{recipe.name}: {directions}",
         systems=tuple(contestant.system for contestant in contestants),
         test_sets=tuple(sets),
         machine=machine(),
@@ -80,32 +91,48 @@ def score_run(run: Run) -> dict[str, Any]:
 
 
 def test_texts(run: Run) -> list[TestText]:
-    """Read the held-out text of the corpus and the recipe's outside test sets."""
-    sources, references = run.held_out("test", run.recipe.evaluation.max_sentences)
-    sets = [
-        TestText(
-            name="held-out",
-            origin="held-out pairs of the corpus, drawn by normalised source; see corpus.json",
-            licence="those of the corpus",
-            text_may_be_published=True,
-            sources=sources,
-            references=references,
-        )
-    ]
-    for config in run.recipe.evaluation.suites:
-        suite = load_suite(Path(config.suite))
-        sources, references = read_test_set(suite, Path(config.folder), run.direction)
+    """Read the held-out text of the corpus and the recipe's outside test sets, for every direction.
+
+    :raises NmtDistillError: if an outside test set has none of the directions
+    """
+    config = run.recipe.evaluation
+    sets = []
+    for direction in run.directions:
+        sources, references = run.held_out(direction, "test", config.max_sentences)
         sets.append(
             TestText(
-                name=suite.name,
-                origin=suite.origin,
-                licence=suite.licence,
-                text_may_be_published=suite.text_may_be_published,
-                sources=sources[: config.max_sentences],
-                references=references[: config.max_sentences],
+                name=_test_name(run, "held-out", direction),
+                direction=direction,
+                origin="held-out pairs of the corpus, drawn by normalised source; see corpus.json",
+                licence="those of the corpus",
+                text_may_be_published=True,
+                sources=sources,
+                references=references,
             )
         )
-    return sets
+    return sets + [text for suite in config.suites for text in _suite_texts(run, suite)]
+
+
+def _suite_texts(run: Run, config: SuiteConfig) -> list[TestText]:
+    suite = load_suite(Path(config.suite))
+    served = [direction for direction in run.directions if suite.find(direction) is not None]
+    return [
+        TestText(
+            name=_test_name(run, suite.name, direction),
+            direction=direction,
+            origin=suite.origin,
+            licence=suite.licence,
+            text_may_be_published=suite.text_may_be_published,
+            sources=sources[: config.max_sentences],
+            references=references[: config.max_sentences],
+        )
+        for direction in served or run.directions[:1]  # none: the error says what there is
+        for sources, references in [read_test_set(suite, Path(config.folder), direction)]
+    ]
+
+
+def _test_name(run: Run, name: str, direction: Direction) -> str:
+    return name if len(run.directions) == 1 else f"{name} {direction}"
 
 
 def score_text(
@@ -128,10 +155,10 @@ def score_text(
     for contestant in contestants:
         name = contestant.system.name
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences")
-        outputs[name] = contestant.translate(test_set.sources)
+        outputs[name] = contestant.translate(test_set.sources, test_set.direction)
         if repetitions and contestant.can_be_timed:
             speeds[name] = measure_speed(
-                contestant.translate,
+                contestant.into(test_set.direction),
                 test_set.sources,
                 num_threads=available_cores(),
                 batch_rule=contestant.batch_rule,
@@ -142,7 +169,7 @@ def score_text(
             )
     return score_test_set(
         name=test_set.name,
-        target=run.recipe.target,
+        direction=test_set.direction,
         sources=test_set.sources,
         references=test_set.references,
         outputs=outputs,
@@ -157,31 +184,61 @@ def score_text(
 
 
 def teacher_contestants(run: Run) -> list[Contestant]:
-    """The recipe's teacher, as it labels; none where all that is known of it are translations of other text."""
-    if isinstance(run.recipe.teacher, CandidatesTeacherConfig):
+    """The recipe's teachers as one system, as they label; none where all that is known of one are translations."""
+    configs = run.recipe.teachers
+    if any(isinstance(config, CandidatesTeacherConfig) for config in configs.values()):
         return []
-    teacher, beam_size = run.teacher, run.recipe.distillation.beam_size
+    beam_size = run.recipe.distillation.beam_size
 
-    def translate(lines: list[str]) -> list[str]:
-        found = teacher.translate(lines, beam_size=beam_size)
+    def translate(lines: list[str], direction: Direction) -> list[str]:
+        found = run.teacher(direction).translate(lines, beam_size=beam_size)
         return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
 
-    search = _search(beam_size) if run.recipe.teacher.searches else "its own search"
+    facts = [
+        (teacher.origin, teacher.engine, teacher.batch_rule, teacher.num_parameters, _search(config, beam_size))
+        for config, direction in _distinct(configs)
+        for teacher in [run.teacher(direction)]
+    ]
+    origins, engines, rules, counts, searches = zip(*facts, strict=True)
+    parameters = [count for count in counts if count is not None]
+    files = {path for paths in run.teacher_files.values() for path in paths}
+    search = _joined(searches)
     return [
         Contestant(
             system=System(
                 name=TEACHER,
                 role="teacher",
-                description=f"{teacher.origin}; {teacher.engine}, {search}",
-                num_parameters=teacher.num_parameters,
-                num_bytes=sum(map(size_of, run.teacher_files)) or None,
+                description=f"{_joined(origins)}; {_joined(engines)}, {search}",
+                num_parameters=sum(parameters) if len(parameters) == len(counts) else None,
+                num_bytes=sum(map(size_of, files)) or None,
             ),
             translate=translate,
-            batch_rule=teacher.batch_rule,
+            batch_rule=_joined(rules),
             decoding=search,
-            can_be_timed=not isinstance(run.recipe.teacher, HttpTeacherConfig),
+            can_be_timed=not any(isinstance(config, HttpTeacherConfig) for config in configs.values()),
         )
     ]
+
+
+def _distinct(configs: Mapping[Direction, TeacherConfig]) -> list[tuple[TeacherConfig, Direction]]:
+    """Name each teacher once, with the first of its directions."""
+    found: list[tuple[TeacherConfig, Direction]] = []
+    for direction, config in configs.items():
+        if config not in [known for known, _ in found]:
+            found.append((config, direction))
+    return found
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _search(config: TeacherConfig, beam_size: int) -> str:
+    return _beam(beam_size) if config.searches else "its own search"
+
+
+def _beam(beam_size: int) -> str:
+    return "greedy" if beam_size == 1 else f"beam {beam_size}"
 
 
 def export_contestants(run: Run) -> list[Contestant]:
@@ -200,16 +257,16 @@ def export_contestants(run: Run) -> list[Contestant]:
                     num_parameters=(stamp.get("result") or {}).get("num_parameters"),
                     num_bytes=sum(size_of(file) for pattern in SHIPPED for file in folder.glob(pattern)),
                 ),
-                translate=translator.translate,
+                translate=partial(_translate, translator),
                 batch_rule=f"{BATCH_TOKENS} padded source tokens, sorted by length",
-                decoding=_search(translator.beam_size),
+                decoding=_beam(translator.beam_size),
             )
         )
     return contestants
 
 
-def _search(beam_size: int) -> str:
-    return "greedy" if beam_size == 1 else f"beam {beam_size}"
+def _translate(translator: Translator, lines: list[str], direction: Direction) -> list[str]:
+    return translator.translate(lines, source=direction.source, target=direction.target)
 
 
 def closing_words(run: Run) -> str:
@@ -219,8 +276,12 @@ def closing_words(run: Run) -> str:
     lines = [score_table(report), "", f"report: {run.scores.run_folder / 'report.html'}", f"model:  {folder}"]
     examples = list(run.recipe.evaluation.examples)
     if examples:
-        translations = Translator(folder).translate(examples)
+        source = run.directions[0].source
+        targets = [direction.target for direction in run.directions if direction.source == source]
+        translator = Translator(folder)
+        answers = {target: translator.translate(examples, source=source, target=target) for target in targets}
         lines.append("")
-        for source, translation in zip(examples, translations, strict=True):
-            lines += [f"{run.recipe.source}: {source}", f"{run.recipe.target}: {translation}"]
+        for place, example in enumerate(examples):
+            lines.append(f"{source}: {example}")
+            lines += [f"{target}: {translations[place]}" for target, translations in answers.items()]
     return "\n".join(lines)

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from nmt_distill.distillation.joined_records import JoinedRecords, Part
 from nmt_distill.distillation.store import Records, Store, StoreHeader, shard_path, write_header, write_shard
 from nmt_distill.distillation.trimmed_store import TrimmedStore
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.files import atomic_file, read_lines
+from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.run import TRAINING, Run
 from nmt_distill.student.checkpoint import save_student, special_ids
@@ -53,51 +55,74 @@ def _new_student(run: Run) -> tuple[StudentModel, frozenset[str]]:
     student = build_student(run.recipe.student, special_ids(run.sentencepiece_path))
     if run.recipe.student.initialization == "random":
         return student, frozenset()
-    assert isinstance(run.teacher, MarianTeacher)  # the recipe was checked for it
-    return student, initialize_from(student, run.teacher.graph.student_parameters(), kept_ids=run.kept_ids())
+    teacher = run.teacher(run.directions[0])
+    assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
+    return student, initialize_from(student, teacher.graph.student_parameters(), kept_ids=run.kept_ids())
 
 
 def _records(run: Run, pad_id: int) -> Records:
-    """Open the labels in the student's ids: the store, through a trimmed vocabulary, or text that is encoded now."""
-    vocabulary = SharedVocabulary.load(run.distilled.path)
-    if vocabulary is None:
-        return _encoded_text(run)
-    store = Store(run.distilled.path)
+    """Open the labels of all directions in the student's ids."""
+    own = SharedVocabulary(run.sentencepiece_path)
+    first = run.recipe.teachers[run.directions[0]]
+    parts = [
+        Part(
+            _records_of(run, direction, own, pad_id),
+            None if tag is None else own.processor.piece_to_id(tag),
+            run.recipe.teachers[direction] == first,
+        )
+        for direction, tag in run.tags.items()
+    ]
+    return parts[0].records if len(parts) == 1 else JoinedRecords(parts, pad_id=pad_id)
+
+
+def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: int) -> Records:
+    """Open the labels of a direction: a store, seen through the student's vocabulary, or text that is encoded now."""
+    folder = run.labels(direction)
+    vocabulary, first = SharedVocabulary.load(folder), SharedVocabulary.load(run.labels(run.directions[0]))
+    if vocabulary is None or first is None:
+        say(f"{direction}: teacher and student share no ids, so it is learned at sequence level")
+        return _encoded_text(run, direction, own)
+    store = Store(folder)
     store.require(
         vocabulary=vocabulary.fingerprint,
-        direction=str(run.direction),
+        direction=str(direction),
         temperature=run.recipe.distillation.temperature,
     )
-    kept_ids = run.kept_ids()
-    if kept_ids is None:
+    kept_ids, is_first = run.kept_ids(), vocabulary.fingerprint == first.fingerprint
+    if is_first and kept_ids is None:
         return store
-    own = SharedVocabulary(run.sentencepiece_path)
+    if is_first and kept_ids is not None:
+        id_map = IdMap.of(kept_ids, vocabulary.num_ids)
+    else:
+        id_map = vocabulary.map_to(own)
     records = TrimmedStore(
         store,
-        IdMap.of(kept_ids, vocabulary.num_ids),
+        id_map,
         resegment=lambda ids: own.encode([vocabulary.decode(ids)])[0],
         pad_id=pad_id,
+        all_sources=not is_first,
     )
     say(
-        f"trimmed vocabulary: of {len(records):,} records {records.num_new_sources:,} have their source segmented "
-        f"anew, {records.num_new_targets:,} their target, which makes them sequence level only"
+        f"{direction}, {'trimmed' if is_first else 'another'} vocabulary: of {len(records):,} records "
+        f"{records.num_new_sources:,} have their source segmented anew, {records.num_new_targets:,} their target, "
+        "which makes them sequence level only"
     )
     return records
 
 
-def _encoded_text(run: Run) -> Store:
+def _encoded_text(run: Run, direction: Direction, own: SharedVocabulary) -> Store:
     """Write the labels in the ids of the student's own vocabulary, where the teacher has none to share."""
-    own, folder = SharedVocabulary(run.sentencepiece_path), run.run_folder / TRAINING / "records"
+    folder = run.run_folder / TRAINING / "records" / str(direction)
     header = StoreHeader(
         teacher="",
         vocabulary=own.fingerprint,
-        direction=str(run.direction),
+        direction=str(direction),
         temperature=run.recipe.distillation.temperature,
         num_kept=0,
         state_dim=0,
         vocab_size=own.num_ids,
     )
-    sides = [read_lines(run.distilled.path / f"distilled.{tag}") for tag in (run.recipe.source, run.recipe.target)]
+    sides = [read_lines(run.labels(direction) / f"distilled.{tag}") for tag in (direction.source, direction.target)]
     pairs = zip(*sides, strict=True)
     num_records: list[int] = []
     while part := list(islice(pairs, run.recipe.distillation.shard_sentences)):
@@ -109,22 +134,22 @@ def _encoded_text(run: Run) -> Store:
 
 
 def _validation(run: Run) -> Callable[[StudentModel], float]:
-    """Score a student by chrF of its export on the development text."""
-    sources, references = run.held_out("dev", run.recipe.training.max_dev_sentences)
+    """Score a student by the chrF of its export on the development text, the mean over directions."""
+    limit = run.recipe.training.max_dev_sentences
+    texts = {direction: run.held_out(direction, "dev", limit) for direction in run.directions}
 
     def export(student_folder: Path, folder: Path) -> None:
         convert_student(
             student_folder,
             folder,
             precision="int8" if "int8" in run.recipe.export.precisions else "float32",
-            direction=run.direction,
+            tags=run.tags,
             name=run.recipe.name,
             beam_size=run.recipe.export.beam_size,
         )
 
     return UserPathValidation(
-        sources,
-        references,
+        texts,
         sentencepiece_path=run.sentencepiece_path,
         export=export,
         similarity=lambda translations, truth: corpus_chrf(translations, truth).value,

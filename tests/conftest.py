@@ -61,7 +61,7 @@ def padded_sentencepiece(tmp_path_factory: pytest.TempPathFactory, toy_sentencep
 
     path = tmp_path_factory.mktemp("padded") / "joint.spm"
     size = load_sentencepiece(toy_sentencepiece).vocab_size()
-    trim_sentencepiece(toy_sentencepiece.read_bytes(), with_padding(np.arange(size), 1), path)
+    trim_sentencepiece(toy_sentencepiece.read_bytes(), with_padding(np.arange(size), 1), path, new_pieces=["<pad>"])
     return path
 
 

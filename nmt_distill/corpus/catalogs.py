@@ -19,6 +19,10 @@ from nmt_distill.languages import Direction
 Key = tuple[str, ...]
 
 
+class LanguageMissingError(NmtDistillError):
+    """The wheel has no catalogue of a language; in a corpus of several directions it serves the others."""
+
+
 def read_wheel_catalog(
     wheel: Path,
     pattern: str,
@@ -34,7 +38,8 @@ def read_wheel_catalog(
         the suffix tells the format: ``.json``, ``.po`` or ``.mo``
     :param languages: how the wheel spells a language where it differs from BCP 47, such as ``{"pt-BR": "pt_BR"}``
     :param key_language: the language of gettext's keys
-    :raises NmtDistillError: if the wheel holds no catalogue of a language, or a damaged one
+    :raises LanguageMissingError: if the wheel holds no catalogue of a language
+    :raises NmtDistillError: if it holds a damaged one
     """
     languages = languages or {}
     read = _reader(pattern)
@@ -48,7 +53,7 @@ def read_wheel_catalog(
                 match.groups(): name for name in names if (match := expression.fullmatch(name)) is not None
             }
             if not files[language] and not (gettext and language == key_language):
-                raise NmtDistillError(
+                raise LanguageMissingError(
                     f"{wheel} holds no catalogue of `{language}`: no file matches `{pattern}`; "
                     "set `languages` if the wheel spells the language differently."
                 )

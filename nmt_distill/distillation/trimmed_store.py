@@ -1,4 +1,4 @@
-"""A store seen through a smaller vocabulary: the same records with new ids."""
+"""A store seen through another vocabulary, smaller or of another teacher: the same records with new ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt_distill.vocabulary.trimming import IdMap
 
 
 class TrimmedStore:
-    """Records of a store in the ids of a trimmed vocabulary.
+    """Records of a store in the ids of another vocabulary.
 
     Text with a piece that is gone is segmented anew. A target that was has no soft targets any more and falls back to
     sequence level: at each position its own token has probability 1, and its decoder states are not a number. The
@@ -20,12 +20,20 @@ class TrimmedStore:
     """
 
     def __init__(
-        self, store: Store, id_map: IdMap, *, resegment: Callable[[Sequence[int]], Sequence[int]], pad_id: int
+        self,
+        store: Store,
+        id_map: IdMap,
+        *,
+        resegment: Callable[[Sequence[int]], Sequence[int]],
+        pad_id: int,
+        all_sources: bool = False,
     ) -> None:
         """Look through a store once.
 
         :param resegment: ids of the full vocabulary to ids of the trimmed one, for the same text
         :param pad_id: stands for candidates that are gone, with probability 0
+        :param all_sources: whether every source is segmented anew, since the vocabulary is not a trimmed one: its own
+            segmentation of a source is what the student will be given
         """
         self._store, self._id_map, self._pad_id = store, id_map, pad_id
         self.folder, self.header = store.folder, store.header
@@ -34,7 +42,7 @@ class TrimmedStore:
         for place in range(len(store)):
             record = store[place]
             for ids, anew in ((record.source_ids, self._new_sources), (record.target_ids, self._new_targets)):
-                if not id_map.covers(ids):
+                if (all_sources and anew is self._new_sources) or not id_map.covers(ids):
                     anew[place] = np.asarray(resegment(ids.tolist()), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -79,23 +87,38 @@ class TrimmedStore:
             states=record.states,
         )
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """All records are of one direction."""
+        return (len(self),)
+
     def _without_soft_targets(self, record: Record, source_ids: Array, target_ids: Array) -> Record:
-        kept_ids = kept_probs = tail = states = None
-        if record.kept_ids is not None:
-            kept_ids = np.full((len(target_ids), record.kept_ids.shape[1]), self._pad_id, dtype=np.int64)
-            kept_probs = np.zeros(kept_ids.shape, dtype=np.float32)
-            kept_ids[:, 0], kept_probs[:, 0] = target_ids, 1
-            tail = np.zeros(len(target_ids), dtype=np.float32)
-        if record.states is not None:
-            states = np.full((len(target_ids), record.states.shape[1]), np.nan, dtype=np.float16)
-        return Record(
-            source_ids=source_ids,
-            target_ids=target_ids,
-            kept_ids=kept_ids,
-            kept_probs=kept_probs,
-            tail=tail,
-            states=states,
+        return sequence_level(
+            source_ids,
+            target_ids,
+            num_kept=0 if record.kept_ids is None else record.kept_ids.shape[1],
+            state_dim=0 if record.states is None else record.states.shape[1],
+            pad_id=self._pad_id,
         )
+
+
+def sequence_level(source_ids: Array, target_ids: Array, *, num_kept: int, state_dim: int, pad_id: int) -> Record:
+    """Make a record whose teacher is sure of every target, among others that have soft targets.
+
+    :param num_kept: K; 0 gives none
+    :param state_dim: D; 0 gives no states
+    """
+    kept_ids = kept_probs = tail = states = None
+    if num_kept:
+        kept_ids = np.full((len(target_ids), num_kept), pad_id, dtype=np.int64)
+        kept_probs = np.zeros(kept_ids.shape, dtype=np.float32)
+        kept_ids[:, 0], kept_probs[:, 0] = target_ids, 1
+        tail = np.zeros(len(target_ids), dtype=np.float32)
+    if state_dim:
+        states = np.full((len(target_ids), state_dim), np.nan, dtype=np.float16)
+    return Record(
+        source_ids=source_ids, target_ids=target_ids, kept_ids=kept_ids, kept_probs=kept_probs, tail=tail, states=states
+    )
 
 
 def count_pieces(store: Store, vocab_size: int) -> npt.NDArray[np.int64]:

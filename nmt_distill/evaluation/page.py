@@ -97,7 +97,7 @@ def signatures(report: Report) -> list[str]:
 
 def _test_set_blocks(report: Report, test_set: TestSetScores) -> Iterator[Block]:
     yield Heading(2, test_set.name)
-    about = f"{test_set.num_sentences:,} sentences, {report.source} to {report.target}."
+    about = f"{test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}."
     about += f" Origin: {test_set.origin.rstrip('.')}." if test_set.origin else ""
     yield Paragraph(about + (f" Licence: {test_set.licence.rstrip('.')}." if test_set.licence else ""))
     yield score_columns(report, test_set)

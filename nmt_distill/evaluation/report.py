@@ -16,7 +16,7 @@ from nmt_distill.evaluation.significance import Comparison
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.files import read_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Role = Literal["teacher", "student", "export", "baseline", "peer"]
 
@@ -89,6 +89,10 @@ class TestSetScores:
 
     name: str
     """as the tables print it"""
+    source: str
+    """language of the sources, BCP 47"""
+    target: str
+    """language of the translations, BCP 47"""
     num_sentences: int
     """how many sentences it has"""
     origin: str
@@ -117,10 +121,6 @@ class Report:
 
     title: str
     """heading"""
-    source: str
-    """language of the sources, BCP 47"""
-    target: str
-    """language of the translations, BCP 47"""
     systems: tuple[System, ...]
     """every system that appears in a test set"""
     test_sets: tuple[TestSetScores, ...]

@@ -14,6 +14,7 @@ from nmt_distill.evaluation.risks import measure_risks
 from nmt_distill.evaluation.significance import compare
 from nmt_distill.evaluation.speed import Speed
 from nmt_distill.files import read_lines
+from nmt_distill.languages import Direction
 
 EXAMPLE_WORDS = 4
 """an example sentence has at least that many words"""
@@ -22,7 +23,7 @@ EXAMPLE_WORDS = 4
 def score_test_set(
     *,
     name: str,
-    target: str,
+    direction: Direction,
     sources: Sequence[str],
     references: Sequence[str],
     outputs: Mapping[str, Sequence[str]],
@@ -39,7 +40,7 @@ def score_test_set(
     """Score every system on one test set.
 
     :param name: of the test set
-    :param target: language of the translations, BCP 47
+    :param direction: languages of the sources and of the translations
     :param sources: N source sentences
     :param references: N human translations
     :param outputs: N translations by each system, in the order of the tables
@@ -64,6 +65,7 @@ def score_test_set(
     for wanted in {teacher, focus, *(speeds or {}), *(system for pair in comparisons for system in pair)} - {None}:
         if wanted not in outputs:
             raise NmtDistillError(f"`{wanted}` has no output on `{name}`; there is {', '.join(outputs) or 'none'}.")
+    target = direction.target
     scores = {system: score(translations, references, target=target) for system, translations in outputs.items()}
     rows = []
     for system, translations in outputs.items():
@@ -91,6 +93,8 @@ def score_test_set(
     shown = {system: outputs[system] for system in outputs if focus is not None and system in (teacher, focus)}
     return TestSetScores(
         name=name,
+        source=direction.source,
+        target=target,
         num_sentences=len(sources),
         origin=origin,
         licence=licence,

@@ -100,7 +100,7 @@ def score_table(report: Report) -> str:
     """Return the scores of all test sets as plain text, at most 110 columns wide."""
     blocks = []
     for test_set in report.test_sets:
-        heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {report.source} to {report.target}"
+        heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}"
         blocks.append(_shorten(heading, TERMINAL_WIDTH) + "\n" + plain_text(score_columns(report, test_set)))
     return "\n\n".join([*blocks, "\n".join(textwrap.fill(line, TERMINAL_WIDTH) for line in legend(report))])
 

@@ -67,6 +67,14 @@ class Suite:
     pairs: tuple[TestPair, ...]
     """every pair of languages there is"""
 
+    def find(self, direction: Direction) -> TestPair | None:
+        """Return the test set of a direction, if there is one."""
+        for pair in self.pairs:
+            sides = {_served(self, direction.source, pair), _served(self, direction.target, pair)}
+            if sides == {pair.first, pair.second}:
+                return pair
+        return None
+
 
 def load_suite(path: Path) -> Suite:
     """Read a suite from YAML.
@@ -97,7 +105,12 @@ def read_test_set(suite: Suite, folder: Path, direction: Direction) -> tuple[lis
     :param folder: where the files of the suite lie
     :raises NmtDistillError: if the suite lacks the direction, or a file is missing, altered or of another length
     """
-    pair = _find_pair(suite, direction)
+    pair = suite.find(direction)
+    if pair is None:
+        available = ", ".join(f"{pair.first}-{pair.second}" for pair in suite.pairs)
+        raise NmtDistillError(
+            f"The suite `{suite.name}` has no test set for `{direction}`; there is (in either direction): {available}."
+        )
     sides = []
     for language in (direction.source, direction.target):
         file = pair.files[_served(suite, language, pair)]
@@ -136,17 +149,6 @@ def draw_sample(pairs: Iterable[tuple[str, str]], *, count: int, seed: int) -> l
     drawn = list(first_seen.items())
     random.Random(seed).shuffle(drawn)
     return drawn[:count]
-
-
-def _find_pair(suite: Suite, direction: Direction) -> TestPair:
-    for pair in suite.pairs:
-        sides = {_served(suite, direction.source, pair), _served(suite, direction.target, pair)}
-        if sides == {pair.first, pair.second}:
-            return pair
-    available = ", ".join(f"{pair.first}-{pair.second}" for pair in suite.pairs)
-    raise NmtDistillError(
-        f"The suite `{suite.name}` has no test set for `{direction}`; there is (in either direction): {available}."
-    )
 
 
 def _served(suite: Suite, language: str, pair: TestPair) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ctranslate2.converters import TransformersConverter
@@ -26,7 +26,7 @@ def convert_student(
     folder: Path,
     *,
     precision: str,
-    direction: Direction,
+    tags: Mapping[Direction, str | None],
     name: str,
     beam_size: int = 1,
     force: bool = False,
@@ -34,6 +34,7 @@ def convert_student(
     """Convert a student; the folder appears whole or not at all.
 
     :param precision: ``float32`` or ``int8``
+    :param tags: the directions, and the piece that is put before the source
     :param beam_size: the one that was validated, which becomes the default of ``translate``
     :raises NmtDistillError: if the folder exists and ``force`` is false, the precision is unknown, or the student
         cannot be converted
@@ -56,7 +57,7 @@ def convert_student(
         described = ModelFolder(
             path=partial,
             sentencepiece=partial / SENTENCEPIECE_NAME,
-            tags={direction: None},
+            tags=dict(tags),
             beam_size=beam_size,
             max_source_tokens=positions,
             max_target_tokens=positions,

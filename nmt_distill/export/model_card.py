@@ -9,24 +9,32 @@ from nmt_distill.export.parity import Parity
 from nmt_distill.languages import Direction
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a teacher comes from."""
+
+    origin: str
+    """who made it"""
+    licence: str
+    """what is known of its licence"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """What a model card tells."""
 
     name: str
     """of the model"""
-    direction: Direction
-    """from which language to which"""
+    directions: tuple[Direction, ...]
+    """from which languages to which"""
     precision: str
     """how the weights are kept"""
     num_parameters: int
     """of the student, its one embedding table counted once"""
     shape: str
     """such as `marian graph, 6-2 layers, width 256, feed-forward 1536, 32,001 pieces`"""
-    teacher_origin: str
-    """who made the teacher"""
-    teacher_licence: str
-    """what is known of its licence"""
+    teachers: tuple[Origin, ...]
+    """all that were asked"""
     corpus: dict[str, Any]
     """content of ``corpus.json``"""
     parity: Parity | None
@@ -35,26 +43,33 @@ class CardFacts:
 
 def model_card(facts: CardFacts) -> str:
     """Write a card in Markdown."""
+    targets: dict[str, list[str]] = {}
+    for direction in facts.directions:
+        targets.setdefault(direction.source, []).append(direction.target)
+    into = "; ".join(f"{source} into {', '.join(others)}" for source, others in targets.items())
+    first = facts.directions[0]
+    choice = f" --from {first.source}" if sum(first.target in others for others in targets.values()) > 1 else ""
     lines = [
-        f"# {facts.name}, {facts.direction}, {facts.precision}",
+        f"# {facts.name}, {', '.join(map(str, facts.directions))}, {facts.precision}",
         "",
-        f"Translates {facts.direction.source} into {facts.direction.target}. A student of {facts.num_parameters:,} "
-        f"parameters ({facts.shape}), distilled with nmt-distill and converted to CTranslate2.",
+        f"Translates {into}. A student of {facts.num_parameters:,} parameters ({facts.shape}), distilled with "
+        "nmt-distill and converted to CTranslate2.",
         "",
         "```",
-        f'echo "Turn on the light" | nmt-distill translate --model . --to {facts.direction.target}',
+        f"nmt-distill translate --model .{choice} --to {first.target} < text.{first.source}",
         "```",
         "",
         "## Origin and licences",
         "",
-        f"- Teacher: {facts.teacher_origin}. Licence of its weights: {facts.teacher_licence}.",
+        *(f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers),
         "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms "
         "may apply to it. Whoever publishes it decides on that, not this card.",
         *(
-            f"- Text: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs for training and "
-            f"{source['mono']:,} sentences without translation."
-            for source in facts.corpus.get("sources", [])
-            if not source.get("skipped")
+            f"- Text, {direction}: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs for "
+            f"training and {source['mono']:,} sentences without translation."
+            for direction, account in facts.corpus["directions"].items()
+            for source in account["sources"]
+            if not source["skipped"]
         ),
         "",
         "## Checks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +33,29 @@ class Parity:
         return self.num_equal / self.num_sentences if self.num_sentences else 1.0
 
 
-def measure_parity(student_folder: Path, export_folder: Path, sentences: Sequence[str], *, max_tokens: int) -> Parity:
+def measure_parity(
+    student_folder: Path,
+    export_folder: Path,
+    sentences: Mapping[str | None, Sequence[str]],
+    *,
+    max_tokens: int,
+) -> Parity:
     """Translate greedily with both engines and compare ids; sentences longer than the student's positions are left out.
 
+    :param sentences: by the tag that stands before them, None where the model needs none
     :param max_tokens: most target tokens, for both engines
     """
     processor = load_sentencepiece(student_folder / "source.spm")
     student = load_student(student_folder)
     engine = ctranslate2.Translator(str(export_folder), inter_threads=1, intra_threads=torch.get_num_threads())
     end, pad = student.config.eos_token_id, student.config.pad_token_id
-    encoded = [[*tokens, end] for tokens in processor.encode(list(sentences))]
-    fitting = [place for place, row in enumerate(encoded) if len(row) <= student.config.max_position_embeddings]
-    ids, sentences = [encoded[place] for place in fitting], [sentences[place] for place in fitting]
+    rows = [
+        ([*([] if tag is None else [processor.piece_to_id(tag)]), *tokens, end], text)
+        for tag, texts in sentences.items()
+        for tokens, text in zip(processor.encode(list(texts)), texts, strict=True)
+    ]
+    rows = [(row, text) for row, text in rows if len(row) <= student.config.max_position_embeddings]
+    ids, lines = [row for row, _ in rows], [text for _, text in rows]
     equal, differences = 0, []
     with job("parity", total=len(ids)) as running, torch.inference_mode():
         for start in range(0, len(ids), BATCH_SENTENCES):
@@ -64,7 +75,7 @@ def measure_parity(student_folder: Path, export_folder: Path, sentences: Sequenc
                 min_decoding_length=0,
                 max_input_length=0,
             )
-            texts = sentences[start : start + BATCH_SENTENCES]
+            texts = lines[start : start + BATCH_SENTENCES]
             for text, output, result in zip(texts, generated[:, 1:].tolist(), theirs, strict=True):
                 output = output[: output.index(end)] if end in output else output
                 ours = [processor.id_to_piece(token) for token in output if token != pad]

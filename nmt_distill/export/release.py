@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nmt_distill.export.ctranslate2_converter import convert_student
-from nmt_distill.export.model_card import CardFacts, model_card
+from nmt_distill.export.model_card import CardFacts, Origin, model_card
 from nmt_distill.export.parity import Parity, measure_parity
 from nmt_distill.files import atomic_file
 from nmt_distill.languages import Direction
@@ -24,18 +25,18 @@ def export_student(
     *,
     precisions: tuple[str, ...],
     beam_size: int,
-    direction: Direction,
+    tags: Mapping[Direction, str | None],
     name: str,
-    teacher_origin: str,
-    teacher_licence: str,
+    teachers: Sequence[Origin],
     corpus: dict[str, Any],
-    parity_sentences: list[str],
+    parity_sentences: Mapping[Direction, Sequence[str]],
     force: bool = False,
 ) -> dict[str, Any]:
     """Convert a student to each precision and check the float32 one.
 
     :param folder: gets a folder for each precision
-    :param parity_sentences: held-out sentences for the check
+    :param tags: the directions, and the piece that is put before the source
+    :param parity_sentences: held-out sentences of each direction for the check
     :param force: whether folders that stand may be replaced
     :returns: ``num_parameters`` and ``parity`` (None without a float32 export)
     """
@@ -52,23 +53,25 @@ def export_student(
             student_folder,
             folder / precision,
             precision=precision,
-            direction=direction,
+            tags=tags,
             name=name,
             beam_size=beam_size,
             force=force,
         )
         if precision == "float32":
             limit = min(256, config.max_position_embeddings)
-            parity = measure_parity(student_folder, folder / precision, parity_sentences, max_tokens=limit)
+            tagged: dict[str | None, list[str]] = {}
+            for direction, sentences in parity_sentences.items():
+                tagged.setdefault(tags[direction], []).extend(sentences)
+            parity = measure_parity(student_folder, folder / precision, tagged, max_tokens=limit)
             say(f"parity: {parity.num_equal} of {parity.num_sentences} greedy outputs have the same ids")
         facts = CardFacts(
             name=name,
-            direction=direction,
+            directions=tuple(tags),
             precision=precision,
             num_parameters=num_parameters,
             shape=shape,
-            teacher_origin=teacher_origin,
-            teacher_licence=teacher_licence,
+            teachers=tuple(dict.fromkeys(teachers)),
             corpus=corpus,
             parity=parity,
         )

@@ -53,20 +53,60 @@ class Batch:
         )
 
 
+@dataclass(frozen=True)
+class Balance:
+    """How much of an epoch each direction gets: its number of records to the power ``exponent``, in proportion.
+
+    That is sampling with temperature 1 / exponent (Aharoni et al. 2019, section 4.1). An epoch has as many records as
+    there are; of a direction each is taken as often as every other, give or take one.
+    """
+
+    group_sizes: Sequence[int]
+    """records of each direction, which stand one direction after the other"""
+    exponent: float = 1.0
+    """1 takes all records as they are, 0 as many of each direction"""
+
+    def records(self, *, seed: int, epoch: int) -> Indices:
+        """Choose the records of an epoch."""
+        sizes = np.array(self.group_sizes, dtype=np.int64)
+        if self.exponent == 1 or len(sizes) == 1:
+            return np.arange(sizes.sum(), dtype=np.int64)
+        shares = np.where(sizes > 0, sizes.astype(np.float64) ** self.exponent, 0)
+        counts = np.rint(sizes.sum() * shares / shares.sum()).astype(np.int64)
+        chosen, start = [], 0
+        for group, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
+            chosen += [start + part for part in _passes(size, epoch * count, count, [seed, group])]
+            start += size
+        return np.concatenate(chosen)
+
+
+def _passes(size: int, first: int, count: int, seed: Sequence[int]) -> Iterator[Indices]:
+    """Yield numbers below ``size``, from place ``first`` of an endless row of passes, each in an order of its own."""
+    while count:
+        number, place = divmod(first, size)
+        part = np.random.default_rng([*seed, number]).permutation(size)[place : place + count]
+        yield part
+        first, count = first + len(part), count - len(part)
+
+
 def plan_batches(
     source_lengths: npt.NDArray[np.int32],
     target_lengths: npt.NDArray[np.int32],
     *,
     batch_tokens: int,
+    balance: Balance | None = None,
     seed: int,
     epoch: int,
 ) -> list[Indices]:
     """Divide an epoch into batches of at most ``batch_tokens`` target positions, and source positions, with padding.
 
     Records are shuffled, sorted by length, cut and the batches shuffled: all by a generator seeded with both numbers.
+
+    :param balance: chooses the records of the epoch; None takes each once
     """
     generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(len(target_lengths))
+    balance = balance or Balance((len(target_lengths),))
+    order = generator.permutation(balance.records(seed=seed, epoch=epoch))
     order = order[np.lexsort((source_lengths[order], target_lengths[order]))]
     widths = np.maximum(source_lengths[order], target_lengths[order])
     batches, start, widest = [], 0, 0
@@ -85,6 +125,7 @@ def batch_indices(
     target_lengths: npt.NDArray[np.int32],
     *,
     batch_tokens: int,
+    balance: Balance | None = None,
     seed: int,
     first: tuple[int, int] = (0, 0),
 ) -> Iterator[tuple[tuple[int, int], Indices]]:
@@ -94,7 +135,9 @@ def batch_indices(
     """
     epoch, index = first
     while True:
-        batches = plan_batches(source_lengths, target_lengths, batch_tokens=batch_tokens, seed=seed, epoch=epoch)
+        batches = plan_batches(
+            source_lengths, target_lengths, batch_tokens=batch_tokens, balance=balance, seed=seed, epoch=epoch
+        )
         for place in range(index, len(batches)):
             last = place + 1 == len(batches)
             yield ((epoch + 1, 0) if last else (epoch, place + 1)), batches[place]

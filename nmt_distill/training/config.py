@@ -65,6 +65,9 @@ class TrainingConfig:
     """one after the other"""
     seed: Seed = 1
     """of new weights, the order of the data and dropout"""
+    balance_exponent: Share = 1.0
+    """each direction's share of an epoch is in proportion to its number of records to this power (1 / T of sampling
+    with temperature T): 1 takes all records as they are, 0 as many of each direction"""
     adam_betas: tuple[Decay, Decay] = (0.9, 0.98)
     """decay of Adam's averages of gradients and squared gradients"""
     weight_decay: NonNegative = 0.0

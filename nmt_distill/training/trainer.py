@@ -18,7 +18,7 @@ from nmt_distill.distillation.store import Records
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import Job, job
 from nmt_distill.student.graph import StudentModel, learned_parameters
-from nmt_distill.training.batches import Indices, batch_indices, collate
+from nmt_distill.training.batches import Balance, Indices, batch_indices, collate
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.objective import LOGGED, Objective
@@ -123,6 +123,7 @@ class Trainer:
             self.source_lengths,
             self.target_lengths,
             batch_tokens=phase.batch_tokens,
+            balance=Balance(self.store.group_sizes, config.balance_exponent),
             seed=config.seed,
             first=progress.position,
         )

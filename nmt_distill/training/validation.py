@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import save_student
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.translator import Translator
@@ -21,21 +22,30 @@ class UserPathValidation:
 
     def __init__(
         self,
-        sources: Sequence[str],
-        references: Sequence[str],
+        texts: Mapping[Direction, tuple[Sequence[str], Sequence[str]]],
         *,
         sentencepiece_path: Path,
         export: Export,
         similarity: Similarity,
     ) -> None:
-        self._sources, self._references = list(sources), list(references)
+        """Take the development text.
+
+        :param texts: sources and references of each direction
+        """
+        self._texts = dict(texts)
         self._sentencepiece_path, self._export, self._similarity = sentencepiece_path, export, similarity
 
     def __call__(self, student: StudentModel) -> float:
-        """Return the score; the student is left as it was."""
+        """Return the mean score of all directions; the student is left as it was."""
         with tempfile.TemporaryDirectory(prefix="nmt-distill-") as folder:
             student_folder, export_folder = Path(folder) / "student", Path(folder) / "export"
             save_student(student, self._sentencepiece_path, student_folder)
             self._export(student_folder, export_folder)
-            translations = Translator(export_folder).translate(self._sources)
-        return self._similarity(translations, self._references)
+            translator = Translator(export_folder)
+            scores = [
+                self._similarity(
+                    translator.translate(sources, source=direction.source, target=direction.target), references
+                )
+                for direction, (sources, references) in self._texts.items()
+            ]
+        return sum(scores) / len(scores)

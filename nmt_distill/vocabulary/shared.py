@@ -16,6 +16,7 @@ from sentencepiece import SentencePieceProcessor
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, fingerprint, read_json, write_json
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
+from nmt_distill.vocabulary.trimming import IdMap
 
 Ids = npt.NDArray[np.int64]
 
@@ -100,6 +101,16 @@ class SharedVocabulary:
         pieces = self._pieces[np.asarray(ids, dtype=np.int64)]
         text: str = self.processor.decode(pieces[(pieces >= 0) & (np.asarray(ids) != self.end)].tolist())
         return text
+
+    def map_to(self, other: SharedVocabulary) -> IdMap:
+        """Map ids to those of the pieces that read the same in another vocabulary."""
+        places = {other.processor.id_to_piece(place): place for place in range(other.processor.vocab_size())}
+        new_ids = np.full(self.num_ids, -1, dtype=np.int64)
+        for place, own_id in enumerate(self.teacher_ids.tolist()):
+            twin = places.get(self.processor.id_to_piece(place))
+            if own_id >= 0 and twin is not None:
+                new_ids[own_id] = other.teacher_ids[twin]
+        return IdMap(new_ids)
 
     def piece_counts(self, id_counts: Ids) -> Ids:
         """Tell how often each piece occurs, (P,), from how often each id does, (V,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -109,14 +109,17 @@ def with_padding(kept_ids: npt.NDArray[np.int64], index: int) -> npt.NDArray[np.
     return np.insert(kept_ids, index, -1)
 
 
-def trim_sentencepiece(model: bytes, kept: npt.NDArray[np.int64], path: Path) -> None:
+def trim_sentencepiece(
+    model: bytes, kept: npt.NDArray[np.int64], path: Path, *, new_pieces: Sequence[str] = ()
+) -> None:
     """Write a SentencePiece model that has only the kept pieces, in that order, with their scores.
 
     A text all of whose pieces stay is segmented as before: removing other pieces leaves the best path the best, and
     with byte-pair encoding every merge on the way to a kept piece is kept too (:func:`choose_pieces`).
 
     :param model: the whole model
-    :param kept: places of the pieces; -1 stands for a new piece ``<pad>``, see :func:`with_padding`
+    :param kept: places of the pieces; -1 stands for a new piece, see :func:`with_padding`
+    :param new_pieces: the new pieces, in order: padding and language tags, which no text can make
     :raises NmtDistillError: if the model is of a kind whose pieces cannot be left out
     """
     from sentencepiece import sentencepiece_model_pb2
@@ -128,18 +131,20 @@ def trim_sentencepiece(model: bytes, kept: npt.NDArray[np.int64], path: Path) ->
             "The teacher's SentencePiece model is neither a unigram nor a byte-pair model, so it cannot be trimmed; "
             "leave vocabulary.size out."
         )
-    padding = messages.ModelProto.SentencePiece(piece=PAD_PIECE, score=0.0, type=_CONTROL)
-    pieces = [proto.pieces[int(index)] if index >= 0 else padding for index in kept]
-    copies = [type(piece).FromString(piece.SerializeToString()) for piece in pieces]
+    make = messages.ModelProto.SentencePiece
+    new = iter([make(piece=name, score=0.0, type=_CONTROL) for name in new_pieces])
+    pieces = [proto.pieces[int(index)] if index >= 0 else next(new) for index in kept]
+    copies = [make.FromString(piece.SerializeToString()) for piece in pieces]
     del proto.pieces[:]
     proto.pieces.extend(copies)
     proto.trainer_spec.vocab_size = len(copies)
     for name in ("unk", "bos", "eos", "pad"):
         old = getattr(proto.trainer_spec, f"{name}_id")
-        new = np.flatnonzero((kept == old) & (kept >= 0))
-        setattr(proto.trainer_spec, f"{name}_id", int(new[0]) if len(new) else -1)
-    if padding in copies:
-        proto.trainer_spec.pad_id, proto.trainer_spec.pad_piece = copies.index(padding), PAD_PIECE
+        place = np.flatnonzero((kept == old) & (kept >= 0))
+        setattr(proto.trainer_spec, f"{name}_id", int(place[0]) if len(place) else -1)
+    if PAD_PIECE in new_pieces:
+        added = np.flatnonzero(kept < 0)[list(new_pieces).index(PAD_PIECE)]
+        proto.trainer_spec.pad_id, proto.trainer_spec.pad_piece = int(added), PAD_PIECE
     with atomic_file(path, "wb") as stream:
         stream.write(proto.SerializeToString())
 

@@ -80,8 +80,7 @@ def _recipe(folder: Path) -> dict[str, Any]:
     shared = {"warmup_steps": 10, "batch_tokens": 500}
     return {
         "name": "toy",
-        "source": "en",
-        "target": "pt-BR",
+        "directions": [{"source": "en", "target": "pt-BR"}],
         "corpus": {
             "sources": [
                 {

@@ -14,7 +14,7 @@ from tests.integration.conftest import Fails, Toy, half_written
 def test_all_faults_of_a_recipe_are_told_at_once(toy: Toy, fails: Fails, tmp_path: Path) -> None:
     content = dict(toy.content)
     content["studdent"] = {}
-    content["source"] = "english!"
+    content["directions"] = [{"source": "english!", "target": "pt-BR"}]
     content["student"] = {**toy.content["student"], "num_heads": "four", "model_dimm": 64}
     content["distillation"] = {"temperature": 0}
     content["training"] = {"phases": [{"num_steps": 0, "learning_rate": 0.001}]}
@@ -48,10 +48,10 @@ def test_overrides_are_checked_as_the_recipe_is(toy: Toy, fails: Fails, tmp_path
         ),
         (["distillation.num_kept=0"], "training.phases[1].kd_weight must be 0 where there are no soft targets"),
         (["student.graph=nllb"], "student.initialization must be random where student.graph is nllb"),
-        (["target=en"], "target must be another language than source"),
+        (["directions[0].target=en"], "directions[0].target must be another language than source"),
         (
-            ["target=pt-br"],
-            "target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt-br' instead; ",
+            ["directions[0].target=pt-br"],
+            "directions[0].target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt-br' instead; ",
         ),
         (["vocabulary.size=100"], "vocabulary.size must be a positive multiple of 8, but is 100"),
     ],

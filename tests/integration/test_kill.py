@@ -112,8 +112,8 @@ def has_checkpoint(number: int) -> Callable[[Path], Condition]:
 MOMENTS: dict[str, tuple[str, Callable[[Path], Condition]]] = {
     "while the corpus is read": ("corpus", exists(".corpus.*.partial/*")),
     "when labelling began": ("distilled", exists(".stages/distilled.begun.json")),
-    "while a shard is written": ("distilled", exists("distilled/.shard-00001.*")),
-    "between shards": ("distilled", exists("distilled/shard-00003.safetensors")),
+    "while a shard is written": ("distilled", exists("distilled/en-pt-BR/.shard-00001.*")),
+    "between shards": ("distilled", exists("distilled/en-pt-BR/shard-00003.safetensors")),
     "before the first checkpoint": ("student", exists(".stages/student.begun.json")),
     "after the first checkpoint": ("student", has_checkpoint(1)),
     "after some checkpoints": ("student", has_checkpoint(4)),

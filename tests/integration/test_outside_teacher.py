@@ -46,7 +46,7 @@ def test_student_learns_soft_targets_from_a_model_of_transformers(toy: Toy, fini
     finished = run_command("run", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
     assert "for CTranslate2, once" in finished.stderr
-    header = json.loads((folder / "distilled" / "store.json").read_text(encoding="utf-8"))["header"]
+    header = json.loads((folder / "distilled" / "en-pt-BR" / "store.json").read_text(encoding="utf-8"))["header"]
     assert (header["num_kept"], header["state_dim"]) == (8, 64)
     kept = json.loads((folder / "vocabulary" / "kept_ids.json").read_text(encoding="utf-8"))
     assert len(kept) == 337, "with padding where the nllb graph needs it"
@@ -62,7 +62,7 @@ def test_converted_folder_is_a_teacher_too(toy: Toy, finished_run: Path, tmp_pat
     recipe = toy.write_recipe(tmp_path, f"teacher={{{teacher}}}", *FROM_SCRATCH)
     finished = run_command("distill", recipe, "--out", tmp_path / "run", cwd=tmp_path)
     assert finished.status == 0, finished.stderr
-    files = sorted((tmp_path / "run" / "distilled").glob("distilled.*"))
+    files = sorted((tmp_path / "run" / "distilled" / "en-pt-BR").glob("distilled.*"))
     assert [path.name for path in files] == ["distilled.en", "distilled.json", "distilled.pt-BR"]
     sources, labels = (path.read_text(encoding="utf-8").splitlines() for path in (files[0], files[2]))
     again = run_command("translate", "--model", model, *sources[:50], cwd=tmp_path)
@@ -87,10 +87,10 @@ def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: P
     finished = run_command("export", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
     assert "teacher: a program; licence: none" in finished.stderr
-    distilled = sorted(path.name for path in (folder / "distilled").iterdir())
+    distilled = sorted(path.name for path in (folder / "distilled" / "en-pt-BR").iterdir())
     assert distilled[:3] == ["distilled.en", "distilled.json", "distilled.pt-BR"]
     assert not any(name.startswith("shard") for name in distilled)
-    (first, *_) = (folder / "distilled" / "hypotheses-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    (first, *_) = (folder / "distilled" / "en-pt-BR" / "hypotheses-00000.jsonl").read_text(encoding="utf-8").splitlines()
     entry = json.loads(first)
     alone = run_command("translate", "--model", model, entry["source"], cwd=tmp_path)
     assert entry["candidates"][0]["text"] == alone.stdout.rstrip("\n")
@@ -117,7 +117,7 @@ def test_student_learns_from_a_file_of_translations(toy: Toy, tmp_path: Path) ->
     folder = tmp_path / "run"
     finished = run_command("run", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
-    summary = json.loads((folder / "distilled" / "distilled.json").read_text(encoding="utf-8"))
+    summary = json.loads((folder / "distilled" / "en-pt-BR" / "distilled.json").read_text(encoding="utf-8"))
     assert 1 <= summary["dropped"]["no_translation"] <= 4
     assert "teacher" not in finished.stdout, "nothing is known of it on the test text"
     assert "student int8" in finished.stdout

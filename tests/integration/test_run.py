@@ -45,8 +45,8 @@ def own_run(finished_run: Path, tmp_path: Path) -> Path:
 
 def test_run_leaves_what_a_newcomer_looks_for(finished_run: Path) -> None:
     left = {str(path.relative_to(finished_run)) for path in finished_run.rglob("*")}
-    names = ["corpus/en-pt-BR/train.en", "corpus/en-pt-BR/test.pt-BR", "corpus/mono.en", "corpus/corpus.json"]
-    names += ["distilled/store.json", "distilled/distilled.pt-BR", "vocabulary/joint.spm", "recipe.yaml"]
+    names = ["corpus/en-pt-BR/train.en", "corpus/en-pt-BR/test.pt-BR", "corpus/en-pt-BR/mono.en", "corpus/corpus.json"]
+    names += ["distilled/en-pt-BR/store.json", "distilled/en-pt-BR/distilled.pt-BR", "vocabulary/joint.spm", "recipe.yaml"]
     names += ["student/model.safetensors", "student/config.json", "metrics.jsonl"]
     names += ["export/float32/model.bin", "export/int8/model.bin", "export/int8/README.md"]
     names += ["scores.json", "report.md", "report.html"]
@@ -62,11 +62,11 @@ def test_student_of_a_teacher_that_knows_the_language_knows_it_too(finished_run:
 
 
 def test_distilled_corpus_is_the_teachers_answer_to_all_source_text(finished_run: Path) -> None:
-    summary = json.loads((finished_run / "distilled" / "distilled.json").read_text())
+    summary = json.loads((finished_run / "distilled" / "en-pt-BR" / "distilled.json").read_text())
     train = (finished_run / "corpus/en-pt-BR/train.en").read_text().splitlines()
-    mono = (finished_run / "corpus/mono.en").read_text().splitlines()
+    mono = (finished_run / "corpus/en-pt-BR/mono.en").read_text().splitlines()
     assert summary["counts"]["sentences"] == len(train) + len(mono) > 1000
-    sources = (finished_run / "distilled/distilled.en").read_text().splitlines()
+    sources = (finished_run / "distilled/en-pt-BR/distilled.en").read_text().splitlines()
     assert summary["counts"]["kept"] == len(sources) > 0.9 * len(train + mono)
     assert set(sources) <= {*train, *mono}
 
@@ -149,8 +149,8 @@ def test_only_what_changed_is_made_again(toy: Toy, own_run: Path, tmp_path: Path
     [
         ("student/model.safetensors", "student"),
         ("export/int8/model.bin", "export"),
-        ("corpus/mono.en", "corpus"),
-        ("distilled/shard-00000.safetensors", "distilled"),
+        ("corpus/en-pt-BR/mono.en", "corpus"),
+        ("distilled/en-pt-BR/shard-00000.safetensors", "distilled"),
         ("report.html", "scores"),
     ],
 )
@@ -163,11 +163,11 @@ def test_damaged_artefact_is_made_again(toy: Toy, own_run: Path, tmp_path: Path,
 
 
 def test_shard_that_was_lost_comes_back_the_same(toy: Toy, own_run: Path, finished_run: Path, tmp_path: Path) -> None:
-    lost = own_run / "distilled" / "shard-00001.safetensors"
+    lost = own_run / "distilled" / "en-pt-BR" / "shard-00001.safetensors"
     lost.unlink()
     finished = run_command("distill", toy.write_recipe(tmp_path), "--out", own_run, cwd=tmp_path)
     assert (finished.status, finished.stdout) == (0, f"{own_run / 'distilled'}\n"), finished.stderr
-    assert lost.read_bytes() == (finished_run / "distilled" / "shard-00001.safetensors").read_bytes()
+    assert lost.read_bytes() == (finished_run / "distilled" / "en-pt-BR" / "shard-00001.safetensors").read_bytes()
 
 
 def test_single_verbs_make_what_run_makes(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_single_verbs_make_what_run_makes(toy: Toy, finished_run: Path, tmp_path
     finished = run_command("evaluate", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
     assert "chrF2++" in finished.stdout
-    for name in ("student/model.safetensors", "export/int8/model.bin", "distilled/distilled.pt-BR"):
+    for name in ("student/model.safetensors", "export/int8/model.bin", "distilled/en-pt-BR/distilled.pt-BR"):
         assert (folder / name).read_bytes() == (finished_run / name).read_bytes()
 
 
@@ -321,17 +321,17 @@ def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp
     for command in side_by_side:
         finished = command.wait()
         assert finished.status == 0, finished.stderr
-    shards = {path.name for path in (folder / "distilled").glob("shard-*")}
-    every = {path.name for path in (finished_run / "distilled").glob("shard-*")}
+    shards = {path.name for path in (folder / "distilled" / "en-pt-BR").glob("shard-*")}
+    every = {path.name for path in (finished_run / "distilled" / "en-pt-BR").glob("shard-*")}
     assert shards == {name for name in every if int(name[6:11]) % 3 != 1}
     assert will_run(toy, tmp_path, folder) == STAGES[2:]
-    before = times_of(folder / "distilled")
+    before = times_of(folder / "distilled" / "en-pt-BR")
     finished = run_command("distill", recipe, "--out", folder, cwd=tmp_path)
     assert (finished.status, finished.stdout) == (0, f"{folder / 'distilled'}\n"), finished.stderr
-    after = times_of(folder / "distilled")
+    after = times_of(folder / "distilled" / "en-pt-BR")
     assert {name for name in before if before[name] != after[name]} == set()
-    for name in times_of(finished_run / "distilled"):
-        assert (folder / "distilled" / name).read_bytes() == (finished_run / "distilled" / name).read_bytes()
+    for name in times_of(finished_run / "distilled" / "en-pt-BR"):
+        assert (folder / "distilled" / "en-pt-BR" / name).read_bytes() == (finished_run / "distilled" / "en-pt-BR" / name).read_bytes()
     assert run_command(*share, "--shard-idx", 1, cwd=tmp_path).status == 0, "nothing is left to do"
 
 

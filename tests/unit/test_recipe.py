@@ -11,9 +11,9 @@ from nmt_distill.errors import NmtDistillError, RecipeError
 from nmt_distill.languages import Direction
 from nmt_distill.recipe import EvaluationConfig, ExportConfig, Recipe, find_recipe, load_recipe
 
+EN_PT = {"source": "en", "target": "pt-BR"}
 CONTENT: dict[str, Any] = {
-    "source": "en",
-    "target": "pt-BR",
+    "directions": [EN_PT],
     "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
     "teacher": {
         "kind": "marian",
@@ -53,7 +53,7 @@ def faults_of(path: Path, content: Any, *overrides: str) -> tuple[str, ...]:
 
 def test_recipe_says_only_what_differs(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path / "toy.yaml"))
-    assert recipe.direction == Direction(source="en", target="pt-BR")
+    assert recipe.teachers == {Direction(source="en", target="pt-BR"): recipe.teacher}
     assert (recipe.student.model_dim, recipe.distillation.num_kept, recipe.reuse) == (256, 16, None)
     assert (recipe.export, recipe.evaluation) == (ExportConfig(), EvaluationConfig())
 
@@ -71,20 +71,22 @@ def test_overrides_win(tmp_path: Path) -> None:
 
 
 def test_faults_are_told_together(tmp_path: Path) -> None:
-    content = changed(student={"model_dimm": 128, "num_heads": 0}, teacher__batch_tokens="many", target="en")
+    content = changed(student={"model_dimm": 128, "num_heads": 0}, teacher__batch_tokens="many")
+    content["directions"] = [{"source": "en", "target": "en"}]
     del content["training"]
     faults = faults_of(tmp_path / "toy.yaml", content)
     assert [fault.split()[0] for fault in faults] == [
+        "directions[0].target",
         "teacher.batch_tokens",
         "student.model_dimm",
         "student.num_heads",
         "training",
-        "target",
     ]
 
 
 def test_every_section_tells_unknown_keys_wrong_types_and_ranges_at_once(tmp_path: Path) -> None:
     wrong: dict[str, dict[str, Any]] = {
+        "directions[0]": {"colour": 1, "source": "english", "target": "pt_BR"},
         "corpus": {"sede": 1, "max_train_sentences": "all", "max_mono_sentences": -1, "held_out": 5},
         "corpus.filters": {"colour": 1, "max_characters": 0, "drop_identical": "very", "max_ratio": 0.5},
         "corpus.split": {"colour": 1, "num_dev": -1, "num_test": "many", "min_words": 0},
@@ -100,30 +102,34 @@ def test_every_section_tells_unknown_keys_wrong_types_and_ranges_at_once(tmp_pat
         "evaluation": {"colour": 1, "max_sentences": 0, "speed_repetitions": -1, "examples": "one"},
         "evaluation.suites[0]": {"colour": 1, "suite": 5, "max_sentences": 0},
     }
-    content = changed(source="english", target="pt_BR", colour="red")
+    content = changed(colour="red")
     source = {"kind": "wheel_text", "wheel": wrong["corpus.sources[1].wheel"], "paths": ["a"], "layout": "lines"}
     content["corpus"] = wrong["corpus"] | {
         "sources": [CONTENT["corpus"]["sources"][0] | wrong["corpus.sources[0]"], source],
         "filters": wrong["corpus.filters"],
         "split": wrong["corpus.split"],
     }
+    content["directions"] = [wrong["directions[0]"]]
     content["teacher"] |= wrong["teacher"]
     content["training"] = wrong["training"] | {"phases": [wrong["training.phases[0]"]]}
     content["evaluation"] = wrong["evaluation"] | {"suites": [{"folder": "b"} | wrong["evaluation.suites[0]"]]}
     content |= {section: wrong[section] for section in ("vocabulary", "distillation", "student", "export")}
     told = [fault.split()[0] for fault in faults_of(tmp_path / "toy.yaml", content)]
     keys = [f"{section}.{key}" for section, values in wrong.items() for key in values]
-    assert sorted(told) == sorted(["colour", "source", "target", *keys])
+    assert sorted(told) == sorted(["colour", *keys])
 
 
 def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path: Path) -> None:
     content = changed(
-        source="english", student__graph="nllb", distillation__num_kept=0, distillation__keep_states=False
+        directions__0__source="english",
+        student__graph="nllb",
+        distillation__num_kept=0,
+        distillation__keep_states=False,
     )
     phase = {"num_steps": 10, "learning_rate": 0.001, "state_weight": 1.0}
     content["training"]["phases"] = [phase | {"kd_weight": 2}, 5, phase | {"state_weight": -1}, phase]
     assert [fault.split()[0] for fault in faults_of(tmp_path / "toy.yaml", content)] == [
-        "source",
+        "directions[0].source",
         "training.phases[0].kd_weight",
         "training.phases[1]",
         "training.phases[2].state_weight",
@@ -138,9 +144,28 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ({"target": "en"}, "target must be another language than source, but both are en"),
-        ({"target": "pt_br"}, "target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt_br'"),
-        ({"source": "English!"}, "source must be a language tag such as de, pt-BR or zh-Hans, but is the text 'Engl"),
+        ({"directions": []}, "directions must be non-empty, but is a list of 0 items instead"),
+        (
+            {"directions__0__target": "en"},
+            "directions[0].target must be another language than source, but both are en",
+        ),
+        (
+            {"directions__0__target": "pt_br"},
+            "directions[0].target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt_br'",
+        ),
+        (
+            {"directions__0__source": "English!"},
+            "directions[0].source must be a language tag such as de, pt-BR or zh-Hans, but is the text 'Engl",
+        ),
+        (
+            {"directions": [EN_PT, EN_PT], "corpus__sources__0__language": "en"},
+            "directions[1] must differ from those before it, but is en-pt-BR again",
+        ),
+        (
+            {"directions": [EN_PT, {"source": "pt-BR", "target": "en"}]},
+            "corpus.sources[0].language must be given where the recipe has several directions",
+        ),
+        ({"teacher": None}, "teacher must be given, since directions[0] has none of its own"),
         ({"export__precisions": []}, "export.precisions must be non-empty, but is a list of 0 items instead"),
         (
             {"distillation__beam_size": 2, "distillation__num_candidates": 3},

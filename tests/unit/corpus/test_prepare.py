@@ -39,6 +39,12 @@ def sources(tmp_path: Path) -> tuple[TsvSource, TextSource]:
     return TsvSource(path=str(tmp_path / "pairs.tsv"), licence="CC0"), TextSource(path=str(tmp_path / "text"))
 
 
+def prepare_one(config: CorpusConfig, folder: Path) -> dict[str, Any]:
+    """Prepare one direction and return its account."""
+    account: dict[str, Any] = prepare_corpus(config, directions=[EN_DE], folder=folder)["directions"]["en-de"]
+    return account
+
+
 def lines(path: Path) -> list[str]:
     return list(read_lines(path))
 
@@ -48,9 +54,10 @@ def read_all(folder: Path) -> dict[str, list[str]]:
 
 
 def test_every_line_is_accounted_for(sources: tuple[Any, ...], tmp_path: Path) -> None:
-    report = prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), direction=EN_DE, folder=tmp_path / "c")
-    assert read_json(tmp_path / "c" / "corpus.json") == report
-    assert {path.name for path in (tmp_path / "c").iterdir()} == {"corpus.json", "mono.en", "en-de"}
+    whole = prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), directions=[EN_DE], folder=tmp_path / "c")
+    assert read_json(tmp_path / "c" / "corpus.json") == whole
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"corpus.json", "en-de"}
+    report = whole["directions"]["en-de"]
     text = read_all(tmp_path / "c")
     assert {name: len(text[f"{name}.en"]) for name in report["sizes"]} == report["sizes"]
     assert all(len(text[f"{name}.en"]) == len(text[f"{name}.de"]) for name in ("train", "dev", "test"))
@@ -63,11 +70,11 @@ def test_every_line_is_accounted_for(sources: tuple[Any, ...], tmp_path: Path) -
     assert report["sources"][0]["licence"] == "CC0"
     assert report["sources"][0]["filters"]["identical"]["samples"] == [["same text here", "same text here"]]
     assert "same text here" in text["mono.en"]
-    assert report["speed"]["lines_per_second"] > 0
+    assert whole["speed"]["lines_per_second"] > 0
 
 
 def test_nothing_of_the_held_out_text_is_in_training(sources: tuple[Any, ...], tmp_path: Path) -> None:
-    prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), direction=EN_DE, folder=tmp_path)
+    prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), directions=[EN_DE], folder=tmp_path)
     text = read_all(tmp_path)
     for language in ("en", "de"):
         held_out = {split_key(line) for name in ("dev", "test") for line in text[f"{name}.{language}"]}
@@ -82,7 +89,7 @@ def test_nothing_of_the_held_out_text_is_in_training(sources: tuple[Any, ...], t
 def test_the_same_seed_gives_the_same_bytes(sources: tuple[Any, ...], tmp_path: Path) -> None:
     config = CorpusConfig(sources=sources, split=SPLIT)
     for name, each in [("a", config), ("b", config), ("c", dataclasses.replace(config, seed=2))]:
-        prepare_corpus(each, direction=EN_DE, folder=tmp_path / name)
+        prepare_corpus(each, directions=[EN_DE], folder=tmp_path / name)
     assert read_all(tmp_path / "a") == read_all(tmp_path / "b")
     assert read_all(tmp_path / "a")["test.en"] != read_all(tmp_path / "c")["test.en"]
 
@@ -90,18 +97,18 @@ def test_the_same_seed_gives_the_same_bytes(sources: tuple[Any, ...], tmp_path: 
 def test_both_directions_hold_out_the_same(sources: tuple[Any, ...], tmp_path: Path) -> None:
     forth = CorpusConfig(sources=sources[:1], split=SPLIT)
     back = CorpusConfig(sources=(dataclasses.replace(sources[0], source_column=2, target_column=1),), split=SPLIT)
-    prepare_corpus(forth, direction=EN_DE, folder=tmp_path / "a")
-    prepare_corpus(back, direction=Direction(source="de", target="en"), folder=tmp_path / "b")
+    prepare_corpus(forth, directions=[EN_DE], folder=tmp_path / "a")
+    prepare_corpus(back, directions=[Direction(source="de", target="en")], folder=tmp_path / "b")
     for name in ("dev.en", "dev.de", "test.en", "test.de"):
         assert read_all(tmp_path / "a")[name] == read_all(tmp_path / "b")[name]
 
 
 def test_limits_choose_by_hash(sources: tuple[Any, ...], tmp_path: Path) -> None:
     free = CorpusConfig(sources=sources, split=SPLIT)
-    prepare_corpus(free, direction=EN_DE, folder=tmp_path / "free")
+    prepare_corpus(free, directions=[EN_DE], folder=tmp_path / "free")
     text = read_all(tmp_path / "free")
     tight = dataclasses.replace(free, max_train_sentences=50, max_mono_sentences=40)
-    report = prepare_corpus(tight, direction=EN_DE, folder=tmp_path / "tight")
+    report = prepare_one(tight, folder=tmp_path / "tight")
     fewer = read_all(tmp_path / "tight")
     assert (report["sizes"]["train"], report["sizes"]["mono"]) == (50, 40)
     assert (
@@ -110,17 +117,17 @@ def test_limits_choose_by_hash(sources: tuple[Any, ...], tmp_path: Path) -> None
     single = dataclasses.replace(
         free, sources=(sources[0], dataclasses.replace(sources[1], max_sentences=30, min_words=2))
     )
-    report = prepare_corpus(single, direction=EN_DE, folder=tmp_path / "single")
+    report = prepare_one(single, folder=tmp_path / "single")
     assert report["sources"][1]["mono"] == 30
     assert report["sources"][1]["filters"]["too_few_words"]["dropped"] > 0
 
 
 def test_outside_test_sets_stay_outside(sources: tuple[Any, ...], tmp_path: Path) -> None:
-    prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), direction=EN_DE, folder=tmp_path / "a")
+    prepare_corpus(CorpusConfig(sources=sources, split=SPLIT), directions=[EN_DE], folder=tmp_path / "a")
     text = read_all(tmp_path / "a")
     (tmp_path / "outside").write_text(f"{text['train.en'][0].upper()}!\n{text['train.de'][1]}\n", encoding="utf-8")
     config = CorpusConfig(sources=sources, split=SPLIT, held_out=(str(tmp_path / "outside"),))
-    report = prepare_corpus(config, direction=EN_DE, folder=tmp_path / "b")
+    report = prepare_one(config, folder=tmp_path / "b")
     fewer = read_all(tmp_path / "b")
     assert (
         sum(source["filters"].get("in_held_out_file", {"dropped": 0})["dropped"] for source in report["sources"]) >= 2
@@ -139,12 +146,12 @@ def test_near_duplicates_are_counted_or_dropped(tmp_path: Path) -> None:
     (tmp_path / "de").write_text("\n".join(text[::-1] for text in english) + "\n", encoding="utf-8")
     source = LinesSource(source=str(tmp_path / "en"), target=str(tmp_path / "de"))
     config = CorpusConfig(sources=(source,), split=SplitConfig(num_dev=0, num_test=2, min_words=5))
-    report = prepare_corpus(config, direction=EN_DE, folder=tmp_path / "a")
+    report = prepare_one(config, folder=tmp_path / "a")
     assert report["sizes"]["train"] == 20
     assert (report["near_duplicates"]["train"], report["near_duplicates"]["mono"]) == (18, 0)
     assert all(test in english for _, test in report["near_duplicates"]["samples"])
     dropping = dataclasses.replace(config, split=dataclasses.replace(config.split, near_duplicates="drop"))
-    report = prepare_corpus(dropping, direction=EN_DE, folder=tmp_path / "b")
+    report = prepare_one(dropping, folder=tmp_path / "b")
     assert lines(tmp_path / "b" / "en-de" / "train.en") == ["one two three four", "five six seven"]
     assert report["near_duplicates"]["train"] == 0
     assert report["sources"][0]["filters"]["near_duplicate"]["dropped"] == 18
@@ -156,7 +163,7 @@ def test_repeated_sources_may_stay(tmp_path: Path) -> None:
     split = SplitConfig(num_dev=0, num_test=0)
     for drop, expected in ((True, ["x"]), (False, ["x", "y"])):
         config = CorpusConfig(sources=(source,), split=split, filters=FilterConfig(drop_repeated_sources=drop))
-        prepare_corpus(config, direction=EN_DE, folder=tmp_path / "c")
+        prepare_corpus(config, directions=[EN_DE], folder=tmp_path / "c")
         assert lines(tmp_path / "c" / "en-de" / "train.de") == expected
 
 
@@ -166,17 +173,17 @@ def test_an_optional_source_is_left_out_with_a_message(
     monkeypatch.setenv("NMT_DISTILL_CACHE", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     config = CorpusConfig(sources=(*sources, DebianDescriptionsSource()), split=SPLIT)
-    report = prepare_corpus(config, direction=EN_DE, folder=tmp_path / "c")
+    report = prepare_one(config, folder=tmp_path / "c")
     assert "need apt" in report["sources"][2]["skipped"]
     assert "Skipped a source: Package descriptions need apt" in capsys.readouterr().err
     strict = dataclasses.replace(config, sources=(*sources, DebianDescriptionsSource(optional=False)))
     with pytest.raises(SourceUnavailableError, match="need apt"):
-        prepare_corpus(strict, direction=EN_DE, folder=tmp_path / "d")
+        prepare_corpus(strict, directions=[EN_DE], folder=tmp_path / "d")
 
 
 def test_a_failure_leaves_what_was_there(sources: tuple[Any, ...], tmp_path: Path) -> None:
     config = CorpusConfig(sources=sources, split=SPLIT)
-    prepare_corpus(config, direction=EN_DE, folder=tmp_path / "c")
+    prepare_corpus(config, directions=[EN_DE], folder=tmp_path / "c")
     before = read_all(tmp_path / "c")
     for wrong, message in [
         (dataclasses.replace(config, split=SplitConfig(num_test=9999)), "ask for less"),
@@ -184,7 +191,7 @@ def test_a_failure_leaves_what_was_there(sources: tuple[Any, ...], tmp_path: Pat
         (dataclasses.replace(config, held_out=(str(tmp_path / "none"),)), "does not exist"),
     ]:
         with pytest.raises(NmtDistillError, match=message):
-            prepare_corpus(wrong, direction=EN_DE, folder=tmp_path / "c")
+            prepare_corpus(wrong, directions=[EN_DE], folder=tmp_path / "c")
         assert read_all(tmp_path / "c") == before
     assert {path.name for path in tmp_path.iterdir()} == {"c", "pairs.tsv", "text"}
 
@@ -193,8 +200,8 @@ def test_hostile_lines_harm_nothing(tmp_path: Path) -> None:
     hostile = ["x" * 100_000, " " * 50, "\x00\x00", "🙂🙂", "a\u2028b\u0085c", "tab\there", "</s> <pad> >>fr<<", "\r"]
     (tmp_path / "text").write_text("\n".join(hostile) + "\n", encoding="utf-8", newline="\n")
     config = CorpusConfig(sources=(TextSource(path=str(tmp_path / "text")),), split=SplitConfig(num_dev=0, num_test=0))
-    report = prepare_corpus(config, direction=EN_DE, folder=tmp_path / "c")
-    assert lines(tmp_path / "c" / "mono.en") == ["a\u2028b\u0085c", "tab here", "</s> <pad> >>fr<<"]
+    report = prepare_one(config, folder=tmp_path / "c")
+    assert lines(tmp_path / "c" / "en-de" / "mono.en") == ["a\u2028b\u0085c", "tab here", "</s> <pad> >>fr<<"]
     dropped = {name: each["dropped"] for name, each in report["sources"][0]["filters"].items()}
     assert dropped == {"too_long": 1, "empty": 2, "not_text": 1, "no_letters": 1}
 

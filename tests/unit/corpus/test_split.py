@@ -64,22 +64,22 @@ def test_held_out_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "is_near"),
     [
-        ("the red fox runs away", 0),
-        ("The red dog runs away!", 0),
-        ("the red fox runs", 0),
-        ("the red fox never runs away", 0),
-        ("red the fox runs away", 0),
-        ("the red fox sleeps here", None),
-        ("red fox runs", None),
-        ("something else is here now", None),
+        ("the red fox runs away", True),
+        ("The red dog runs away!", True),
+        ("the red fox runs", True),
+        ("the red fox never runs away", True),
+        ("red the fox runs away", True),
+        ("the red fox sleeps here", False),
+        ("red fox runs", False),
+        ("something else is here now", False),
     ],
 )
-def test_neighbours_differ_in_one_word(text: str, expected: int | None) -> None:
+def test_neighbours_differ_in_one_word(text: str, is_near: bool) -> None:
     held_out = HeldOut()
     held_out.watch(["The red fox runs away.", "three words only"])
-    assert held_out.neighbour(split_key(text)) == expected
+    assert held_out.neighbour(split_key(text)) == ("The red fox runs away." if is_near else None)
     assert held_out.neighbour("three words here") is None
 
 
@@ -95,10 +95,10 @@ def test_the_check_finds_a_leak(tmp_path: Path, dirty: str) -> None:
     for language, word in (("en", "word"), ("de", "Wort")):
         for name in ("dev", "test", "train"):
             (pairs / f"{name}.{language}").write_text(f"{word} {name}\n", encoding="utf-8")
-    (tmp_path / "mono.en").write_text("a\nwort test\n", encoding="utf-8")
+    (pairs / "mono.en").write_text("a\nword three\n", encoding="utf-8")
     direction = Direction(source="en", target="de")
-    check_decontamination(tmp_path, direction)
-    path = (tmp_path if dirty == "mono.en" else pairs) / dirty
+    check_decontamination(tmp_path, [direction])
+    path = pairs / dirty
     path.write_text(f"a\n{'WORT' if dirty == 'train.de' else 'Word'} test!\n", encoding="utf-8")
     with pytest.raises(NmtDistillError, match=f"{dirty}, line 2: is held-out text: .*; delete"):
-        check_decontamination(tmp_path, direction)
+        check_decontamination(tmp_path, [direction])

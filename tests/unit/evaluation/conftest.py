@@ -7,6 +7,7 @@ import pytest
 from nmt_distill.evaluation.report import Report, System
 from nmt_distill.evaluation.scoring import score_test_set
 from nmt_distill.evaluation.speed import Machine, Speed
+from nmt_distill.languages import Direction
 
 SOURCES = ["Turn on the living room light", "Stop", "Press <b>{name}</b> | to go on", "Where is the old cat now?"]
 REFERENCES = [
@@ -34,7 +35,7 @@ def report() -> Report:
     test_sets = tuple(
         score_test_set(
             name=name,
-            target="pt",
+            direction=Direction(source="en", target="pt"),
             sources=SOURCES,
             references=REFERENCES,
             outputs={"teacher": TEACHER, "student int8": STUDENT, "baseline": ["Não"] * 4},
@@ -50,8 +51,6 @@ def report() -> Report:
     )
     return Report(
         title="An invented_report",
-        source="en",
-        target="pt",
         systems=(
             System(name="teacher", role="teacher", description="the large one", num_parameters=16_900_000),
             System(name="student int8", role="export", num_parameters=2_300_000, num_bytes=3_456_000),

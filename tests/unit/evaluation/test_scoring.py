@@ -12,6 +12,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import score, sentence_chrf
 from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.scoring import evaluate_files, score_test_set, teacher_share
+from nmt_distill.languages import Direction
 
 SOURCES = ["one two three four", "a", "five six seven eight", "b", "nine ten eleven twelve"]
 REFERENCES = ["um dois três quatro", "a", "cinco seis sete oito", "b", "nove dez onze doze"]
@@ -20,7 +21,7 @@ WORSE = ["um dois três xxx", "a", "yyy", "b", "nove dez onze doze"]
 
 def scored(**options: Any) -> Any:
     given: dict[str, Any] = {
-        "name": "test", "target": "pt", "sources": SOURCES, "references": REFERENCES,
+        "name": "test", "direction": Direction(source="en", target="pt"), "sources": SOURCES, "references": REFERENCES,
         "outputs": {"teacher": REFERENCES, "student": WORSE}, "teacher": "teacher", "focus": "student",
     }  # fmt: skip
     return score_test_set(**(given | options))

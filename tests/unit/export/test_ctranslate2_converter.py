@@ -18,7 +18,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.model_folder import read_model_folder
 from nmt_distill.translator import Translator
 
-OPTIONS: dict[str, Any] = {"direction": Direction(source="en", target="pt-BR"), "name": "toy"}
+OPTIONS: dict[str, Any] = {"tags": {Direction(source="en", target="pt-BR"): None}, "name": "toy"}
 
 
 def read_variables(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -56,7 +56,7 @@ def test_folder_is_what_translate_reads(student_folder: Path, tmp_path: Path, pr
     found = read_model_folder(folder)
     assert (found.precision, found.beam_size, found.name) == (precision, 3, "toy")
     assert (found.max_source_tokens, found.max_target_tokens) == (64, 64)
-    assert found.tags == {OPTIONS["direction"]: None} == described.tags
+    assert found.tags == OPTIONS["tags"] == described.tags
     assert [path.name for path in folder.glob("*.spm")] == ["joint.spm"]
     assert (folder / "joint.spm").read_bytes() == (student_folder / "source.spm").read_bytes()
     assert len(Translator(folder).translate(["Turn on the light.", ""])) == 2

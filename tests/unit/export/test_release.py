@@ -7,24 +7,26 @@ from typing import Any
 import pytest
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.export.model_card import Origin
 from nmt_distill.export.release import export_student
 from nmt_distill.languages import Direction
 from nmt_distill.model_folder import verify_checksums
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import count_parameters
 
+DIRECTION = Direction(source="en", target="pt-BR")
+
 
 def export(student: Path, folder: Path, sentences: list[str], **options: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "precisions": ("int8", "float32"),
         "beam_size": 1,
-        "direction": Direction(source="en", target="pt-BR"),
+        "tags": {DIRECTION: None},
         "name": "toy",
-        "teacher_origin": "a teacher",
-        "teacher_licence": "a licence",
-        "corpus": {"sources": []},
+        "teachers": [Origin("a teacher", "a licence")],
+        "corpus": {"directions": {}},
     }
-    return export_student(student, folder, parity_sentences=sentences, **(facts | options))
+    return export_student(student, folder, parity_sentences={DIRECTION: sentences}, **(facts | options))
 
 
 def test_every_precision_has_card_and_checksums(student_folder: Path, tmp_path: Path, toy_sentences: list[str]) -> None:

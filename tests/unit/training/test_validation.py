@@ -12,6 +12,8 @@ from nmt_distill.student.checkpoint import load_student
 from nmt_distill.training.validation import UserPathValidation
 from nmt_distill.translator import Translator
 
+DIRECTION = Direction(source="en", target="pt")
+
 
 def test_score_is_that_of_the_export_and_the_student_stays_as_it_was(
     toy_student: Path, toy_sentencepiece: Path, toy_sentences: list[str], tmp_path: Path
@@ -21,8 +23,7 @@ def test_score_is_that_of_the_export_and_the_student_stays_as_it_was(
 
     def export(student_folder: Path, folder: Path) -> None:
         folders.append(folder)
-        direction = Direction(source="en", target="pt")
-        convert_student(student_folder, folder, precision="int8", direction=direction, name="toy")
+        convert_student(student_folder, folder, precision="int8", tags={DIRECTION: None}, name="toy")
 
     def similarity(translations: Sequence[str], references: Sequence[str]) -> float:
         assert list(references) == ["a", "b", "c"]
@@ -32,7 +33,10 @@ def test_score_is_that_of_the_export_and_the_student_stays_as_it_was(
     student = load_student(toy_student)
     before = {name: value.clone() for name, value in student.state_dict().items()}
     validate = UserPathValidation(
-        toy_sentences[:3], ["a", "b", "c"], sentencepiece_path=toy_sentencepiece, export=export, similarity=similarity
+        {DIRECTION: (toy_sentences[:3], ["a", "b", "c"])},
+        sentencepiece_path=toy_sentencepiece,
+        export=export,
+        similarity=similarity,
     )
     assert validate(student) == 42.0
     for name, value in student.state_dict().items():
@@ -52,7 +56,7 @@ def test_export_that_fails_leaves_nothing(
         raise KeyboardInterrupt
 
     validate = UserPathValidation(
-        ["a"], ["b"], sentencepiece_path=toy_sentencepiece, export=export, similarity=lambda *_: 0.0
+        {DIRECTION: (["a"], ["b"])}, sentencepiece_path=toy_sentencepiece, export=export, similarity=lambda *_: 0.0
     )
     with pytest.raises(KeyboardInterrupt):
         validate(load_student(toy_student))

@@ -53,7 +53,9 @@ def trim(
 ) -> Callable[[Ids], sentencepiece.SentencePieceProcessor]:
     def write(kept_ids: Ids) -> sentencepiece.SentencePieceProcessor:
         path = tmp_path_factory.mktemp("trimmed") / "joint.spm"
-        trim_sentencepiece(toy_sentencepiece.read_bytes(), kept_ids, path)
+        trim_sentencepiece(
+            toy_sentencepiece.read_bytes(), kept_ids, path, new_pieces=["<pad>"] * int((kept_ids < 0).sum())
+        )
         return load_sentencepiece(path)
 
     return write

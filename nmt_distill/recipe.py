@@ -91,14 +91,14 @@ class Recipe:
     """names the run folder and the model"""
     description: str = ""
     """one sentence for people"""
+    teacher: TeacherConfig | None = None
+    """the large model, of all directions that name none of their own"""
     directions: Annotated[tuple[DirectionConfig, ...], NotEmpty()]
     """what the student translates; with several target languages a tag such as `>>de<<` before the source says which"""
     reuse: str | None = None
     """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit"""
     corpus: CorpusConfig
     """text"""
-    teacher: TeacherConfig | None = None
-    """the large model, of all directions that name none of their own"""
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
     """pieces"""
     distillation: DistillationConfig = field(default_factory=DistillationConfig)

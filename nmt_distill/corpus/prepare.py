@@ -131,6 +131,9 @@ class _Preparation:
         self._sizes: dict[str, int] = {}
         # Catalogues of many languages are split by their English side, so that all directions hold out the same.
         self._split_by_target = direction.target.split("-")[0] == "en" != direction.source.split("-")[0]
+        # What was left untranslated is a sentence in English, and none in another language.
+        identical = () if self._split_by_target else ("identical",)
+        self._faults_of_translations = ("length_ratio", "placeholders", *identical)
 
     @property
     def num_read(self) -> int:
@@ -174,7 +177,7 @@ class _Preparation:
                 else:
                     account.num_pairs_read += 1
                 reason = reason_to_drop(source, target, self._config.filters)
-                if reason in ("identical", "length_ratio", "placeholders") and target is not None:
+                if reason in self._faults_of_translations and target is not None:
                     # The translation is of no use, but the source is a sentence like any other.
                     account.drops.add(reason, source, target)
                     target, reason = None, None

@@ -51,7 +51,7 @@ def test_overrides_are_checked_as_the_recipe_is(toy: Toy, fails: Fails, tmp_path
         (["directions[0].target=en"], "directions[0].target must be another language than source"),
         (
             ["directions[0].target=pt-br"],
-            "directions[0].target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt-br' instead; ",
+            "directions[0].target must be a language tag such as de, pt-BR or zh-Hans, but is the text 'pt-br' instead",
         ),
         (["vocabulary.size=100"], "vocabulary.size must be a positive multiple of 8, but is 100"),
     ],

@@ -90,7 +90,8 @@ def test_student_learns_from_a_program(toy: Toy, finished_run: Path, tmp_path: P
     distilled = sorted(path.name for path in (folder / "distilled" / "en-pt-BR").iterdir())
     assert distilled[:3] == ["distilled.en", "distilled.json", "distilled.pt-BR"]
     assert not any(name.startswith("shard") for name in distilled)
-    (first, *_) = (folder / "distilled" / "en-pt-BR" / "hypotheses-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    hypotheses = folder / "distilled" / "en-pt-BR" / "hypotheses-00000.jsonl"
+    first = hypotheses.read_text(encoding="utf-8").splitlines()[0]
     entry = json.loads(first)
     alone = run_command("translate", "--model", model, entry["source"], cwd=tmp_path)
     assert entry["candidates"][0]["text"] == alone.stdout.rstrip("\n")

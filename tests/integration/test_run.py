@@ -46,7 +46,8 @@ def own_run(finished_run: Path, tmp_path: Path) -> Path:
 def test_run_leaves_what_a_newcomer_looks_for(finished_run: Path) -> None:
     left = {str(path.relative_to(finished_run)) for path in finished_run.rglob("*")}
     names = ["corpus/en-pt-BR/train.en", "corpus/en-pt-BR/test.pt-BR", "corpus/en-pt-BR/mono.en", "corpus/corpus.json"]
-    names += ["distilled/en-pt-BR/store.json", "distilled/en-pt-BR/distilled.pt-BR", "vocabulary/joint.spm", "recipe.yaml"]
+    names += ["distilled/en-pt-BR/store.json", "distilled/en-pt-BR/distilled.pt-BR"]
+    names += ["vocabulary/joint.spm", "recipe.yaml"]
     names += ["student/model.safetensors", "student/config.json", "metrics.jsonl"]
     names += ["export/float32/model.bin", "export/int8/model.bin", "export/int8/README.md"]
     names += ["scores.json", "report.md", "report.html"]
@@ -314,6 +315,7 @@ def test_changed_suite_is_noticed(toy: Toy, finished_run: Path, tmp_path: Path) 
 
 def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
     recipe, folder = toy.write_recipe(tmp_path), tmp_path / "run"
+    labels, whole = (run / "distilled" / "en-pt-BR" for run in (folder, finished_run))
     share = ("distill", recipe, "--out", folder, "--num-shards", 3)
     assert "has no valid corpus yet; run `prepare-data`" in run_command(*share, "--shard-idx", 0, cwd=tmp_path).error
     assert run_command("prepare-data", recipe, "--out", folder, cwd=tmp_path).status == 0
@@ -321,17 +323,16 @@ def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp
     for command in side_by_side:
         finished = command.wait()
         assert finished.status == 0, finished.stderr
-    shards = {path.name for path in (folder / "distilled" / "en-pt-BR").glob("shard-*")}
-    every = {path.name for path in (finished_run / "distilled" / "en-pt-BR").glob("shard-*")}
-    assert shards == {name for name in every if int(name[6:11]) % 3 != 1}
+    every = {path.name for path in whole.glob("shard-*")}
+    assert {path.name for path in labels.glob("shard-*")} == {name for name in every if int(name[6:11]) % 3 != 1}
     assert will_run(toy, tmp_path, folder) == STAGES[2:]
-    before = times_of(folder / "distilled" / "en-pt-BR")
+    before = times_of(labels)
     finished = run_command("distill", recipe, "--out", folder, cwd=tmp_path)
     assert (finished.status, finished.stdout) == (0, f"{folder / 'distilled'}\n"), finished.stderr
-    after = times_of(folder / "distilled" / "en-pt-BR")
+    after = times_of(labels)
     assert {name for name in before if before[name] != after[name]} == set()
-    for name in times_of(finished_run / "distilled" / "en-pt-BR"):
-        assert (folder / "distilled" / "en-pt-BR" / name).read_bytes() == (finished_run / "distilled" / "en-pt-BR" / name).read_bytes()
+    for name in times_of(whole):
+        assert (labels / name).read_bytes() == (whole / name).read_bytes()
     assert run_command(*share, "--shard-idx", 1, cwd=tmp_path).status == 0, "nothing is left to do"
 
 

@@ -49,7 +49,7 @@ def test_recipes_share_corpus_and_labels_with_the_run_they_reuse() -> None:
     recipes = {path.parent.name: load_recipe(path) for path in RECIPES}
     pairs = [(recipe, recipes[recipe.reuse]) for recipe in recipes.values() if recipe.reuse is not None]
     for recipe, other in pairs:
-        for block in ("source", "target", "corpus", "teacher", "distillation"):
+        for block in ("directions", "corpus", "teacher", "distillation"):
             same = getattr(recipe, block) == getattr(other, block)
             assert same, f"{block} of {recipe.name} must be that of {other.name}, else nothing is reused"
     assert pairs

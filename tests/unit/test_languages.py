@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.languages import Direction, match_language, normalize_tag
+from nmt_distill.languages import Direction, match_language, normalize_tag, target_tags
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,9 @@ def test_direction_reads_as_its_folder_is_named() -> None:
     assert str(direction) == "en-pt-BR"
     assert direction == Direction(source="en", target="pt-BR")
     assert sorted([Direction(source="en", target="pt"), Direction(source="en", target="de")])[0].target == "de"
+
+
+def test_only_several_targets_need_tags() -> None:
+    to_de, to_fr, back = (Direction(source=a, target=b) for a, b in (("en", "de"), ("en", "fr"), ("fr", "de")))
+    assert target_tags([to_de, back]) == {to_de: None, back: None}
+    assert target_tags([to_fr, back, to_de]) == {to_fr: ">>fr<<", back: ">>de<<", to_de: ">>de<<"}

@@ -103,6 +103,37 @@ def test_both_directions_hold_out_the_same(sources: tuple[Any, ...], tmp_path: P
         assert read_all(tmp_path / "a")[name] == read_all(tmp_path / "b")[name]
 
 
+def test_what_one_direction_holds_out_none_trains_on(sources: tuple[Any, ...], tmp_path: Path) -> None:
+    pairs = dataclasses.replace(sources[0], source_language="en", target_language="de")
+    (tmp_path / "fr.tsv").write_text(
+        "".join(f"{line}\tun {number} {line[::-1]}\n" for number, line in enumerate(lines(Path(sources[1].path)))),
+        encoding="utf-8",
+    )
+    french = TsvSource(path=str(tmp_path / "fr.tsv"), source_language="en", target_language="fr")
+    text = dataclasses.replace(sources[1], language="en")
+    directions = [EN_DE, Direction(source="de", target="en"), Direction(source="en", target="fr")]
+    config = CorpusConfig(sources=(pairs, french, text), split=SPLIT)
+    report = prepare_corpus(config, directions=directions, folder=tmp_path / "c")
+    assert list(report["directions"]) == ["en-de", "de-en", "en-fr"]
+    kinds = {name: len(account["sources"]) for name, account in report["directions"].items()}
+    assert kinds == {"en-de": 2, "de-en": 1, "en-fr": 2}, "each reads what serves it"
+    held_out, trained = set(), set()
+    for path in sorted((tmp_path / "c").rglob("*.*")):
+        if path.parent != tmp_path / "c":
+            keys = {split_key(line) for line in lines(path)}
+            (held_out if path.stem in ("dev", "test") else trained).update(keys)
+    assert held_out
+    assert trained
+    assert not held_out & trained
+    for name in ("dev.en", "dev.de", "test.en", "test.de"):
+        assert lines(tmp_path / "c" / "en-de" / name) == lines(tmp_path / "c" / "de-en" / name)
+    assert "same text here" in lines(tmp_path / "c" / "en-de" / "mono.en")
+    assert "same text here" not in lines(tmp_path / "c" / "de-en" / "mono.de"), "what was left in English is no German"
+    turned = list(zip(lines(tmp_path / "c/de-en/train.en"), lines(tmp_path / "c/de-en/train.de"), strict=True))
+    forth = list(zip(lines(tmp_path / "c/en-de/train.en"), lines(tmp_path / "c/en-de/train.de"), strict=True))
+    assert set(turned) & set(forth), "pairs serve both ways"
+
+
 def test_limits_choose_by_hash(sources: tuple[Any, ...], tmp_path: Path) -> None:
     free = CorpusConfig(sources=sources, split=SPLIT)
     prepare_corpus(free, directions=[EN_DE], folder=tmp_path / "free")

@@ -135,3 +135,13 @@ def test_store_without_teacher(tmp_path: Path) -> None:
 def test_pieces_are_counted_in_sources_and_targets(store: Store) -> None:
     ids = [token for shard in SHARDS for pair in shard for part in pair for token in part]
     assert count_pieces(store, VOCAB_SIZE).tolist() == [ids.count(token) for token in range(VOCAB_SIZE)]
+
+
+def test_under_another_vocabulary_every_source_is_segmented_anew(store: Store) -> None:
+    id_map = IdMap.of(np.arange(VOCAB_SIZE), VOCAB_SIZE)
+    records = TrimmedStore(store, id_map, resegment=lambda ids: [1, *ids], pad_id=PAD, all_sources=True)
+    assert (records.num_new_sources, records.num_new_targets) == (len(store), 0)
+    for place in range(len(store)):
+        assert records[place].source_ids.tolist() == [1, *store[place].source_ids]
+        assert (records[place].target_ids == store[place].target_ids).all()
+    assert (records.lengths()[0] == store.lengths()[0] + 1).all()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_distill.distillation.store import Record
-from nmt_distill.training.batches import batch_indices, collate, plan_batches
+from nmt_distill.training.batches import Balance, batch_indices, collate, plan_batches
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), max_size=60)
 
@@ -82,6 +82,36 @@ def test_position_behind_the_end_of_an_epoch_is_the_next_epoch() -> None:
     lengths = np.full(6, 5, dtype=np.int32)
     (position, _), *_ = islice(batch_indices(lengths, lengths, batch_tokens=10, seed=1, first=(0, 99)), 1)
     assert position == (1, 1)
+
+
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=4).filter(sum), st.integers(0, 9), st.floats(0, 0.99))
+def test_directions_get_their_share_of_an_epoch(sizes: list[int], seed: int, exponent: float) -> None:
+    balance = Balance(sizes, exponent)
+    ends = np.cumsum(sizes)
+    shares = np.where(np.array(sizes) > 0, np.array(sizes, dtype=float) ** exponent, 0)
+    expected = sum(sizes) * shares / shares.sum()
+    taken = np.zeros(sum(sizes), dtype=int)
+    for epoch in range(4):
+        records = balance.records(seed=seed, epoch=epoch)
+        assert records.tolist() == balance.records(seed=seed, epoch=epoch).tolist()
+        counts = np.bincount(np.searchsorted(ends, records, side="right"), minlength=len(sizes))
+        assert np.abs(counts - expected).max() <= 0.5
+        np.add.at(taken, records, 1)
+    for start, size in zip(ends - sizes, sizes, strict=True):
+        group = taken[start : start + size]
+        assert size == 0 or np.ptp(group) <= 1, "no record is favoured over another of its direction"
+
+
+def test_exponent_zero_is_uniform_and_one_takes_all() -> None:
+    small = Balance([90, 10], 0).records(seed=1, epoch=0)
+    assert (np.bincount(small // 90) == [50, 50]).all()
+    assert Balance([90, 10], 1).records(seed=1, epoch=3).tolist() == list(range(100))
+
+
+def test_balance_reaches_the_batches() -> None:
+    lengths = np.full(100, 5, dtype=np.int32)
+    batches = plan_batches(lengths, lengths, batch_tokens=20, balance=Balance([90, 10], 0), seed=1, epoch=0)
+    assert np.bincount(np.concatenate(batches) // 90).tolist() == [50, 50]
 
 
 def record(source: list[int], target: list[int], *, with_teacher: bool = True) -> Record:

@@ -8,6 +8,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 from nmt_distill.vocabulary.shared import SharedVocabulary
+from nmt_distill.vocabulary.trimming import IdMap, trim_sentencepiece
 
 HOSTILE = ["</s> <unk> stop", "", "🙂", "open the door"]
 
@@ -67,3 +68,27 @@ def test_what_is_saved_is_read_back_without_the_teacher(shifted: SharedVocabular
             vocabulary.num_ids,
             vocabulary.model,
         )
+
+
+def test_ids_are_mapped_by_what_their_pieces_read(toy_sentencepiece: Path, shifted: SharedVocabulary) -> None:
+    plain = SharedVocabulary(toy_sentencepiece)
+    id_map = shifted.map_to(plain)
+    size = len(plain.teacher_ids)
+    assert id_map.new_ids.tolist() == [-1] * 10 + list(range(size - 1)) + [-1] * 11
+    turned = plain.map_to(shifted)
+    assert turned.new_ids[:3].tolist() == [10, 11, 12]
+    assert turned.new_ids[-1] == -1, "a piece that the other teacher has no id for"
+
+
+def test_pieces_that_the_other_lacks_have_no_id(
+    toy_sentencepiece: Path, toy_sentences: list[str], tmp_path: Path
+) -> None:
+    whole = SharedVocabulary(toy_sentencepiece)
+    size = len(whole.teacher_ids)
+    gone = max(whole.encode(toy_sentences[:1])[0])
+    kept = np.delete(np.arange(size), gone)
+    trim_sentencepiece(whole.model, kept, tmp_path / "small.spm")
+    id_map = whole.map_to(SharedVocabulary(tmp_path / "small.spm"))
+    assert np.flatnonzero(id_map.new_ids < 0).tolist() == [gone]
+    assert id_map.new_ids[kept].tolist() == list(range(size - 1))
+    assert (id_map.new_ids == IdMap.of(kept, size).new_ids).all(), "a trimmed vocabulary is the special case"

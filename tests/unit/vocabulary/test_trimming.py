@@ -53,9 +53,8 @@ def trim(
 ) -> Callable[[Ids], sentencepiece.SentencePieceProcessor]:
     def write(kept_ids: Ids) -> sentencepiece.SentencePieceProcessor:
         path = tmp_path_factory.mktemp("trimmed") / "joint.spm"
-        trim_sentencepiece(
-            toy_sentencepiece.read_bytes(), kept_ids, path, new_pieces=["<pad>"] * int((kept_ids < 0).sum())
-        )
+        new_pieces = ["<pad>"] * int((kept_ids < 0).sum())
+        trim_sentencepiece(toy_sentencepiece.read_bytes(), kept_ids, path, new_pieces=new_pieces)
         return load_sentencepiece(path)
 
     return write
@@ -214,3 +213,20 @@ def test_id_map_goes_from_old_to_new(order: list[int], num_kept: int) -> None:
 def test_size_is_a_multiple_of_8(size: int | None, right: bool) -> None:
     told = f"size must be a positive multiple of 8, but is {size} instead"
     assert faults_of(VocabularyConfig, {"size": size}) == (() if right else (told,))
+
+
+def test_language_tags_are_pieces_that_no_text_makes(
+    toy_sentencepiece: Path, full: sentencepiece.SentencePieceProcessor, tmp_path: Path
+) -> None:
+    size = full.vocab_size()
+    kept = np.concatenate([with_padding(np.arange(size), 1), [-1, -1]])
+    path = tmp_path / "tagged.spm"
+    trim_sentencepiece(toy_sentencepiece.read_bytes(), kept, path, new_pieces=["<pad>", ">>de<<", ">>pt-BR<<"])
+    tagged = load_sentencepiece(path)
+    assert (tagged.vocab_size(), tagged.pad_id()) == (size + 3, 1)
+    places = [tagged.piece_to_id(tag) for tag in (">>de<<", ">>pt-BR<<")]
+    assert places == [size + 1, size + 2]
+    assert all(tagged.is_control(place) for place in places)
+    text = ">>de<< open the >>pt-BR<< door <pad>"
+    assert not {1, *places} & set(tagged.encode(text))
+    assert [token - (token > 1) for token in tagged.encode(text)] == full.encode(text)

@@ -177,7 +177,7 @@ class _Preparation:
                 else:
                     account.num_pairs_read += 1
                 reason = reason_to_drop(source, target, self._config.filters)
-                if reason in self._faults_of_translations and target is not None:
+                if reason and reason in self._faults_of_translations and target is not None:
                     # The translation is of no use, but the source is a sentence like any other.
                     account.drops.add(reason, source, target)
                     target, reason = None, None

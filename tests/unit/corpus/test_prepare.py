@@ -117,7 +117,8 @@ def test_what_one_direction_holds_out_none_trains_on(sources: tuple[Any, ...], t
     assert list(report["directions"]) == ["en-de", "de-en", "en-fr"]
     kinds = {name: len(account["sources"]) for name, account in report["directions"].items()}
     assert kinds == {"en-de": 2, "de-en": 1, "en-fr": 2}, "each reads what serves it"
-    held_out, trained = set(), set()
+    held_out: set[str] = set()
+    trained: set[str] = set()
     for path in sorted((tmp_path / "c").rglob("*.*")):
         if path.parent != tmp_path / "c":
             keys = {split_key(line) for line in lines(path)}

@@ -54,6 +54,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
+from nmt_distill.teacher.reading import most_probable
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 from nmt_distill.translator import available_cores
@@ -271,7 +272,8 @@ def read(work: Work, targets: list[list[int]], arguments: argparse.Namespace) ->
     with torch.inference_mode():
         for rows in batches(order, arguments.batch_sentences):
             encoded = work.graph.encode([work.sources[row] for row in rows])
-            work.graph.most_probable(work.graph.decode(encoded, [targets[row] for row in rows]), NUM_KEPT, 1.0)
+            for chunk in work.graph.chunks(work.graph.decode(encoded, [targets[row] for row in rows])):
+                most_probable(work.graph.logits(chunk), NUM_KEPT)
 
 
 def compared(outputs: dict[str, list[str]], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -153,6 +153,8 @@ def _header(run: Run, direction: Direction, vocabulary: SharedVocabulary, teache
         num_kept=config.num_kept if white_box else 0,
         state_dim=white_box.state_dim if white_box and config.keep_states else 0,
         vocab_size=vocabulary.num_ids,
+        kept=config.kept,
+        probs_precision=config.probs_precision,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
 from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt, Share
 from nmt_distill.corpus.prepare import CorpusConfig
-from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DistillationConfig
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
@@ -211,6 +211,16 @@ class Recipe:
             )
         else:
             yield self._sequence_level_faults(f"{where}.kd_weight")
+            yield self._divergence_faults(f"{where}.divergence", phase)
+
+    def _divergence_faults(self, where: str, phase: PhaseConfig) -> Faults:
+        if self.distillation.kept == "drawn" and phase.divergence not in ESTIMATED_FROM_DRAWS:
+            yield (
+                where,
+                f"must be {' or '.join(ESTIMATED_FROM_DRAWS)} where distillation.kept is drawn, but is "
+                f"{phase.divergence} instead: tokens drawn by the teacher tell nothing of those that the student "
+                "alone finds probable",
+            )
 
     def _state_faults(self, where: str, phase: PhaseConfig) -> Faults:
         if not phase.state_weight:

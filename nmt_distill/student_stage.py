@@ -87,6 +87,8 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
         vocabulary=vocabulary.fingerprint,
         direction=str(direction),
         temperature=run.recipe.distillation.temperature,
+        kept=run.recipe.distillation.kept,
+        num_kept=run.recipe.distillation.num_kept if run.recipe.distillation.targets == "teacher" else 0,
     )
     kept_ids, is_first = run.kept_ids(), vocabulary.fingerprint == first.fingerprint
     if is_first and kept_ids is None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from nmt_distill.configuration.constraints import Faults, NaturalInt, Positive, PositiveInt
 from nmt_distill.distillation.filters import LabelFilterConfig
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Kept, Sampling
+
+DivergenceName: TypeAlias = Literal["kl", "reverse_kl", "js", "tvd", "skew_kl"]
+"""how the student's next-token distribution is compared with the teacher's"""
+ESTIMATED_FROM_DRAWS: tuple[DivergenceName, ...] = ("kl", "skew_kl")
+"""divergences that are a mean under the teacher's distribution, which drawn tokens stand for"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +34,14 @@ class DistillationConfig:
     """candidates of one sentence that the student learns from, as far as they differ in text"""
     filters: LabelFilterConfig = field(default_factory=LabelFilterConfig)
     """labels that are left out"""
+    kept: Kept = "top"
+    """``top`` keeps the most probable next tokens, and what all others have together; ``drawn`` keeps tokens drawn from
+    the teacher's distribution, which are the whole of it on average (Anshumann et al. 2025)"""
     num_kept: NaturalInt = 16
-    """K, the next tokens whose probability is kept, the rest being one tail bucket; 0 keeps no soft targets"""
+    """K most probable next tokens that are kept, or how many are drawn, for which 50 is usual; 0 keeps no soft
+    targets"""
+    probs_precision: Literal["float16", "float32"] = "float16"
+    """in which probabilities are written; float16 is off by 0.05 % at most"""
     temperature: Positive = 1.0
     """at which probabilities are kept and compared"""
     keep_states: bool = True

@@ -40,6 +40,7 @@ class JoinedRecords:
         self.folder, self.header = parts[0].records.folder, parts[0].records.header
         headers = [part.records.header for part in parts]
         self._num_kept = max(header.num_kept for header in headers)
+        self._is_drawn = any(header.kept == "drawn" for header in headers)
         self._state_dim = max(part.records.header.state_dim for part in parts if part.has_student_states)
         self._starts = np.cumsum([0, *self.group_sizes])
 
@@ -74,9 +75,11 @@ class JoinedRecords:
             num_kept=self._num_kept if record.kept_ids is None else 0,
             state_dim=self._state_dim if record.states is None or not part.has_student_states else 0,
             pad_id=self._pad_id,
+            is_drawn=self._is_drawn,
         )
         if stand_in.kept_ids is not None:
-            record = replace(record, kept_ids=stand_in.kept_ids, kept_probs=stand_in.kept_probs, tail=stand_in.tail)
+            names = ("kept_ids", "kept_probs", "tail", "kept_weights")
+            record = replace(record, **{name: getattr(stand_in, name) for name in names})
         if not part.has_student_states or record.states is None:
             record = replace(record, states=stand_in.states)
         return record

@@ -246,12 +246,15 @@ class Labelling:
             [source for source, _ in pairs],
             [target.tolist() for _, target in pairs],
             num_kept=max(self.config.num_kept, 1),
+            kept=self.config.kept,
             temperature=self.config.temperature,
             keep_states=self.config.keep_states,
         )
         rows: dict[str, Array] = {}
         if self.config.num_kept:
-            rows |= {"kept_ids": output.token_ids, "kept_probs": output.probs, "tail": output.tail}
+            rows |= {"kept_ids": output.token_ids, "kept_probs": output.probs}
+            if output.tail is not None:
+                rows["tail"] = output.tail
         if output.states is not None:
             rows["states"] = output.states
         return rows

@@ -5,42 +5,74 @@ Shapes: R target tokens (rows; sentences end to end, without padding), D width, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-TAIL_FLOOR = 1e-6
-"""a tail smaller than this counts as this, the teacher's as the student's (float32 cannot tell it from rounding)"""
+from nmt_distill.distillation.divergences import Divergence, SoftTargets, compare
+
 RULED_OUT = -1e3
 """a token whose bias is below this is never predicted, and label smoothing passes it over"""
-
-
-@dataclass(frozen=True)
-class SoftTargets:
-    """The teacher's kept next-token probabilities at one temperature."""
-
-    token_ids: Tensor
-    """(R, K) int64, distinct in each row"""
-    probs: Tensor
-    """(R, K) float32"""
-    tail: Tensor
-    """(R,) float32, the probability of all other tokens; ``probs.sum(-1) + tail`` is 1"""
+KL = Divergence()
+NUM_SUMS = 7
+"""of one pass, besides the total: see :class:`VocabularyLoss`"""
 
 
 @dataclass(frozen=True)
 class VocabularyLoss:
-    """What one pass over the vocabulary tells."""
+    """What one pass over the vocabulary tells: sums over rows; without soft targets, 0 where only they could tell."""
 
     total: Tensor
-    """scalar with gradient: ``(1 - kd_weight) * nll_smoothed + kd_weight * kl * temperature**2``"""
+    """scalar with gradient: ``(1 - kd_weight) * nll_smoothed + kd_weight * divergence * temperature**2``"""
     nll: Tensor
     """scalar: negative log-likelihood of the targets, without label smoothing"""
-    kl: Tensor
-    """scalar: KL(teacher || student) at the temperature, tail as one bucket; 0 without soft targets"""
     num_agreed: Tensor
     """scalar: rows whose most probable token is the teacher's (with soft targets) or the target (without)"""
+    divergence: Tensor
+    """scalar: the divergence that is trained, over the rows that it is trained on"""
+    kl: Tensor
+    """scalar: KL(teacher || student) at the temperature, tail as one bucket, whatever is trained"""
+    teacher_entropy: Tensor
+    """scalar: as :class:`~nmt_distill.distillation.divergences.Comparison` has it, like the next two"""
+    student_entropy: Tensor
+    """scalar"""
+    kept: Tensor
+    """scalar"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """What decides about the loss besides tensors; :func:`vocabulary_loss` explains it."""
+
+    kd_weight: float
+    kd_share: float
+    divergence: Divergence
+    temperature: float
+    scale_by_temperature: bool
+    label_smoothing: float
+
+    def check(self, soft_targets: SoftTargets | None) -> None:
+        """Refuse what cannot be.
+
+        :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets
+        """
+        if not 0 <= self.kd_weight <= 1:
+            raise ValueError(f"kd_weight must be in [0, 1], but is {self.kd_weight} instead.")
+        if self.kd_weight > 0 and soft_targets is None:
+            raise ValueError(f"kd_weight is {self.kd_weight}, but there are no soft targets.")
+
+    @property
+    def selects(self) -> bool:
+        """Whether the divergence is trained on some of the rows only."""
+        return self.kd_share < 1 and self.kd_weight > 0
+
+    @property
+    def scale(self) -> float:
+        """What the divergence is multiplied by besides its weight."""
+        return self.temperature**2 if self.scale_by_temperature else 1.0
 
 
 def vocabulary_loss(
@@ -51,35 +83,49 @@ def vocabulary_loss(
     soft_targets: SoftTargets | None = None,
     *,
     kd_weight: float = 0.0,
+    kd_share: float = 1.0,
+    divergence: Divergence = KL,
     temperature: float = 1.0,
+    scale_by_temperature: bool = True,
     label_smoothing: float = 0.0,
     chunk_rows: int = 512,
 ) -> VocabularyLoss:
     """Project decoder states to the vocabulary and compare with targets and teacher, a chunk of rows at a time.
 
-    The loss is that of Kim & Rush (2016, section 3.1) with the temperature of Hinton et al. (2015): the KL divergence
-    over the K kept tokens and one bucket for all others, so that it is 0 where the student equals the teacher and never
-    more than the full divergence. Gradients are formed in the same pass: at no time is there more than one float32 copy
-    of the logits of one chunk (two at a temperature other than 1).
+    The loss is that of Kim & Rush (2016, section 3.1) with the temperature of Hinton et al. (2015): the divergence over
+    the K kept tokens and one bucket for all others, so that it is 0 where the student equals the teacher and never more
+    than the full divergence. Gradients are formed in the same pass: at no time is there more than one float32 copy of
+    the logits of one chunk (two at a temperature other than 1).
 
     :param states: (R, D) last decoder states of the student
     :param weight: (V, D) output table
     :param bias: (V,) output bias, a constant
     :param target: (R,) int64
     :param kd_weight: share of the divergence, in [0, 1]; 0 without soft targets
+    :param kd_share: share of the rows that the divergence is trained on, those with the highest negative log-likelihood
+        (Wang et al. 2021, selection within the batch); below 1 the projection is made once more to find them
+    :param scale_by_temperature: multiply the divergence by the square of the temperature
     :param label_smoothing: mass spread evenly over the tokens that the bias does not rule out, on the likelihood part
         only
-    :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets
+    :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets, or if drawn tokens do not
+        tell the divergence
     """
-    if not 0 <= kd_weight <= 1:
-        raise ValueError(f"kd_weight must be in [0, 1], but is {kd_weight} instead.")
-    if kd_weight > 0 and soft_targets is None:
-        raise ValueError(f"kd_weight is {kd_weight}, but there are no soft targets.")
-    options = (kd_weight, temperature, label_smoothing, chunk_rows)
-    soft = (
-        (None, None, None) if soft_targets is None else (soft_targets.token_ids, soft_targets.probs, soft_targets.tail)
+    options = LossOptions(
+        kd_weight=kd_weight,
+        kd_share=kd_share,
+        divergence=divergence,
+        temperature=temperature,
+        scale_by_temperature=scale_by_temperature,
+        label_smoothing=label_smoothing,
     )
-    return VocabularyLoss(*_VocabularyLoss.apply(states, weight, bias, target, *soft, *options))  # type: ignore[no-untyped-call]
+    options.check(soft_targets)
+    chosen = None
+    if options.selects:
+        with torch.no_grad():
+            chosen = hardest(_row_nll(states, weight, bias, target, chunk_rows), kd_share)
+    soft = (None, None, None, None) if soft_targets is None else soft_targets.parts
+    total, sums = _VocabularyLoss.apply(states, weight, bias, target, *soft, chosen, options, chunk_rows)  # type: ignore[no-untyped-call]
+    return VocabularyLoss(total, *sums.unbind())
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -95,25 +141,31 @@ class _VocabularyLoss(torch.autograd.Function):
         token_ids: Tensor | None,
         probs: Tensor | None,
         tail: Tensor | None,
-        kd_weight: float,
-        temperature: float,
-        label_smoothing: float,
+        draw_weights: Tensor | None,
+        chosen: Tensor | None,
+        options: LossOptions,
         chunk_rows: int,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         need_states, need_weight = ctx.needs_input_grad[:2]
         states_gradient = torch.empty_like(states) if need_states else None
         weight_gradient = torch.zeros_like(weight, dtype=_wide(states)) if need_weight else None
-        total, nll, kl, agreed = (torch.zeros((), dtype=_wide(states), device=states.device) for _ in range(4))
+        soft = None if token_ids is None or probs is None else SoftTargets(token_ids, probs, tail, draw_weights)
+        total, sums = (torch.zeros(size, dtype=_wide(states), device=states.device) for size in ((), NUM_SUMS))
         possible = (bias > RULED_OUT).to(_wide(states))
         spread = possible / possible.sum()
         for start in range(0, states.shape[0], chunk_rows):
             rows = slice(start, start + chunk_rows)
-            soft = None if token_ids is None else (token_ids[rows], probs[rows], tail[rows])  # type: ignore[index]
             chunk = states[rows]
-            logits = torch.addmm(bias.to(chunk.dtype), chunk, weight.to(chunk.dtype).T).to(_wide(states))
-            parts, gradient = _chunk(logits, target[rows], soft, spread, kd_weight, temperature, label_smoothing)
-            for sum_so_far, part in zip((total, nll, kl, agreed), parts, strict=True):
-                sum_so_far += part
+            part, others, gradient = _chunk(
+                _logits(chunk, weight, bias),
+                target[rows],
+                None if soft is None else soft.rows(rows),
+                None if chosen is None else chosen[rows],
+                spread,
+                options,
+            )
+            total += part
+            sums += others
             gradient = gradient.to(chunk.dtype)
             if states_gradient is not None:
                 torch.mm(gradient, weight.to(chunk.dtype), out=states_gradient[rows])
@@ -124,8 +176,8 @@ class _VocabularyLoss(torch.autograd.Function):
                     weight_gradient += gradient.T @ chunk
         ctx.save_for_backward(states_gradient, weight_gradient)
         ctx.weight_dtype = weight.dtype
-        ctx.mark_non_differentiable(nll, kl, agreed)
-        return total, nll, kl, agreed
+        ctx.mark_non_differentiable(sums)
+        return total, sums
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -142,80 +194,87 @@ def _wide(tensor: Tensor) -> torch.dtype:
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
+def _logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.addmm(bias.to(states.dtype), states, weight.to(states.dtype).T).to(_wide(states))
+
+
+def _normalize(logits: Tensor, maximum: Tensor) -> Tensor:
+    """Turn logits (R, V) into probabilities in place, and return the logarithm (R,) of the normaliser.
+
+    :param maximum: (R, 1)
+    """
+    total = logits.sub_(maximum).exp_().sum(dim=-1, keepdim=True)
+    logits /= total
+    return (total.log() + maximum)[:, 0]
+
+
+def _row_nll(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, chunk_rows: int) -> Tensor:
+    """Return the negative log-likelihood (R,) of each target, a chunk of logits at a time."""
+    found = []
+    for own, wanted in zip(torch.split(states, chunk_rows), torch.split(target, chunk_rows), strict=True):
+        logits = _logits(own, weight, bias)
+        target_logit = logits.gather(1, wanted[:, None])[:, 0]
+        found.append(_normalize(logits, logits.max(dim=-1, keepdim=True).values) - target_logit)
+    return torch.cat(found)
+
+
+def hardest(row_nll: Tensor, share: float) -> Tensor:
+    """Mark with 1 a share of the rows (R,), at least one: those with the highest negative log-likelihood."""
+    chosen = torch.zeros_like(row_nll)
+    chosen[row_nll.topk(math.ceil(share * len(row_nll))).indices] = 1
+    return chosen
+
+
 def _chunk(
     logits: Tensor,
     target: Tensor,
-    soft: tuple[Tensor, Tensor, Tensor] | None,
+    soft: SoftTargets | None,
+    chosen: Tensor | None,
     spread: Tensor,
-    kd_weight: float,
-    temperature: float,
-    label_smoothing: float,
-) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Compute the sums of one chunk and the gradient of its total with respect to the logits, which it overwrites.
+    options: LossOptions,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the total of one chunk, its other sums, and the gradient with respect to the logits, which it overwrites.
 
+    :param chosen: (R,) 1 for rows that the divergence is trained on, 0 for others; None trains it on all
     :param spread: (V,) where label smoothing puts its mass; sums to 1
     """
     maximum, best = logits.max(dim=-1, keepdim=True)
-    nll_weight = 1 - kd_weight
-    smoothing = label_smoothing if nll_weight > 0 else 0.0
+    temperature, nll_weight = options.temperature, 1 - options.kd_weight
+    smoothing = options.label_smoothing if nll_weight > 0 else 0.0
     mean_logit = logits @ spread if smoothing else None
     target_logit = logits.gather(1, target[:, None])[:, 0]
-    warm = None
-    if soft is not None and temperature != 1:
-        warm = logits / temperature
-    kept_logits = None if soft is None else logits.gather(1, soft[0])
+    warm = logits / temperature if soft is not None and temperature != 1 else None
+    kept_logits = None if soft is None else logits.gather(1, soft.token_ids)
 
-    gradient = logits.sub_(maximum).exp_()
-    normalizer = gradient.sum(dim=-1, keepdim=True)
-    gradient /= normalizer
-    log_normalizer = (normalizer.log() + maximum)[:, 0]
+    gradient = logits
+    log_normalizer = _normalize(gradient, maximum)
     nll = (log_normalizer - target_logit).sum()
     likelihood = nll
     if mean_logit is not None:
         likelihood = (1 - smoothing) * nll + smoothing * (log_normalizer - mean_logit).sum()
-
-    kl = nll.new_zeros(())
-    agreed = (best[:, 0] == (target if soft is None else soft[0][:, 0])).sum().to(nll.dtype)
-    if soft is None or kd_weight == 0:
-        if soft is not None and kept_logits is not None:
-            kl = _kl(kept_logits / temperature, _log_normalizer(warm, log_normalizer), *soft[1:])[0]
-        if nll_weight != 1:
-            gradient *= nll_weight
-    else:
-        assert kept_logits is not None
-        token_ids, probs, tail = soft
-        kl, kept, tail_ratio = _kl(kept_logits / temperature, _log_normalizer(warm, log_normalizer), probs, tail)
-        # d KL / d z: q - p on kept tokens, q (1 - tail / q_tail) on the others; times T from T^2 / T
-        if warm is None:
-            gradient *= nll_weight + kd_weight * (1 - tail_ratio[:, None])
-        else:
-            cold = warm.softmax(dim=-1).mul_(kd_weight * temperature * (1 - tail_ratio[:, None]))
-            gradient.mul_(nll_weight).add_(cold)
-        correction = kd_weight * temperature * (kept * tail_ratio[:, None] - probs)
-        gradient.scatter_add_(1, token_ids, correction.to(gradient.dtype))
+    total = nll_weight * likelihood
+    agreed = best[:, 0] == (target if soft is None else soft.token_ids[:, 0])
+    sums = [nll, agreed.sum().to(nll.dtype)]
+    if soft is not None and kept_logits is not None:
+        log_warm = log_normalizer if warm is None else _normalize(warm, maximum / temperature)
+        found = compare(options.divergence, soft, kept_logits / temperature - log_warm[:, None])
+        divergence = (found.divergence if chosen is None else found.divergence * chosen).sum()
+        sums += [divergence, *(rows.sum() for rows in found.logged)]
+        if options.kd_weight > 0:
+            total = total + options.kd_weight * options.scale * divergence
+            factor = options.kd_weight * options.scale / temperature * (1 if chosen is None else chosen[:, None])
+            if warm is None:
+                gradient *= nll_weight + factor * found.on_all[:, None]
+            else:
+                gradient.mul_(nll_weight).add_(warm.mul_(factor * found.on_all[:, None]))
+            gradient.scatter_add_(1, soft.token_ids, factor * found.on_kept)
     if nll_weight:
         on_target = torch.full_like(target_logit, -nll_weight * (1 - smoothing))
         gradient.scatter_add_(1, target[:, None], on_target[:, None])
         if smoothing:
             gradient -= nll_weight * smoothing * spread
-    total = nll_weight * likelihood + kd_weight * temperature**2 * kl
-    return (total, nll, kl, agreed), gradient
-
-
-def _log_normalizer(warm: Tensor | None, at_one: Tensor) -> Tensor:
-    return at_one if warm is None else torch.logsumexp(warm, dim=-1)
-
-
-def _kl(kept_logits: Tensor, log_normalizer: Tensor, probs: Tensor, tail: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum KL(p || q) over kept tokens and the tail bucket; also q on kept tokens (R, K) and tail / q_tail (R,)."""
-    log_kept = kept_logits - log_normalizer[:, None]
-    kept = log_kept.exp()
-    student_tail = (1 - kept.sum(dim=-1)).clamp(min=TAIL_FLOOR)
-    probs, tail = probs.to(kept.dtype), tail.to(kept.dtype)
-    teacher_tail = tail.clamp(min=TAIL_FLOOR)  # as the student's, so that equals cost nothing
-    on_kept = torch.xlogy(probs, probs) - torch.where(probs > 0, probs * log_kept, 0)
-    on_tail = tail * (teacher_tail / student_tail).log()
-    return on_kept.sum() + on_tail.sum(), kept, teacher_tail / student_tail
+    sums += [torch.zeros_like(nll)] * (NUM_SUMS - len(sums))
+    return total, torch.stack(sums), gradient
 
 
 def state_loss(states: Tensor, teacher_states: Tensor) -> Tensor:

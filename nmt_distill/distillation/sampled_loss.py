@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.losses import RULED_OUT, TAIL_FLOOR, SoftTargets, VocabularyLoss
+from nmt_distill.distillation.divergences import Divergence, SoftTargets, compare
+from nmt_distill.distillation.losses import KL, NUM_SUMS, RULED_OUT, LossOptions, VocabularyLoss, hardest
 
 _GONE = -1e9
 
@@ -24,7 +25,10 @@ def sampled_vocabulary_loss(
     *,
     num_sampled: int,
     kd_weight: float = 0.0,
+    kd_share: float = 1.0,
+    divergence: Divergence = KL,
     temperature: float = 1.0,
+    scale_by_temperature: bool = True,
     label_smoothing: float = 0.0,
 ) -> VocabularyLoss:
     """Estimate :func:`nmt_distill.distillation.losses.vocabulary_loss` from some of the logits.
@@ -35,6 +39,15 @@ def sampled_vocabulary_loss(
 
     :param num_sampled: tokens to draw; drawn twice counts once
     """
+    options = LossOptions(
+        kd_weight=kd_weight,
+        kd_share=kd_share,
+        divergence=divergence,
+        temperature=temperature,
+        scale_by_temperature=scale_by_temperature,
+        label_smoothing=label_smoothing,
+    )
+    options.check(soft_targets)
     vocab_size = weight.shape[0]
     targets = torch.unique(target)
     drawn = torch.unique(torch.randint(vocab_size, (num_sampled,), device=states.device))
@@ -55,27 +68,37 @@ def sampled_vocabulary_loss(
         ids = soft_targets.token_ids
         kept = (torch.einsum("rd,rkd->rk", states, weight[ids]) + bias[ids]).to(logits.dtype)  # (R, K)
         logits = logits.masked_fill(_is_kept(ids, place, len(candidates)), _GONE)
+    counted = kept
+    if soft_targets is not None and soft_targets.weights is not None:  # what fills a row up is in it already
+        counted = kept.masked_fill(soft_targets.weights == 0, _GONE)
 
-    kl = nll = likelihood = logits.new_zeros(())
-    if soft_targets is not None:
-        probs, tail = soft_targets.probs.to(kept.dtype), soft_targets.tail.to(kept.dtype)
-        tail = tail.where(tail >= TAIL_FLOOR, 0)
-        warm_tail = torch.logsumexp(logits / temperature + log_weights, dim=1)
-        normalizer = torch.logaddexp(torch.logsumexp(kept / temperature, dim=1), warm_tail)
-        kl = (torch.xlogy(probs, probs) - probs * (kept / temperature - normalizer[:, None])).sum()
-        kl = kl + (torch.xlogy(tail, tail) - tail * (warm_tail - normalizer).clamp(min=math.log(TAIL_FLOOR))).sum()
-    if kd_weight < 1:
-        normalizer = torch.logsumexp(torch.cat([kept, logits + log_weights], dim=1), dim=1)
-        nll = (normalizer - target_logits).sum()
+    total = nll = logits.new_zeros(())
+    chosen: Tensor | float = 1.0
+    if kd_weight < 1 or options.selects:
+        normalizer = torch.logsumexp(torch.cat([counted, logits + log_weights], dim=1), dim=1)
+        row_nll = normalizer - target_logits
+        nll = row_nll.sum()
         spread = (bias > RULED_OUT).to(weight.dtype)
         spread = spread / spread.sum()
         mean_logits = (states @ (spread @ weight) + spread @ bias.to(weight.dtype)).to(nll.dtype)
         likelihood = (1 - label_smoothing) * nll + label_smoothing * (normalizer - mean_logits).sum()
-    total = (1 - kd_weight) * likelihood + kd_weight * temperature**2 * kl
+        total = (1 - kd_weight) * likelihood
+        if options.selects:
+            chosen = hardest(row_nll.detach(), kd_share)
     with torch.no_grad():
-        best = torch.cat([kept, logits], dim=1).argmax(dim=1)
+        best = torch.cat([counted, logits], dim=1).argmax(dim=1)
         agreed = best == (place[target] if soft_targets is None else 0)
-    return VocabularyLoss(total=total, nll=nll.detach(), kl=kl.detach(), num_agreed=agreed.sum().to(logits.dtype))
+    sums = [nll, agreed.sum().to(logits.dtype)]
+    if soft_targets is not None:
+        warm_tail = torch.logsumexp(logits / temperature + log_weights, dim=1)
+        normalizer = torch.logaddexp(torch.logsumexp(counted / temperature, dim=1), warm_tail)
+        log_kept = kept / temperature - normalizer[:, None]
+        found = compare(divergence, soft_targets, log_kept, (warm_tail - normalizer).exp())
+        distance = (found.divergence * chosen).sum()
+        total = total + kd_weight * options.scale * distance
+        sums += [distance, *(rows.sum() for rows in found.logged)]
+    sums += [torch.zeros_like(nll)] * (NUM_SUMS - len(sums))
+    return VocabularyLoss(total, *(value.detach() for value in sums))
 
 
 def _wide(tensor: Tensor) -> torch.dtype:

@@ -4,7 +4,9 @@ A store is a folder of safetensors files and ``store.json``, their header. Each 
 S source and R target tokens in all and K kept candidates:
 
 ``source_ids`` (S,), ``source_offsets`` (N + 1,), ``target_ids`` (R,), ``target_offsets`` (N + 1,), and where the
-teacher was read ``kept_ids`` (R, K), ``kept_probs`` float16 (R, K), ``tail`` float32 (R,), ``states`` float16 (R, D).
+teacher was read ``kept_ids`` (R, K), ``kept_probs`` (R, K), ``tail`` float32 (R,), ``states`` float16 (R, D). Where
+next tokens were drawn, and M of them differ within their rows, in place of the first three of these: ``kept_ids`` (M,),
+``kept_counts`` (M,), ``kept_log_probs`` (M,), ``num_distinct`` (R,), ``kept_offsets`` (N + 1,).
 
 One row per target token, from the first after any language tag up to and including ``</s>``.
 """
@@ -21,12 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from nmt_distill.distillation.draws import NAMES as DRAWS
+from nmt_distill.distillation.draws import count_type, pack_draws, unpack_draws
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, fingerprint, read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_NAME = "store.json"
-_DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
+_DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
 Array = npt.NDArray[Any]
 
@@ -44,11 +48,15 @@ class StoreHeader:
     temperature: float
     """at which the probabilities were taken"""
     num_kept: int
-    """K; 0 without soft targets"""
+    """K, or the number of draws; 0 without soft targets"""
     state_dim: int
     """D; 0 without decoder states"""
     vocab_size: int
     """how many ids the SentencePiece model has"""
+    kept: str = "top"
+    """``top``: the K most probable next tokens and the tail; ``drawn``: tokens drawn from the distribution"""
+    probs_precision: str = "float16"
+    """in which kept probabilities, or their logarithms, are written"""
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,11 @@ class Record:
     kept_probs: Array | None
     """(T, K)"""
     tail: Array | None
-    """(T,)"""
+    """(T,); None where tokens were drawn"""
     states: Array | None
     """(T, D); not a number where there are none, see :class:`~nmt_distill.distillation.trimmed_store.TrimmedStore`"""
+    kept_weights: Array | None = None
+    """(T, K), where tokens were drawn: the share of a row's draws; 0 where the row has fewer than K different ones"""
 
 
 def shard_path(folder: Path, index: int) -> Path:
@@ -83,7 +93,8 @@ def write_shard(
 ) -> None:
     """Write records as one shard, atomically.
 
-    :param rows: ``kept_ids``, ``kept_probs``, ``tail``, ``states``, as far as there are any, one row per target token
+    :param rows: ``kept_ids``, ``kept_probs``, ``tail``, ``states``, as far as there are any, one row per target token;
+        drawn tokens one by one, without ``tail``
     :raises NmtDistillError: if the rows are not as many as the target tokens
     """
     id_type = np.uint16 if header.vocab_size <= 1 << 16 else np.uint32
@@ -94,13 +105,27 @@ def write_shard(
         "target_ids": _flat(target_ids, id_type),
         "target_offsets": target_offsets,
     }
-    dtypes = {"kept_ids": id_type, "kept_probs": np.float16, "tail": np.float32, "states": np.float16}
-    for name, array in (rows or {}).items():
+    rows = dict(rows or {})
+    for name, array in rows.items():
         if len(array) != target_offsets[-1]:
             raise NmtDistillError(
                 f"{path}: {name} has {len(array)} rows, but there are {target_offsets[-1]} target tokens; "
                 "teacher and targets are out of step."
             )
+    if header.kept == "drawn" and "kept_ids" in rows:
+        rows |= pack_draws(rows["kept_ids"], rows.pop("kept_probs"))
+        tensors["kept_offsets"] = np.append(0, np.cumsum(rows["num_distinct"], dtype=np.int64))[target_offsets]
+    counts, probs = count_type(header.num_kept), np.dtype(header.probs_precision)
+    dtypes: dict[str, npt.DTypeLike] = {
+        "kept_ids": id_type,
+        "kept_probs": probs,
+        "kept_log_probs": probs,
+        "kept_counts": counts,
+        "num_distinct": counts,
+        "tail": np.float32,
+        "states": np.float16,
+    }
+    for name, array in rows.items():
         tensors[name] = np.ascontiguousarray(array, dtype=dtypes[name])
     with atomic_file(path, "wb") as stream:
         stream.write(save(tensors, metadata={"header": fingerprint(asdict(header))}))
@@ -216,9 +241,13 @@ class Store:
         shard, place = self._shards[shard_index], index - int(self._starts[shard_index])
         source = slice(*shard["source_offsets"][place : place + 2].tolist())
         rows = slice(*shard["target_offsets"][place : place + 2].tolist())
-        parts = {
-            name: shard[name][rows] if name in shard else None for name in ("kept_ids", "kept_probs", "tail", "states")
-        }
+        is_drawn = "kept_offsets" in shard
+        names = ("tail", "states") if is_drawn else ("kept_ids", "kept_probs", "tail", "states")
+        parts = {name: shard[name][rows] if name in shard else None for name in names}
+        if is_drawn:
+            kept = slice(*shard["kept_offsets"][place : place + 2].tolist())
+            packed = {name: shard[name][rows if name == "num_distinct" else kept] for name in DRAWS}
+            parts |= unpack_draws(packed, self.header.num_kept)
         return Record(source_ids=shard["source_ids"][source], target_ids=shard["target_ids"][rows], **parts)
 
 

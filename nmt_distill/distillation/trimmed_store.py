@@ -16,7 +16,8 @@ class TrimmedStore:
 
     Text with a piece that is gone is segmented anew. A target that was has no soft targets any more and falls back to
     sequence level: at each position its own token has probability 1, and its decoder states are not a number. The
-    probability of kept candidates that are gone joins the tail.
+    probability of kept candidates that are gone joins the tail. Drawn candidates that are gone weigh nothing: the rest
+    stands, on average, for the divergence over the tokens that stay, times their share of the teacher's probability.
     """
 
     def __init__(
@@ -72,12 +73,15 @@ class TrimmedStore:
         source_ids = self._new_sources[index] if index in self._new_sources else new_ids[record.source_ids]
         if index in self._new_targets:
             return self._without_soft_targets(record, source_ids, self._new_targets[index])
-        kept_ids, kept_probs, tail = record.kept_ids, record.kept_probs, record.tail
-        if kept_ids is not None and kept_probs is not None and tail is not None:
+        kept_ids, kept_probs, tail, weights = record.kept_ids, record.kept_probs, record.tail, record.kept_weights
+        if kept_ids is not None and kept_probs is not None:
             kept_ids, probs = new_ids[kept_ids], kept_probs.astype(np.float32)
             gone = kept_ids < 0
-            tail = tail + np.where(gone, probs, 0).sum(axis=1)
-            kept_ids, kept_probs = np.where(gone, self._pad_id, kept_ids), np.where(gone, 0, probs)
+            kept_ids = np.where(gone, self._pad_id, kept_ids)
+            if weights is not None:
+                weights = np.where(gone, 0, weights)
+            elif tail is not None:
+                tail, kept_probs = tail + np.where(gone, probs, 0).sum(axis=1), np.where(gone, 0, probs)
         return Record(
             source_ids=source_ids,
             target_ids=new_ids[record.target_ids],
@@ -85,6 +89,7 @@ class TrimmedStore:
             kept_probs=kept_probs,
             tail=tail,
             states=record.states,
+            kept_weights=weights,
         )
 
     @property
@@ -99,17 +104,24 @@ class TrimmedStore:
             num_kept=0 if record.kept_ids is None else record.kept_ids.shape[1],
             state_dim=0 if record.states is None else record.states.shape[1],
             pad_id=self._pad_id,
+            is_drawn=record.kept_weights is not None,
         )
 
 
-def sequence_level(source_ids: Array, target_ids: Array, *, num_kept: int, state_dim: int, pad_id: int) -> Record:
+def sequence_level(
+    source_ids: Array, target_ids: Array, *, num_kept: int, state_dim: int, pad_id: int, is_drawn: bool = False
+) -> Record:
     """Make a record whose teacher is sure of every target, among others that have soft targets.
 
     :param num_kept: K; 0 gives none
     :param state_dim: D; 0 gives no states
+    :param is_drawn: whether the others hold drawn tokens
     """
-    kept_ids = kept_probs = tail = states = None
-    if num_kept:
+    kept_ids = kept_probs = tail = states = weights = None
+    if num_kept and is_drawn:
+        kept_ids = target_ids[:, None]
+        kept_probs = weights = np.ones(kept_ids.shape, dtype=np.float32)
+    elif num_kept:
         kept_ids = np.full((len(target_ids), num_kept), pad_id, dtype=np.int64)
         kept_probs = np.zeros(kept_ids.shape, dtype=np.float32)
         kept_ids[:, 0], kept_probs[:, 0] = target_ids, 1
@@ -117,7 +129,13 @@ def sequence_level(source_ids: Array, target_ids: Array, *, num_kept: int, state
     if state_dim:
         states = np.full((len(target_ids), state_dim), np.nan, dtype=np.float16)
     return Record(
-        source_ids=source_ids, target_ids=target_ids, kept_ids=kept_ids, kept_probs=kept_probs, tail=tail, states=states
+        source_ids=source_ids,
+        target_ids=target_ids,
+        kept_ids=kept_ids,
+        kept_probs=kept_probs,
+        tail=tail,
+        states=states,
+        kept_weights=weights,
     )
 
 

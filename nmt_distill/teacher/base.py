@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,10 @@ class Hypothesis:
     """whether the teacher ended it; false where the greatest length cut it, often in a loop"""
 
 
+Kept: TypeAlias = Literal["top", "drawn"]
+"""which next tokens are kept: the most probable ones, or tokens drawn from the distribution"""
+
+
 @dataclass(frozen=True)
 class TeacherOutput:
     """What a teacher predicts after each prefix of given targets: one row per target token, sentences end to end.
@@ -36,11 +40,11 @@ class TeacherOutput:
     """
 
     token_ids: npt.NDArray[np.int64]
-    """(rows, K) the most probable next tokens, best first"""
+    """(rows, K) the most probable next tokens, best first; or K draws, where a token may stand several times"""
     probs: npt.NDArray[np.float32]
-    """(rows, K) their probabilities at the temperature asked for; they sum to 1 only together with the tail"""
-    tail: npt.NDArray[np.float32]
-    """(rows,) probability of all other tokens"""
+    """(rows, K) their probabilities at the temperature asked for"""
+    tail: npt.NDArray[np.float32] | None
+    """(rows,) probability of all tokens but the most probable ones; None where tokens are drawn"""
     states: npt.NDArray[np.float16] | None
     """(rows, D) last decoder states, before the output projection"""
 
@@ -131,14 +135,17 @@ class WhiteBoxTeacher(Teacher, Protocol):
         target_ids: Sequence[Sequence[int]],
         *,
         num_kept: int,
+        kept: Kept = "top",
         temperature: float = 1.0,
         keep_states: bool = False,
     ) -> TeacherOutput:
         """Read the teacher's next-token distributions over given targets in one teacher-forced pass.
 
+        :func:`nmt_distill.teacher.reading.read_distributions` does it for every engine.
+
         :param source_ids: as :meth:`encode` gives them
         :param target_ids: end of sentence included, without any language tag
-        :param num_kept: K
+        :param num_kept: K, or how many draws
         :raises NmtDistillError: if more are to be kept than there are
         """
         ...

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.losses import SoftTargets
-from nmt_distill.distillation.store import Record
+from nmt_distill.distillation.divergences import SoftTargets
+from nmt_distill.distillation.store import Array, Record
 
 Indices = npt.NDArray[np.int64]
 
@@ -44,11 +44,7 @@ class Batch:
             target_input=self.target_input.to(device),
             target_mask=self.target_mask.to(device),
             target=self.target.to(device),
-            soft_targets=None
-            if soft is None
-            else SoftTargets(
-                token_ids=soft.token_ids.to(device), probs=soft.probs.to(device), tail=soft.tail.to(device)
-            ),
+            soft_targets=None if soft is None else soft.to(device),
             states=None if self.states is None else self.states.to(device),
         )
 
@@ -149,13 +145,6 @@ def collate(records: Sequence[Record], *, pad_id: int, start_id: int) -> Batch:
     source_ids, source_mask = _pad([record.source_ids for record in records], pad_id)
     target_ids, target_mask = _pad([record.target_ids for record in records], pad_id)
     target_input = torch.cat([target_ids.new_full((len(records), 1), start_id), target_ids[:, :-1]], dim=1)
-    soft = None
-    if records[0].kept_ids is not None:
-        soft = SoftTargets(
-            token_ids=_rows(records, "kept_ids", np.int64),
-            probs=_rows(records, "kept_probs", np.float32),
-            tail=_rows(records, "tail", np.float32),
-        )
     states = None if records[0].states is None else _rows(records, "states", np.float16)
     return Batch(
         source_ids=source_ids,
@@ -163,8 +152,19 @@ def collate(records: Sequence[Record], *, pad_id: int, start_id: int) -> Batch:
         target_input=target_input,
         target_mask=target_mask,
         target=target_ids[target_mask],
-        soft_targets=soft,
+        soft_targets=None if records[0].kept_ids is None else _soft_targets(records),
         states=states,
+    )
+
+
+def _soft_targets(records: Sequence[Record]) -> SoftTargets:
+    """Put the rows of all records together; with drawn tokens their widths differ, and the first one fills them up."""
+    is_drawn = records[0].kept_weights is not None
+    return SoftTargets(
+        token_ids=_rows(records, "kept_ids", np.int64),
+        probs=_rows(records, "kept_probs", np.float32),
+        tail=None if is_drawn else _rows(records, "tail", np.float32),
+        weights=_rows(records, "kept_weights", np.float32, empty=0.0) if is_drawn else None,
     )
 
 
@@ -176,5 +176,21 @@ def _pad(sequences: Sequence[npt.NDArray[np.int64]], pad_id: int) -> tuple[Tenso
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def _rows(records: Sequence[Record], name: str, dtype: type) -> Tensor:
-    return torch.from_numpy(np.concatenate([getattr(record, name) for record in records]).astype(dtype))
+def _rows(records: Sequence[Record], name: str, dtype: type, *, empty: float | None = None) -> Tensor:
+    """Put the rows of one kind together.
+
+    :param empty: what fills up rows that are narrower than others; None repeats what stands first
+    """
+    arrays = [getattr(record, name) for record in records]
+    if arrays[0].ndim == 2:
+        width = max(array.shape[1] for array in arrays)
+        arrays = [_widen(array, width, empty) for array in arrays]
+    return torch.from_numpy(np.concatenate(arrays).astype(dtype))
+
+
+def _widen(array: Array, width: int, empty: float | None) -> Array:
+    missing = width - array.shape[1]
+    if not missing:
+        return array
+    filling = np.repeat(array[:, :1], missing, axis=1) if empty is None else np.full((len(array), missing), empty)
+    return np.concatenate([array, filling], axis=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from nmt_distill.configuration.constraints import (
+    Bounds,
     Decay,
     Faults,
     NaturalInt,
@@ -17,6 +18,7 @@ from nmt_distill.configuration.constraints import (
     Share,
 )
 from nmt_distill.devices import Device
+from nmt_distill.distillation.config import DivergenceName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,8 @@ class PhaseConfig:
     """A stretch of training with one loss, one set of parameters that move and one learning-rate curve.
 
     The loss per target token is
-    ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * KL * T^2) + state_weight * E``,
-    where E is half the mean squared difference of the last decoder states.
+    ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * D * T^2) + state_weight * E``,
+    where D is the divergence from the teacher and E half the mean squared difference of the last decoder states.
     """
 
     num_steps: PositiveInt
@@ -42,6 +44,18 @@ class PhaseConfig:
     """``decoder`` freezes embeddings and encoder"""
     kd_weight: Share = 0.5
     """share of the divergence from the teacher; 0 is plain training on the targets"""
+    kd_share: Annotated[float, Bounds(above=0, most=1)] = 1.0
+    """share of a batch's target tokens that the divergence is trained on: those that the student finds hardest; below 1
+    the projection to the vocabulary is made twice"""
+    divergence: DivergenceName = "kl"
+    """``kl``: KL(teacher || student); ``reverse_kl``: KL(student || teacher); ``js``: Jensen-Shannon; ``tvd``: total
+    variation; ``skew_kl``: KL from the teacher to a mixture of both"""
+    beta: Annotated[float, Bounds(above=0, below=1)] = 0.5
+    """of ``js``: the teacher's share of the mixture that both are compared with; 0.5 is Jensen-Shannon proper"""
+    skew: Annotated[float, Bounds(above=0, below=1)] = 0.1
+    """of ``skew_kl``: the teacher's share of the mixture"""
+    scale_by_temperature: bool = True
+    """multiply the divergence by T^2, so that its gradient keeps its size at every temperature"""
     vocabulary_weight: NonNegative = 1.0
     """weight of likelihood and divergence together; 0 saves the projection to the vocabulary"""
     num_sampled: NaturalInt = 0

@@ -7,14 +7,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from nmt_distill.distillation.divergences import Divergence
 from nmt_distill.distillation.losses import state_loss, vocabulary_loss
 from nmt_distill.distillation.sampled_loss import sampled_vocabulary_loss
 from nmt_distill.student.graph import StudentModel, output_bias
 from nmt_distill.training.batches import Batch
 from nmt_distill.training.config import PhaseConfig
 
-LOGGED = ("nll", "kl", "states", "agreed")
+LOGGED = ("nll", "divergence", "kl", "states", "agreed", "teacher_entropy", "student_entropy", "kept")
 """the sums over target tokens that are logged, in this order"""
+SHOWN = ("nll", "divergence", "states", "agreed")
+"""those that are shown while training"""
 
 
 class Objective(nn.Module):
@@ -51,11 +54,14 @@ class Objective(nn.Module):
                 batch.target,
                 batch.soft_targets,
                 kd_weight=phase.kd_weight,
+                kd_share=phase.kd_share,
+                divergence=Divergence(phase.divergence, beta=phase.beta, skew=phase.skew),
                 temperature=self.temperature,
+                scale_by_temperature=phase.scale_by_temperature,
                 label_smoothing=phase.label_smoothing,
             )
             total = total + phase.vocabulary_weight * loss.total
-            sums |= {"nll": loss.nll, "kl": loss.kl, "agreed": loss.num_agreed}
+            sums |= {name: value for name, value in vars(loss).items() if name in LOGGED} | {"agreed": loss.num_agreed}
         if phase.state_weight:
             if batch.states is None:
                 raise ValueError("state_weight is positive, but the store has no decoder states.")

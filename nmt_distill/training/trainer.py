@@ -21,7 +21,7 @@ from nmt_distill.student.graph import StudentModel, learned_parameters
 from nmt_distill.training.batches import Balance, Indices, batch_indices, collate
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
-from nmt_distill.training.objective import LOGGED, Objective
+from nmt_distill.training.objective import LOGGED, SHOWN, Objective
 from nmt_distill.training.schedule import WeightAverage, learning_rate
 
 Validate = Callable[[StudentModel], float]
@@ -201,7 +201,7 @@ class Trainer:
         return {name: value / num_tokens for name, value in zip(LOGGED, self.progress.sums, strict=True)}
 
     def _describe(self) -> str:
-        told = ", ".join(f"{name} {value:.3f}" for name, value in self._means().items() if value)
+        told = ", ".join(f"{name} {value:.3f}" for name, value in self._means().items() if value and name in SHOWN)
         best = self.progress.best_score
         return told + (f", best chrF {best:.2f}" if best is not None else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +13,13 @@ from torch import Tensor
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
 from nmt_distill.teacher.marian.graph import MarianGraph, pad
 from nmt_distill.teacher.marian.search import beam_search, greedy_search, random_search
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles, load_vocabulary, shared_vocabulary, tag_id
+from nmt_distill.teacher.reading import read_distributions
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 PROJECTED_ROWS = 512
@@ -166,6 +167,7 @@ class MarianTeacher:
         target_ids: Sequence[Sequence[int]],
         *,
         num_kept: int,
+        kept: Kept = "top",
         temperature: float = 1.0,
         keep_states: bool = False,
     ) -> TeacherOutput:
@@ -176,27 +178,23 @@ class MarianTeacher:
 
         :raises NmtDistillError: if more are to be kept than there are
         """
-        if num_kept > self.vocab_size:
-            raise NmtDistillError(
-                f"num_kept must be at most the teacher's {self.vocab_size} pieces, but is {num_kept} instead; "
-                "lower distillation.num_kept."
-            )
-        parts: list[tuple[Tensor, ...]] = [()] * len(source_ids)
-        with torch.inference_mode():
-            for rows in batches_by_length(source_ids, self._batch_tokens):
-                target, target_mask = pad([target_ids[row] for row in rows], self._device)
-                states = self._forced_states([source_ids[row] for row in rows], target, target_mask)
-                chunks = zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True)
-                kept = [self._most_probable(chunk, num_kept, temperature) for chunk in chunks]
-                token_ids, probs = (torch.cat(tensors) for tensors in zip(*kept, strict=True))
-                tail = (1 - probs.sum(dim=-1)).clamp(min=0)
-                lengths = target_mask.sum(dim=1).tolist()
-                pieces = [torch.split(tensor.cpu(), lengths) for tensor in (token_ids, probs, tail, states[0].half())]
-                for row, part in zip(rows, zip(*pieces, strict=True), strict=True):
-                    parts[row] = part
-        arrays = [torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True)]
-        return TeacherOutput(
-            token_ids=arrays[0], probs=arrays[1], tail=arrays[2], states=arrays[3] if keep_states else None
+
+        def distributions(places: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+            target, target_mask = pad([target_ids[row] for row in places], self._device)
+            states = self._forced_states([source_ids[row] for row in places], target, target_mask)
+            for chunk in zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True):
+                yield mean_logits([graph.logits(own) for graph, own in zip(self.graphs, chunk, strict=True)]), chunk[0]
+
+        return read_distributions(
+            source_ids,
+            target_ids,
+            distributions,
+            batches=batches_by_length(source_ids, self._batch_tokens),
+            vocab_size=self.vocab_size,
+            num_kept=num_kept,
+            kept=kept,
+            temperature=temperature,
+            keep_states=keep_states,
         )
 
     def _forced_states(self, source_ids: Sequence[Sequence[int]], target: Tensor, target_mask: Tensor) -> list[Tensor]:
@@ -207,13 +205,6 @@ class MarianTeacher:
             graph.decode(target_input, graph.encode(source, source_mask), length=target.shape[1])[target_mask]
             for graph in self.graphs
         ]
-
-    def _most_probable(self, states: Sequence[Tensor], num_kept: int, temperature: float) -> tuple[Tensor, Tensor]:
-        logits = mean_logits([graph.logits(own) for graph, own in zip(self.graphs, states, strict=True)])
-        if temperature != 1:
-            logits /= temperature
-        log_probs, token_ids = logits.log_softmax(dim=-1).topk(num_kept, dim=-1)
-        return token_ids, log_probs.exp()
 
 
 def _files(vocabulary: Path | VocabularyFiles) -> VocabularyFiles:

@@ -1,6 +1,6 @@
-"""An encoder-decoder of transformers, read in one pass: states, logits, probabilities.
+"""An encoder-decoder of transformers, read in one pass: states and logits.
 
-Shapes: N sentences, S source tokens, T target tokens, D width, V vocabulary, K kept candidates. Rows are the target
+Shapes: N sentences, S source tokens, T target tokens, D width, V vocabulary. Rows are the target
 tokens of all sentences of a batch, end to end.
 """
 
@@ -134,20 +134,3 @@ class TransformersGraph:
             for chunk, chosen in zip(self.chunks(states), self.chunks(tokens), strict=True)
         ]
         return [float(part.mean()) for part in torch.split(torch.cat(found), [len(target) for target in target_ids])]
-
-    def most_probable(self, states: Tensor, num_kept: int, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the most probable next tokens (rows, K), their probabilities, and the tail (rows,).
-
-        There is one copy of the logits of a chunk at a time.
-        """
-        found = []
-        for chunk in self.chunks(states):
-            logits = self.logits(chunk)
-            if temperature != 1:
-                logits /= temperature
-            best, token_ids = logits.topk(num_kept, dim=-1)
-            highest = best[:, :1].clone()
-            total = logits.sub_(highest).exp_().sum(dim=-1, keepdim=True)
-            found.append((token_ids, best.sub_(highest).exp_().div_(total)))
-        token_ids, probs = (torch.cat(tensors) for tensors in zip(*found, strict=True))
-        return token_ids, probs, (1 - probs.sum(dim=-1)).clamp(min=0)

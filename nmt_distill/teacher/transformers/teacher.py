@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,12 @@ from torch import Tensor
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
 from nmt_distill.teacher.marian.teacher import MIN_TARGET_TOKENS, batches_by_length
+from nmt_distill.teacher.reading import read_distributions
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
@@ -223,6 +224,7 @@ class TransformersTeacher:
         target_ids: Sequence[Sequence[int]],
         *,
         num_kept: int,
+        kept: Kept = "top",
         temperature: float = 1.0,
         keep_states: bool = False,
     ) -> TeacherOutput:
@@ -232,29 +234,28 @@ class TransformersTeacher:
 
         :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
         """
-        if num_kept > self.vocab_size:
-            raise NmtDistillError(
-                f"num_kept must be at most the teacher's {self.vocab_size} ids, but is {num_kept} instead; "
-                "lower distillation.num_kept."
-            )
         sources = self._with_prefix(source_ids)
         longest = len(self.graph.forced_ids) + max(map(len, target_ids)) - 1
         if self._positions is not None and longest > self._positions:
             raise NmtDistillError(
                 f"a target has {longest:,} tokens with its tag, but {self.name} has {self._positions:,} positions."
             )
-        parts: list[tuple[Tensor, ...]] = [()] * len(sources)
-        with torch.inference_mode():
-            for rows in batches_by_length(sources, self._batch_tokens):
-                targets = [target_ids[row] for row in rows]
-                states = self.graph.decode(self.graph.encode([sources[row] for row in rows]), targets)
-                tensors = (*self.graph.most_probable(states, num_kept, temperature), states.half())
-                pieces = [torch.split(tensor.cpu(), [len(target) for target in targets]) for tensor in tensors]
-                for row, part in zip(rows, zip(*pieces, strict=True), strict=True):
-                    parts[row] = part
-        arrays = [torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True)]
-        return TeacherOutput(
-            token_ids=arrays[0], probs=arrays[1], tail=arrays[2], states=arrays[3] if keep_states else None
+
+        def distributions(places: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+            encoded = self.graph.encode([sources[row] for row in places])
+            states = self.graph.decode(encoded, [target_ids[row] for row in places])
+            return ((self.graph.logits(chunk), chunk) for chunk in self.graph.chunks(states))
+
+        return read_distributions(
+            source_ids,
+            target_ids,
+            distributions,
+            batches=batches_by_length(sources, self._batch_tokens),
+            vocab_size=self.vocab_size,
+            num_kept=num_kept,
+            kept=kept,
+            temperature=temperature,
+            keep_states=keep_states,
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 WORDS = ["</s>", *"abcdefghijklmnopqrstuvwxyz"]
@@ -70,15 +70,20 @@ class LetterTeacher:
         target_ids: Sequence[Sequence[int]],
         *,
         num_kept: int,
+        kept: Kept = "top",
         temperature: float = 1.0,
         keep_states: bool = False,
     ) -> TeacherOutput:
         tokens = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in target_ids])
-        kept_ids = (tokens[:, None] + np.arange(num_kept)) % self.vocab_size
+        places = np.arange(num_kept) if kept == "top" else np.maximum(np.arange(num_kept) - 1, 0)  # the first one twice
+        kept_ids = (tokens[:, None] + places) % self.vocab_size
         probs = np.full(kept_ids.shape, 0.5 / num_kept / temperature, dtype=np.float32)
         states = np.repeat(tokens[:, None], 2, axis=1).astype(np.float16)
         return TeacherOutput(
-            token_ids=kept_ids, probs=probs, tail=1 - probs.sum(axis=1), states=states if keep_states else None
+            token_ids=kept_ids,
+            probs=probs,
+            tail=1 - probs.sum(axis=1) if kept == "top" else None,
+            states=states if keep_states else None,
         )
 
 

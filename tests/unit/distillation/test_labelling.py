@@ -45,7 +45,7 @@ def label(
     teacher: LetterTeacher | None, letters: Encode | None, texts: list[SourceText], folder: Path, **values: Any
 ) -> dict[str, Any]:
     config = replace(CONFIG, **values)
-    header = replace(HEADER, num_kept=config.num_kept)
+    header = replace(HEADER, num_kept=config.num_kept, kept=config.kept, probs_precision=config.probs_precision)
     likeness = shared if config.choose_by == "chrf" else None
     labels = Labelling(
         config,
@@ -286,3 +286,30 @@ def test_what_a_teacher_said_that_was_out_of_step_is_not_kept(
     letter_teacher.is_out_of_step = False
     label(letter_teacher, letters, texts, tmp_path / "out")
     assert content(tmp_path / "out") == expected
+
+
+def test_drawn_tokens_in_place_of_the_most_probable(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out", kept="drawn", num_kept=4)
+    store = Store(tmp_path / "out")
+    assert (store.header.kept, store.header.num_kept) == ("drawn", 4)
+    record = store[0]
+    assert record.kept_ids is not None
+    assert record.kept_weights is not None
+    assert record.tail is None
+    assert record.kept_ids.tolist() == [[token, token + 1, token + 2] for token in record.target_ids.tolist()]
+    assert record.kept_weights.tolist() == [[0.5, 0.25, 0.25]] * 3
+    letter_teacher.calls.clear()
+    label(letter_teacher, letters, texts, tmp_path / "out", num_kept=4)
+    assert letter_teacher.calls, "labels with another kind of soft targets are made again"
+    assert Store(tmp_path / "out").header.kept == "top"
+
+
+def test_precision_of_probabilities_reaches_the_store(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    label(letter_teacher, letters, texts, tmp_path / "out", probs_precision="float32")
+    probs = Store(tmp_path / "out")[0].kept_probs
+    assert probs is not None
+    assert probs.dtype == np.float32

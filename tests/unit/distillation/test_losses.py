@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt_distill.distillation.losses import SoftTargets, VocabularyLoss, state_loss, vocabulary_loss
+from nmt_distill.distillation.divergences import SoftTargets
+from nmt_distill.distillation.losses import VocabularyLoss, state_loss, vocabulary_loss
 
 # Golden numbers: natural logarithms, worked out apart from this code.
 P3, Q3 = (0.7, 0.2, 0.1), (0.5, 0.3, 0.2)
@@ -91,6 +92,7 @@ class Case:
             probs = (logits / temperature).softmax(dim=-1)
             kept = probs.gather(1, soft.token_ids)
             student = torch.cat([kept, 1 - kept.sum(dim=-1, keepdim=True)], dim=-1)
+            assert soft.tail is not None
             teacher = torch.cat([soft.probs, soft.tail[:, None]], dim=-1)
             kl = F.kl_div(student.log(), teacher.log(), reduction="sum", log_target=True)
             total = total + kd_weight * temperature**2 * kl
@@ -261,8 +263,7 @@ def test_splitting_the_batch_changes_nothing() -> None:
     parts = []
     for part, rows in ((first, slice(0, 3)), (second, slice(3, 7))):
         part.states, part.target = case.states[rows], case.target[rows]
-        cut = SoftTargets(token_ids=soft.token_ids[rows], probs=soft.probs[rows], tail=soft.tail[rows])
-        parts.append(part.loss(cut, kd_weight=0.4, label_smoothing=0.1))
+        parts.append(part.loss(soft.rows(rows), kd_weight=0.4, label_smoothing=0.1))
     (total_1, states_1, weight_1), (total_2, states_2, weight_2) = parts
     joined = (total_1 + total_2, torch.cat([states_1, states_2]), weight_1 + weight_2)
     assert_same(joined, case.loss(soft, kd_weight=0.4, label_smoothing=0.1), 1e-12)
@@ -361,7 +362,7 @@ def test_only_divergence_ignores_the_targets() -> None:
 def test_another_teacher_gives_another_gradient() -> None:
     case = Case()
     soft = top_of(case.teacher(), 4)
-    shuffled = SoftTargets(token_ids=soft.token_ids.roll(1, 0), probs=soft.probs.roll(1, 0), tail=soft.tail.roll(1, 0))
+    shuffled = top_of(case.teacher().roll(1, 0), 4)
     assert not torch.allclose(case.loss(soft, kd_weight=1.0)[1], case.loss(shuffled, kd_weight=1.0)[1], atol=0.01)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.losses import SoftTargets, VocabularyLoss, vocabulary_loss
+from nmt_distill.distillation.divergences import SoftTargets
+from nmt_distill.distillation.losses import VocabularyLoss, vocabulary_loss
 from nmt_distill.distillation.sampled_loss import sampled_vocabulary_loss
 
 ROWS, WIDTH, SIZE = 9, 6, 40

@@ -199,6 +199,8 @@ def test_rows_out_of_step_with_the_targets(tmp_path: Path, name: str, change: in
         ("num_kept", 8),
         ("state_dim", 8),
         ("vocab_size", 401),
+        ("kept", "drawn"),
+        ("probs_precision", "float32"),
     ],
 )
 def test_store_that_does_not_fit_is_refused(tmp_path: Path, field: str, value: Any) -> None:
@@ -211,7 +213,7 @@ def test_store_that_does_not_fit_is_refused(tmp_path: Path, field: str, value: A
         store.require(**{field: value})
 
 
-@pytest.mark.parametrize("field", ["teacher", "vocabulary", "direction", "temperature", "num_kept"])
+@pytest.mark.parametrize("field", ["teacher", "vocabulary", "direction", "temperature", "num_kept", "kept"])
 def test_shard_of_another_store_is_refused(tmp_path: Path, field: str) -> None:
     other = replace(HEADER, **{field: 7 if field in ("temperature", "num_kept") else "another"})  # type: ignore[arg-type]
     write_store(tmp_path)
@@ -276,8 +278,92 @@ def test_folder_without_header_is_no_store(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
-@pytest.mark.parametrize("content", [{"format": 2}, [], {"header": {}}])
+@pytest.mark.parametrize("content", [{"format": 1}, {"format": 3}, [], {"header": {}}])
 def test_store_of_another_format(tmp_path: Path, content: Any) -> None:
     (tmp_path / "store.json").write_text(json.dumps(content))
-    with pytest.raises(NmtDistillError, match=r"store\.json is of another format than 1; delete the folder"):
+    with pytest.raises(NmtDistillError, match=r"store\.json is of another format than 2; delete the folder"):
         Store(tmp_path)
+
+
+DRAWN = replace(HEADER, kept="drawn", num_kept=4)
+DRAWS = [
+    ([[7, 7, 9, 7], [399, 0, 1, 2]], [[0.8, 0.8, 0.1, 0.8], [0.4, 0.3, 0.2, 0.1]]),
+    ([[5, 5, 5, 5]], [[1.0] * 4]),
+]
+
+
+def write_drawn(folder: Path, header: StoreHeader = DRAWN) -> Store:
+    """Write two records of two and one target tokens, each in a shard of its own."""
+    for index, (token_ids, probs) in enumerate(DRAWS):
+        rows = {"kept_ids": np.array(token_ids), "kept_probs": np.array(probs, dtype=np.float32)}
+        write_shard(shard_path(folder, index), header, [[5, 0]], [[7, 0][-len(token_ids) :]], rows)
+    write_header(folder, header, [1, 1])
+    return Store(folder)
+
+
+def test_drawn_tokens_come_back_with_their_shares(tmp_path: Path) -> None:
+    first, second = (write_drawn(tmp_path)[index] for index in (0, 1))
+    assert first.tail is first.states is None
+    assert first.kept_ids is not None
+    assert first.kept_probs is not None
+    assert first.kept_weights is not None
+    assert second.kept_ids is not None
+    assert second.kept_weights is not None
+    assert first.kept_ids.tolist() == [[7, 9, 7, 7], [399, 0, 1, 2]]
+    assert first.kept_weights.tolist() == [[0.75, 0.25, 0, 0], [0.25] * 4]
+    assert first.kept_probs[0, :2] == pytest.approx([0.8, 0.1], rel=1e-3)
+    assert first.kept_probs[1] == pytest.approx([0.4, 0.3, 0.2, 0.1], rel=1e-3)
+    assert (second.kept_ids.tolist(), second.kept_weights.tolist()) == ([[5]], [[1]])
+
+
+def test_drawn_tokens_are_written_once_each(tmp_path: Path) -> None:
+    write_drawn(tmp_path)
+    tensors = load_file(shard_path(tmp_path, 0))
+    assert {name: tensors[name].tolist() for name in ("kept_ids", "kept_counts", "num_distinct", "kept_offsets")} == {
+        "kept_ids": [7, 9, 399, 0, 1, 2],
+        "kept_counts": [3, 1, 1, 1, 1, 1],
+        "num_distinct": [2, 4],
+        "kept_offsets": [0, 6],
+    }
+    assert {name: array.dtype.name for name, array in tensors.items() if "kept" in name or "num" in name} == {
+        "kept_ids": "uint16",
+        "kept_counts": "uint8",
+        "kept_log_probs": "float16",
+        "num_distinct": "uint8",
+        "kept_offsets": "int64",
+    }
+
+
+def test_many_draws_are_counted(tmp_path: Path) -> None:
+    header = replace(DRAWN, num_kept=1000)
+    rows = {"kept_ids": np.full((1, 1000), 7), "kept_probs": np.full((1, 1000), 0.5)}
+    write_shard(shard_path(tmp_path, 0), header, [[0]], [[0]], rows)
+    write_header(tmp_path, header, [1])
+    record = Store(tmp_path)[0]
+    assert record.kept_weights is not None
+    assert record.kept_weights.tolist() == [[1]]
+
+
+def test_drawn_rows_out_of_step_with_the_targets(tmp_path: Path) -> None:
+    rows = {"kept_ids": np.zeros((2, 4), dtype=int), "kept_probs": np.ones((2, 4))}
+    with pytest.raises(NmtDistillError, match=r"kept_ids has 2 rows, but there are 3 target tokens; teacher"):
+        write_shard(shard_path(tmp_path, 0), DRAWN, [[5, 0]], [[7, 8, 0]], rows)
+
+
+@pytest.mark.parametrize("header", [HEADER, DRAWN])
+def test_probabilities_in_float32(tmp_path: Path, header: StoreHeader) -> None:
+    exact = replace(header, probs_precision="float32")
+    token_ids = np.arange(header.num_kept)[None]
+    probs = np.random.default_rng(3).dirichlet(np.ones(header.num_kept))[None].astype(np.float32)
+    found = []
+    for name, wanted in (("half", header), ("exact", exact)):
+        (tmp_path / name).mkdir()
+        write_shard(shard_path(tmp_path / name, 0), wanted, [[0]], [[0]], {"kept_ids": token_ids, "kept_probs": probs})
+        write_header(tmp_path / name, wanted, [1])
+        record = Store(tmp_path / name)[0]
+        assert record.kept_ids is not None
+        assert record.kept_probs is not None
+        places = np.argsort(record.kept_ids[0])
+        found.append(np.asarray(record.kept_probs[0, places], dtype=np.float64))
+    assert 1e-6 < np.abs(found[0] / probs[0] - 1).max() < 1e-3
+    assert np.abs(found[1] / probs[0] - 1).max() < 5e-7

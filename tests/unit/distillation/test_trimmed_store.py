@@ -145,3 +145,49 @@ def test_under_another_vocabulary_every_source_is_segmented_anew(store: Store) -
         assert records[place].source_ids.tolist() == [1, *store[place].source_ids]
         assert (records[place].target_ids == store[place].target_ids).all()
     assert (records.lengths()[0] == store.lengths()[0] + 1).all()
+
+
+DRAWN = StoreHeader(
+    teacher="t", vocabulary="v", direction="en-pt", temperature=1.0, num_kept=4, state_dim=0, vocab_size=VOCAB_SIZE,
+    kept="drawn",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of two records, whose third token in all is 8 for certain."""
+    folder = tmp_path_factory.mktemp("drawn")
+    rows = {
+        "kept_ids": np.array([[5, 5, 5, 8], [6, 7, 8, 9], [8, 8, 8, 8], [0, 0, 0, 1]]),
+        "kept_probs": np.array([[0.75, 0.75, 0.75, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0] * 4, [0.9, 0.9, 0.9, 0.1]]),
+    }
+    write_shard(shard_path(folder, 0), DRAWN, [[3, 0], [4, 0]], [[5, 0], [8, 0]], rows)
+    write_header(folder, DRAWN, [2])
+    return Store(folder)
+
+
+def test_drawn_candidates_that_are_gone_weigh_nothing(drawn: Store) -> None:
+    record = trimmed(drawn, [0, 3, 4, 5, 6, 9])[0]
+    assert record.kept_ids is not None
+    assert record.kept_weights is not None
+    assert record.tail is None
+    assert record.kept_ids.tolist() == [[3, PAD, 3, 3], [5, PAD, PAD, 4]]
+    assert record.kept_weights.tolist() == [[0.75, 0, 0, 0], [0.25, 0, 0, 0.25]]
+
+
+def test_a_drawn_target_that_was_segmented_anew_is_sequence_level_only(drawn: Store) -> None:
+    record = trimmed(drawn, [0, 3, 4, 5, 6, 9])[1]
+    assert record.kept_ids is not None
+    assert record.kept_probs is not None
+    assert record.kept_weights is not None
+    assert record.tail is None
+    assert record.target_ids.tolist() == [1, 1, 0]
+    assert record.kept_ids.tolist() == [[1], [1], [0]]
+    assert record.kept_probs.tolist() == record.kept_weights.tolist() == [[1], [1], [1]]
+
+
+def test_every_drawn_candidate_kept_changes_nothing(drawn: Store) -> None:
+    records = trimmed(drawn, range(VOCAB_SIZE))
+    for index in range(2):
+        for name, array in vars(drawn[index]).items():
+            np.testing.assert_array_equal(getattr(records[index], name), array)

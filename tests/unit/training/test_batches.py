@@ -141,6 +141,7 @@ def test_batch_by_hand() -> None:
     assert batch.soft_targets is not None
     assert batch.soft_targets.token_ids.tolist() == [[0, 1], [1, 2], [0, 1], [1, 2], [2, 3], [3, 4]]
     assert batch.soft_targets.probs.tolist() == [[0.25, 0.25]] * 6
+    assert batch.soft_targets.tail is not None
     assert batch.soft_targets.tail.tolist() == [0.5] * 6
     assert batch.states is not None
     assert batch.states[:, 0].tolist() == [0, 1, 0, 1, 2, 3]
@@ -155,6 +156,7 @@ def test_what_is_fed_at_a_position_is_what_was_to_be_predicted_before() -> None:
 def test_dtypes_are_those_of_the_losses() -> None:
     batch = collate(RECORDS, pad_id=99, start_id=42)
     assert batch.soft_targets is not None
+    assert batch.soft_targets.tail is not None
     assert batch.states is not None
     assert batch.source_ids.dtype == batch.target.dtype == batch.soft_targets.token_ids.dtype == torch.int64
     assert batch.soft_targets.probs.dtype == batch.soft_targets.tail.dtype == torch.float32
@@ -173,4 +175,32 @@ def test_batch_moves_whole(with_teacher: bool) -> None:
     assert moved.source_ids.device.type == moved.target.device.type == "meta"
     assert (moved.soft_targets is not None, moved.states is not None) == (with_teacher, with_teacher)
     if moved.soft_targets is not None and moved.states is not None:
-        assert {tensor.device.type for tensor in (*vars(moved.soft_targets).values(), moved.states)} == {"meta"}
+        tensors = [tensor for tensor in (*moved.soft_targets.parts, moved.states) if tensor is not None]
+        assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def drawn_record(token_ids: list[list[int]], weights: list[list[float]]) -> Record:
+    return Record(
+        source_ids=np.array([5, 0]),
+        target_ids=np.zeros(len(token_ids), dtype=np.int64),
+        kept_ids=np.array(token_ids),
+        kept_probs=np.full((len(token_ids), len(token_ids[0])), 0.5, dtype=np.float32),
+        tail=None,
+        states=None,
+        kept_weights=np.array(weights, dtype=np.float32),
+    )
+
+
+def test_rows_of_drawn_tokens_are_filled_up_to_the_widest() -> None:
+    records = [
+        drawn_record([[7]], [[1.0]]),
+        drawn_record([[3, 4, 5], [6, 6, 6]], [[0.5, 0.25, 0.25], [1, 0, 0]]),
+    ]
+    soft = collate(records, pad_id=99, start_id=42).soft_targets
+    assert soft is not None
+    assert soft.weights is not None
+    assert soft.tail is None
+    assert soft.token_ids.tolist() == [[7, 7, 7], [3, 4, 5], [6, 6, 6]]
+    assert soft.weights.tolist() == [[1, 0, 0], [0.5, 0.25, 0.25], [1, 0, 0]]
+    assert soft.weights.dtype == soft.probs.dtype == torch.float32
+    assert soft.probs.shape == (3, 3)

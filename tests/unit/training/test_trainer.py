@@ -315,11 +315,17 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
     assert [line["step"] for line in log] == [2, 4, 6]
     for line in log:
         assert line.keys() == {
-            "phase", "step", "learning_rate", "target_tokens", "nll", "kl", "states", "agreed", "chrf", "timing"
+            "phase", "step", "learning_rate", "target_tokens", "nll", "divergence", "kl", "states", "agreed",
+            "teacher_entropy", "student_entropy", "kept", "chrf", "timing",
         }  # fmt: skip
         assert line["phase"] == 1
         assert 0 < line["target_tokens"] < 2 * 300
         assert 0 <= line["agreed"] <= 1
         assert 0 < line["nll"] < 30
         assert line["states"] > 0
+        assert line["divergence"] == line["kl"] > 0
+        assert line["kept"] == pytest.approx(0.95, rel=1e-5)
+        # natural logarithms of (0.9, 0.05, 0.05)
+        assert line["teacher_entropy"] == pytest.approx(0.3944, abs=1e-3)
+        assert 0 < line["student_entropy"] < 1.1
     assert log[-1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 4)

@@ -18,6 +18,7 @@ from nmt_distill.teacher.marian.folder import find_marian_files
 from nmt_distill.teacher.marian.graph import pad
 from nmt_distill.teacher.marian.teacher import MarianTeacher, batches_by_length
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
+from tests.draws import check_draws
 from tests.marian_models import (
     PRE_NORM,
     SELF_ATTENTION,
@@ -169,6 +170,7 @@ def test_more_candidates_than_the_beam_is_wide(teacher: MarianTeacher) -> None:
 def test_probabilities_are_the_softmax_of_the_logits(teacher: MarianTeacher, temperature: float) -> None:
     sources, targets = teacher.encode(SENTENCES), [[4, 9, 0], [0], [7, 0], [30, 31, 32, 33, 34, 0], [8, 0]]
     output = teacher.teacher_output(sources, targets, num_kept=5, temperature=temperature, keep_states=True)
+    assert output.tail is not None
     assert output.states is not None
     logits = torch.cat([all_logits(teacher, *pair) for pair in zip(sources, targets, strict=True)])
     probs, token_ids = (logits / temperature).softmax(-1).topk(5)
@@ -184,13 +186,14 @@ def test_probabilities_are_the_softmax_of_the_logits(teacher: MarianTeacher, tem
 def test_everything_kept_leaves_no_tail(teacher: MarianTeacher) -> None:
     output = teacher.teacher_output([[4, 0]], [[5, 0]], num_kept=teacher.vocab_size)
     np.testing.assert_allclose(output.probs.sum(axis=1), 1, atol=1e-5)
+    assert output.tail is not None
     assert (output.tail >= 0).all()
     assert (output.tail < 1e-5).all()
     assert output.states is None
 
 
 def test_more_kept_than_there_are_pieces(teacher: MarianTeacher) -> None:
-    with pytest.raises(NmtDistillError, match=r"num_kept must be at most the teacher's 3\d\d pieces, but is 1000"):
+    with pytest.raises(NmtDistillError, match=r"num_kept must be at most the teacher's 3\d\d ids, but is 1000"):
         teacher.teacher_output([[4, 0]], [[5, 0]], num_kept=1000)
 
 
@@ -296,6 +299,12 @@ def test_ensemble_hands_down_the_mean_of_probabilities(ensemble: MarianTeacher, 
     np.testing.assert_allclose(output.probs, probs.numpy(), rtol=1e-3)
     assert output.states is not None
     assert output.states.shape == (9, ensemble.graph.model_dim) == (9, ensemble.state_dim)
+
+
+@pytest.mark.parametrize("kind", ["teacher", "ensemble"])
+def test_tokens_are_drawn_from_what_is_shown(kind: str, request: pytest.FixtureRequest) -> None:
+    teacher: MarianTeacher = request.getfixturevalue(kind)
+    check_draws(teacher, teacher.encode(SENTENCES[:2]), [[4, 9, 0], [30, 31, 32, 33, 34, 0]])
 
 
 def test_ensemble_counts_all_and_gives_its_first_model(ensemble: MarianTeacher, teacher: MarianTeacher) -> None:

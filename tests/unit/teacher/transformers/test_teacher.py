@@ -20,6 +20,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Sampling, Teacher, WhiteBoxTeacher
 from nmt_distill.teacher.transformers.teacher import TransformersTeacher
+from tests.draws import check_draws
 from tests.transformers_models import POSITIONS
 
 SENTENCES = ["Turn on the light in the kitchen", "Stop", "", "open the door and the window please"]
@@ -159,6 +160,11 @@ def test_kept_tokens_are_the_best_and_the_tail_is_the_rest(teacher: Transformers
     assert best.probs == pytest.approx(everything.probs[:, :5], abs=1e-6)
     assert best.tail == pytest.approx(everything.probs[:, 5:].sum(axis=1), abs=1e-5)
     assert best.states is None
+
+
+def test_tokens_are_drawn_from_what_is_shown(teacher: TransformersTeacher) -> None:
+    sources = teacher.encode(SENTENCES)
+    check_draws(teacher, sources, sources[::-1])
 
 
 def test_a_temperature_flattens(teachers: dict[str, TransformersTeacher]) -> None:

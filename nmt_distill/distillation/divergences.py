@@ -119,6 +119,9 @@ def compare(measure: Divergence, soft: SoftTargets, log_kept: Tensor, student_ta
         ratio = teacher_tail / student_tail
         divergence, on_all, on_kept = kl, 1 - ratio, kept * ratio[:, None] - probs
     else:
+        rounding = 16 * torch.finfo(kept.dtype).eps  # of the sum that the student's tail was taken from
+        student_tail = torch.where((student_tail - teacher_tail).abs() <= rounding, teacher_tail, student_tail)
+        log_student_tail = student_tail.log()
         events = torch.cat([probs, teacher_tail[:, None]], dim=-1)
         divergence, slopes = _MEASURES[measure.name](
             measure, events, torch.cat([log_kept, log_student_tail[:, None]], dim=-1)

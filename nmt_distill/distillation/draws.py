@@ -51,18 +51,16 @@ def pack_draws(token_ids: Array, probs: Array) -> dict[str, Array]:
 def unpack_draws(packed: Mapping[str, Array], num_draws: int) -> dict[str, Array]:
     """Return ``kept_ids``, ``kept_probs`` and ``kept_weights``, all (R, U); a weight is the share of the draws.
 
-    Where a row has fewer different tokens, its first one fills up, with weight 0.
+    Where a row has fewer different tokens, its first one fills up, with probability 1 and weight 0.
 
     :param packed: as :func:`pack_draws` returns it
     """
     lengths = packed["num_distinct"].astype(np.int64)
     real = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    firsts = np.cumsum(lengths) - lengths
-    places = np.broadcast_to(firsts[:, None], real.shape).copy()
-    places[real] = np.arange(lengths.sum())
-    weights = np.where(real, packed["kept_counts"][places], 0) / np.float32(num_draws)
-    return {
-        "kept_ids": packed["kept_ids"][places],
-        "kept_probs": np.exp(packed["kept_log_probs"][places].astype(np.float32)),
-        "kept_weights": weights.astype(np.float32),
-    }
+    ids, probs, weights = packed["kept_ids"], np.ones(real.shape, np.float32), np.zeros(real.shape, np.float32)
+    kept_ids = np.empty(real.shape, ids.dtype)
+    kept_ids[:] = ids[lengths.cumsum() - lengths][:, None]
+    kept_ids[real] = ids
+    probs[real] = np.exp(packed["kept_log_probs"].astype(np.float32))
+    weights[real] = packed["kept_counts"] / np.float32(num_draws)
+    return {"kept_ids": kept_ids, "kept_probs": probs, "kept_weights": weights}

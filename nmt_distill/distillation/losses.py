@@ -174,6 +174,7 @@ class _VocabularyLoss(torch.autograd.Function):
                     weight_gradient.addmm_(gradient.T, chunk)
                 else:
                     weight_gradient += gradient.T @ chunk
+            del gradient  # or it would be there still while the next logits are computed
         ctx.save_for_backward(states_gradient, weight_gradient)
         ctx.weight_dtype = weight.dtype
         ctx.mark_non_differentiable(sums)
@@ -210,18 +211,19 @@ def _normalize(logits: Tensor, maximum: Tensor) -> Tensor:
 
 def _row_nll(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, chunk_rows: int) -> Tensor:
     """Return the negative log-likelihood (R,) of each target, a chunk of logits at a time."""
-    found = []
-    for own, wanted in zip(torch.split(states, chunk_rows), torch.split(target, chunk_rows), strict=True):
-        logits = _logits(own, weight, bias)
+
+    def of_chunk(logits: Tensor, wanted: Tensor) -> Tensor:
         target_logit = logits.gather(1, wanted[:, None])[:, 0]
-        found.append(_normalize(logits, logits.max(dim=-1, keepdim=True).values) - target_logit)
-    return torch.cat(found)
+        return _normalize(logits, logits.max(dim=-1, keepdim=True).values) - target_logit
+
+    chunks = zip(torch.split(states, chunk_rows), torch.split(target, chunk_rows), strict=True)
+    return torch.cat([of_chunk(_logits(own, weight, bias), wanted) for own, wanted in chunks])
 
 
 def hardest(row_nll: Tensor, share: float) -> Tensor:
     """Mark with 1 a share of the rows (R,), at least one: those with the highest negative log-likelihood."""
     chosen = torch.zeros_like(row_nll)
-    chosen[row_nll.topk(math.ceil(share * len(row_nll))).indices] = 1
+    chosen[row_nll.topk(math.ceil(share * len(row_nll) - 1e-9)).indices] = 1  # 0.1 * 30 is a little more than 3
     return chosen
 
 

@@ -189,10 +189,10 @@ class Store:
             )
         self.folder = folder
         self.header = StoreHeader(**content["header"])
-        self._shards = [
+        self.shards = [
             _map_shard(shard_path(folder, index), self.header) for index in range(len(content["num_records"]))
         ]
-        for index, (shard, expected) in enumerate(zip(self._shards, content["num_records"], strict=True)):
+        for index, (shard, expected) in enumerate(zip(self.shards, content["num_records"], strict=True)):
             if _num_records(shard) != expected:
                 raise NmtDistillError(
                     f"{shard_path(folder, index)} has {_num_records(shard)} records, but {HEADER_NAME} says "
@@ -223,14 +223,14 @@ class Store:
 
     def lengths(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Return the source and target tokens of every record."""
-        sources = [np.diff(shard["source_offsets"]).astype(np.int32) for shard in self._shards]
-        targets = [np.diff(shard["target_offsets"]).astype(np.int32) for shard in self._shards]
+        sources = [np.diff(shard["source_offsets"]).astype(np.int32) for shard in self.shards]
+        targets = [np.diff(shard["target_offsets"]).astype(np.int32) for shard in self.shards]
         empty = np.zeros(0, dtype=np.int32)
         return np.concatenate([empty, *sources]), np.concatenate([empty, *targets])
 
     def all_ids(self) -> Iterator[Array]:
         """Yield the flat source and target ids of every shard."""
-        for shard in self._shards:
+        for shard in self.shards:
             yield shard["source_ids"]
             yield shard["target_ids"]
 
@@ -238,7 +238,7 @@ class Store:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
         shard_index = int(np.searchsorted(self._starts, index, side="right")) - 1
-        shard, place = self._shards[shard_index], index - int(self._starts[shard_index])
+        shard, place = self.shards[shard_index], index - int(self._starts[shard_index])
         source = slice(*shard["source_offsets"][place : place + 2].tolist())
         rows = slice(*shard["target_offsets"][place : place + 2].tolist())
         is_drawn = "kept_offsets" in shard
@@ -246,7 +246,9 @@ class Store:
         parts = {name: shard[name][rows] if name in shard else None for name in names}
         if is_drawn:
             kept = slice(*shard["kept_offsets"][place : place + 2].tolist())
-            packed = {name: shard[name][rows if name == "num_distinct" else kept] for name in DRAWS}
+            packed = {
+                name: np.asarray(shard[name])[rows if name == "num_distinct" else kept] for name in DRAWS
+            }  # plain arrays, of which numpy makes less ado
             parts |= unpack_draws(packed, self.header.num_kept)
         return Record(source_ids=shard["source_ids"][source], target_ids=shard["target_ids"][rows], **parts)
 

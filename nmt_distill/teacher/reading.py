@@ -95,7 +95,7 @@ def draw(logits: Tensor, num_draws: int, shifts: Tensor) -> tuple[Tensor, Tensor
         total = cumulative[:, -1:]
         points = (own.double()[:, None] + steps) * (total / num_draws)
         token_ids.append(torch.searchsorted(cumulative, points, right=True))
-        probs.append(weights.gather(1, token_ids[-1]) / total.float())
+        probs.append(weights.gather(1, token_ids[-1]) / total.to(weights.dtype))
     return torch.cat(token_ids), torch.cat(probs)
 
 

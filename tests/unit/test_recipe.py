@@ -197,6 +197,10 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
             {"student__graph": "nllb"},
             "student.initialization must be random where student.graph is nllb",
         ),
+        (
+            {"distillation__kept": "drawn", "training__phases__0__divergence": "reverse_kl"},
+            "training.phases[0].divergence must be kl or skew_kl where distillation.kept is drawn, but is reverse_kl",
+        ),
     ],
 )
 def test_values_that_cannot_go_together(tmp_path: Path, parts: dict[str, Any], expected: str) -> None:
@@ -214,6 +218,12 @@ def test_values_that_cannot_go_together(tmp_path: Path, parts: dict[str, Any], e
             "training__phases__0__state_weight": 1.0,
         },
         {"student": {"graph": "nllb", "initialization": "random"}},
+        {"distillation__kept": "drawn", "training__phases__0__divergence": "skew_kl"},
+        {
+            "distillation__kept": "drawn",
+            "training__phases__0__divergence": "js",
+            "training__phases__0__kd_weight": 0.0,
+        },
     ],
 )
 def test_values_that_go_together(tmp_path: Path, parts: dict[str, Any]) -> None:

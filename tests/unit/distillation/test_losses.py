@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from itertools import accumulate
+from typing import Any, get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
-from nmt_distill.distillation.divergences import SoftTargets
-from nmt_distill.distillation.losses import VocabularyLoss, state_loss, vocabulary_loss
+from nmt_distill.distillation.config import DivergenceName
+from nmt_distill.distillation.divergences import Divergence, SoftTargets
+from nmt_distill.distillation.losses import VocabularyLoss, hardest, state_loss, vocabulary_loss
 
 # Golden numbers: natural logarithms, worked out apart from this code.
 P3, Q3 = (0.7, 0.2, 0.1), (0.5, 0.3, 0.2)
@@ -24,6 +29,11 @@ def top_of(probs: Tensor, num_kept: int) -> SoftTargets:
     """Return the soft targets that a teacher with these probabilities (R, V) hands down."""
     kept, token_ids = probs.topk(num_kept, dim=-1)
     return SoftTargets(token_ids=token_ids, probs=kept, tail=(1 - kept.sum(dim=-1)).clamp(min=0))
+
+
+def _tail(soft: SoftTargets) -> Tensor:
+    assert soft.tail is not None
+    return soft.tail
 
 
 def loss_of_probs(
@@ -92,8 +102,7 @@ class Case:
             probs = (logits / temperature).softmax(dim=-1)
             kept = probs.gather(1, soft.token_ids)
             student = torch.cat([kept, 1 - kept.sum(dim=-1, keepdim=True)], dim=-1)
-            assert soft.tail is not None
-            teacher = torch.cat([soft.probs, soft.tail[:, None]], dim=-1)
+            teacher = torch.cat([soft.probs, _tail(soft)[:, None]], dim=-1)
             kl = F.kl_div(student.log(), teacher.log(), reduction="sum", log_target=True)
             total = total + kd_weight * temperature**2 * kl
         by_states, by_weight = torch.autograd.grad(total, (states, weight))
@@ -436,6 +445,62 @@ def test_weight_outside_its_range_is_refused(kd_weight: float) -> None:
 def test_divergence_from_no_teacher_is_refused() -> None:
     with pytest.raises(ValueError, match=r"kd_weight is 0\.5, but there are no soft targets\."):
         Case().loss(None, kd_weight=0.5)
+
+
+@pytest.mark.parametrize("kd_share", [1.0, 0.5])
+@pytest.mark.parametrize(("temperature", "num_copies"), [(1.0, 1), (2.0, 2)])
+@pytest.mark.parametrize("name", get_args(DivergenceName))
+def test_few_copies_of_a_chunks_logits_exist_at_once(
+    name: DivergenceName, temperature: float, num_copies: int, kd_share: float
+) -> None:
+    rows, size, chunk_rows = 96, 2000, 32
+    states, weight = torch.randn(rows, 4, requires_grad=True), torch.randn(size, 4)
+    soft = top_of(torch.randn(rows, size).softmax(dim=-1), 3)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        vocabulary_loss(
+            states, weight, torch.zeros(size), torch.zeros(rows, dtype=torch.long), soft,
+            kd_weight=0.5, divergence=Divergence(name), temperature=temperature, kd_share=kd_share,
+            label_smoothing=0.1, chunk_rows=chunk_rows,
+        )  # fmt: skip
+    events: Any = profiler.profiler
+    sizes = [event.nbytes() for event in events.kineto_results.events() if event.name() == "[memory]"]
+    peak = max(accumulate(sizes))  # what is given back counts as less than nothing
+    copy = 4 * chunk_rows * size
+    assert num_copies * copy <= peak < (num_copies + 0.5) * copy
+
+
+def test_whole_share_is_plain_distillation_exactly() -> None:
+    case = Case()
+    soft = top_of(case.teacher(), 4)
+    one, other = (case.loss(soft, kd_weight=0.4, label_smoothing=0.1, **more) for more in ({}, {"kd_share": 1.0}))
+    assert one[0] == other[0]
+    assert torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("chunk_rows", [2, 100])
+@pytest.mark.parametrize(("kd_share", "num_chosen"), [(0.01, 1), (0.5, 4), (4 / 7, 4), (0.9, 7)])
+def test_divergence_of_the_hardest_tokens_alone(kd_share: float, num_chosen: int, chunk_rows: int) -> None:
+    case = Case()
+    logits = case.states @ case.weight.T + case.bias
+    nll = F.cross_entropy(logits, case.target, reduction="none")
+    chosen = nll >= nll.sort(descending=True).values[num_chosen - 1]
+    soft = top_of(case.teacher(2.0), 4)
+    options = {"kd_weight": 0.4, "temperature": 2.0, "label_smoothing": 0.1}
+    easy, hard = Case(), Case()
+    easy.states, easy.target = case.states[~chosen], case.target[~chosen]
+    hard.states, hard.target = case.states[chosen], case.target[chosen]
+    total, by_states, by_weight = case.loss(soft, **options, kd_share=kd_share, chunk_rows=chunk_rows)
+    part = SoftTargets(token_ids=soft.token_ids[chosen], probs=soft.probs[chosen], tail=_tail(soft)[chosen])
+    hard_total, hard_states, hard_weight = hard.loss(part, **options)
+    easy_total, easy_states, easy_weight = easy.loss(None, label_smoothing=0.1)
+    assert total == pytest.approx(hard_total + 0.6 * easy_total, rel=1e-12)
+    torch.testing.assert_close(by_states[chosen], hard_states)
+    torch.testing.assert_close(by_states[~chosen], 0.6 * easy_states)
+    torch.testing.assert_close(by_weight, hard_weight + 0.6 * easy_weight)
+
+
+def test_share_of_rows_is_rounded_up_but_not_for_rounding() -> None:
+    assert [int(hardest(torch.arange(30.0), share).sum()) for share in (0.1, 0.7, 0.71, 1e-6)] == [3, 21, 22, 1]
 
 
 def test_state_loss_is_half_the_mean_square_summed_over_tokens() -> None:

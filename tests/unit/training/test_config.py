@@ -15,6 +15,7 @@ TRAINING = {"phases": [PHASE]}
 POSITIVE = st.integers(max_value=0) | st.text()
 NATURAL = st.integers(max_value=-1) | st.floats()
 WEIGHT = st.floats(max_value=0, exclude_max=True) | st.none()
+INTERIOR = st.floats(max_value=0) | st.floats(min_value=1)
 SHARE = WEIGHT | st.floats(min_value=1, exclude_min=True)
 FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "num_steps": POSITIVE,
@@ -24,6 +25,11 @@ FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "num_accumulated": POSITIVE,
     "trainable": st.sampled_from(["encoder", None, True]),
     "kd_weight": SHARE,
+    "kd_share": st.floats(max_value=0) | st.floats(min_value=1, exclude_min=True),
+    "divergence": st.sampled_from(["KL", "jsd", None, 1]),
+    "beta": INTERIOR,
+    "skew": INTERIOR,
+    "scale_by_temperature": st.integers() | st.text(),
     "vocabulary_weight": WEIGHT,
     "num_sampled": NATURAL,
     "state_weight": WEIGHT,

@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from nmt_distill.distillation.config import DivergenceName
 from nmt_distill.distillation.store import Record, Store
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import Batch, collate
@@ -102,6 +105,64 @@ def test_label_smoothing_and_temperature_reach_the_loss(new_student: Make, toy_s
     totals = {costs(student, [batch], replace(PHASE, label_smoothing=smoothing))[0] for smoothing in (0.0, 0.1, 0.3)}
     totals |= {Objective(student, temperature=temperature)(batch, PHASE)[0].item() for temperature in (2.0, 4.0)}
     assert len(totals) == 5
+
+
+def test_every_setting_of_the_divergence_reaches_the_loss(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[index] for index in range(4)])
+
+    def total(*, temperature: float = 2.0, **values: Any) -> float:
+        loss: Tensor = Objective(student, temperature=temperature)(batch, replace(PHASE, **values))[0]
+        return loss.item()
+
+    settings: list[dict[str, Any]] = [
+        *({"divergence": name} for name in get_args(DivergenceName)),
+        {"divergence": "js", "beta": 0.2},
+        {"divergence": "skew_kl", "skew": 0.5},
+        {"kd_share": 0.5},
+        {"scale_by_temperature": False},
+    ]
+    for num_sampled in (0, 1000):
+        totals = [total(num_sampled=num_sampled, **values) for values in settings]
+        assert len({round(value, 4) for value in totals}) == len(settings)
+    assert total(temperature=1.0, scale_by_temperature=False) == total(temperature=1.0)
+
+
+@pytest.mark.parametrize("name", get_args(DivergenceName))
+def test_divergence_that_is_trained_is_logged_beside_kl(
+    new_student: Make, toy_store: Store, name: DivergenceName
+) -> None:
+    student = new_student()
+    records = [toy_store[index] for index in range(12)]
+    phase = replace(PHASE, divergence=name)
+    whole = costs(student, [batch_of(student, records)], phase)
+    assert_same(costs(student, [batch_of(student, part) for part in (records[7:], records[:7])], phase), whole)
+    plain = dict(zip(LOGGED, costs(student, [batch_of(student, records)])[1].tolist(), strict=True))
+    logged = dict(zip(LOGGED, whole[1].tolist(), strict=True))
+    others = {key for key in LOGGED if logged[key] != pytest.approx(plain[key])}
+    assert others == (set() if name == "kl" else {"divergence"})
+    assert plain["divergence"] == plain["kl"]
+    assert logged["kept"] == pytest.approx(0.95 * sum(len(record.target_ids) for record in records), rel=1e-3)
+
+
+def test_drawn_tokens_are_learned_from(new_student: Make, toy_store: Store) -> None:
+    """The toy's teacher, as often as it would be drawn: the same likelihood, no tail, another divergence."""
+    student = new_student()
+    top = [toy_store[index] for index in range(4)]
+    drawn = [
+        replace(record, tail=None, kept_weights=np.array([[0.9, 0.1]] * len(record.target_ids), dtype=np.float32))
+        for record in top
+    ]
+    by_top, by_draws = (costs(student, [batch_of(student, records)]) for records in (top, drawn))
+    named = [dict(zip(LOGGED, found[1].tolist(), strict=True)) for found in (by_top, by_draws)]
+    for key in ("nll", "states", "agreed", "kept"):
+        assert named[0][key] == pytest.approx(named[1][key], rel=1e-3)
+    assert named[1]["student_entropy"] == 0 < named[0]["student_entropy"]
+    assert by_top[0] != pytest.approx(by_draws[0], rel=1e-3)
+    sampled = costs(student, [batch_of(student, drawn)], replace(PHASE, num_sampled=1000))
+    assert_same(sampled, by_draws)
+    with pytest.raises(ValueError, match=r"js cannot be estimated from drawn tokens"):
+        costs(student, [batch_of(student, drawn)], replace(PHASE, divergence="js"))
 
 
 def test_weights_of_the_parts(new_student: Make, toy_store: Store) -> None:

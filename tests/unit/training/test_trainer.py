@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -290,6 +291,35 @@ def test_accumulated_batches_are_one_step(
     for parameter, gradient in zip(trainable_parameters(student, PHASE), gradients[0], strict=True):
         assert parameter.grad is not None
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("divergence", ["kl", "js"])
+def test_ranks_share_one_mean(new_student: Make, toy_store: Store, tmp_path: Path, divergence: Any) -> None:
+    """Ranks average their gradients, though their batches differ in length: the mean over all tokens of the step."""
+    phase = replace(PHASE, divergence=divergence)
+    taken = plan_batches(*toy_store.lengths(), batch_tokens=40, seed=1, epoch=0)[:5]
+    gradients = []
+    for num_ranks in (1, 2):
+        total: dict[str, Tensor] = {}
+        for rank in range(num_ranks):
+            student = new_student(seed=3)
+            trainer = Trainer(student, toy_store, CONFIG, folder=tmp_path)
+            trainer.accelerator = SimpleNamespace(
+                process_index=rank,
+                num_processes=num_ranks,
+                device="cpu",
+                backward=lambda loss: loss.backward(),
+                clip_grad_norm_=lambda *_: torch.zeros(()),
+            )
+            idle = SimpleNamespace(step=lambda: None, zero_grad=lambda: None)
+            trainer._step(phase, trainer.objective, idle, trainable_parameters(student, phase), taken)
+            for name, parameter in student.named_parameters():
+                if parameter.grad is not None:
+                    total[name] = total.get(name, torch.zeros(())) + parameter.grad / num_ranks
+        gradients.append(total)
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_gradient_that_is_not_finite_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
 from nmt_distill.run import Run
-from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.base import OpenTeacher, Teacher, WhiteBoxTeacher
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -61,8 +61,8 @@ def _say_which(run: Run, direction: Direction) -> None:
 
 def _check_teacher(run: Run, direction: Direction) -> None:
     """Refuse now what would only show after hours of labelling."""
-    if run.recipe.student.initialization == "teacher" and direction == run.directions[0]:
-        _require_student_weights(run.teacher(direction))
+    if run.recipe.student.initialization != "random" and direction == run.directions[0]:
+        _require_student_weights(run)
     if run.recipe.distillation.targets == "teacher":
         _check_converted_copy(run, direction)
 
@@ -99,12 +99,18 @@ def _vocabulary(run: Run, direction: Direction) -> SharedVocabulary | None:
     return vocabulary
 
 
-def _require_student_weights(teacher: Teacher) -> None:
-    """Refuse a graph that no student can start from."""
-    from nmt_distill.teacher.marian.teacher import MarianTeacher
+def _require_student_weights(run: Run) -> None:
+    """Refuse a teacher that this student cannot start from."""
+    from nmt_distill.student.initialization import require_fit
 
-    assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
-    teacher.graph.student_parameters()
+    teacher = run.teacher(run.directions[0])
+    assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
+    require_fit(run.recipe.student, teacher.hand_down())
+    if teacher.vocabulary is None:
+        raise NmtDistillError(
+            "this teacher has no single SentencePiece model for source and target, so a student cannot take its "
+            "embeddings over; set student.initialization=random."
+        )
 
 
 def _check_converted_copy(run: Run, direction: Direction) -> None:

@@ -14,6 +14,7 @@ from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DistillationCo
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
+from nmt_distill.student.presets import with_preset
 from nmt_distill.teacher.config import TeacherConfig
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.vocabulary.trimming import VocabularyConfig
@@ -152,15 +153,22 @@ class Recipe:
             yield "teacher", f"must be given, since {', '.join(lacking)} has none of its own"
 
     def _initialization_faults(self) -> Faults:
-        teacher = self._first_teacher
-        if self.student.initialization == "random" or teacher is None:
+        student, teacher = self.student, self._first_teacher
+        if student.initialization == "random" or teacher is None:
             return
-        if teacher.kind != "marian":
+        graphs = teacher.student_graphs
+        if graphs is None:
             yield "student.initialization", f"must be random where teacher.kind is {teacher.kind}"
-        elif self.student.graph == "nllb":
+        elif student.initialization == "teacher" and not graphs:
             yield (
                 "student.initialization",
-                "must be random where student.graph is nllb: a Marian teacher's weights belong to the marian graph",
+                "must be embeddings or random, since no student's graph has layers like this teacher's, but is teacher",
+            )
+        elif student.initialization == "teacher" and student.graph not in graphs:
+            yield (
+                "student.graph",
+                f"must be {' or '.join(graphs)}, the graph of this teacher's weights, but is {student.graph}; or set "
+                "student.initialization to embeddings or random",
             )
 
     @property
@@ -249,7 +257,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     content: dict[str, Any] = read_yaml(path)
     content.setdefault("name", path.resolve().parent.name if path.name == RECIPE_NAME else path.stem)
-    return load_dataclass(Recipe, apply_overrides(content, overrides), where=str(path))
+    content = apply_overrides(content, overrides)
+    if "student" in content:
+        content["student"] = with_preset(content["student"])
+    return load_dataclass(Recipe, content, where=str(path))
 
 
 def find_recipe(name: str) -> Path:

@@ -20,8 +20,8 @@ from nmt_distill.progress import say
 from nmt_distill.run import TRAINING, Run
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
-from nmt_distill.student.initialization import initialize_from
-from nmt_distill.teacher.marian.teacher import MarianTeacher
+from nmt_distill.student.initialization import Start, initialize_from
+from nmt_distill.teacher.base import OpenTeacher
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -30,7 +30,7 @@ from nmt_distill.vocabulary.trimming import IdMap
 
 def train_student(run: Run) -> dict[str, Any]:
     """Train the student of a run and write its folder and ``metrics.jsonl``."""
-    student, copied = _new_student(run)
+    student, start = _new_student(run)
     trainer = Trainer(
         student,
         _records(run, student.config.pad_token_id),
@@ -46,18 +46,19 @@ def train_student(run: Run) -> dict[str, Any]:
     return {
         "num_parameters": count_parameters(student),
         "best_dev_chrf": progress.best_score,
-        "num_copied_parameters": len(copied),
+        "num_copied_parameters": len(start.copied) if start else 0,
     }
 
 
-def _new_student(run: Run) -> tuple[StudentModel, frozenset[str]]:
+def _new_student(run: Run) -> tuple[StudentModel, Start | None]:
+    config = run.recipe.student
     torch.manual_seed(run.recipe.training.seed)
-    student = build_student(run.recipe.student, special_ids(run.sentencepiece_path))
-    if run.recipe.student.initialization == "random":
-        return student, frozenset()
+    student = build_student(config, special_ids(run.sentencepiece_path))
+    if config.initialization == "random":
+        return student, None
     teacher = run.teacher(run.directions[0])
-    assert isinstance(teacher, MarianTeacher)  # the recipe was checked for it
-    return student, initialize_from(student, teacher.graph.student_parameters(), kept_ids=run.kept_ids())
+    assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
+    return student, initialize_from(student, config, teacher.hand_down(), kept_ids=run.kept_ids())
 
 
 def _records(run: Run, pad_id: int) -> Records:

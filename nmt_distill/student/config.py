@@ -14,8 +14,13 @@ class StudentConfig:
 
     graph: Literal["marian", "nllb"] = "marian"
     """``marian`` is post-norm (MarianMTModel), ``nllb`` pre-norm (M2M100ForConditionalGeneration)"""
-    initialization: Literal["teacher", "random"] = "teacher"
-    """``teacher`` copies every parameter that fits: embeddings, encoder, cross-attention, feed-forward, norms"""
+    preset: Literal["micro", "tiny", "small", "base", "deep-12-1", "deep-12-3"] | None = None
+    """depth, widths and heads by a name; keys that are given beside it win"""
+    initialization: Literal["teacher", "embeddings", "random"] = "teacher"
+    """``teacher`` copies layers at even distances and embeddings, ``embeddings`` these alone"""
+    width_projection: Literal["svd", "slice"] = "svd"
+    """how a student narrower than its teacher starts from it: ``svd`` keeps of the embeddings what matters most,
+    ``slice`` their first dimensions"""
     model_dim: PositiveInt = 256
     """width of embeddings and layers"""
     ffn_inner_dim: PositiveInt = 1536
@@ -26,6 +31,8 @@ class StudentConfig:
     """layers of the encoder"""
     num_decoder_layers: PositiveInt = 2
     """layers of the decoder"""
+    activation: Literal["relu", "swish", "gelu"] = "relu"
+    """between the two matrices of a feed-forward block; OPUS models of transformers have ``swish``"""
     max_positions: Annotated[int, Bounds(least=16)] = 512
     """longest source or target, in tokens"""
     dropout: Decay = 0.1

@@ -67,7 +67,7 @@ def build_student(config: StudentConfig, special: SpecialIds) -> StudentModel:
         "encoder_ffn_dim": config.ffn_inner_dim,
         "decoder_ffn_dim": config.ffn_inner_dim,
         "max_position_embeddings": config.max_positions,
-        "activation_function": "relu",
+        "activation_function": config.activation,
         "dropout": config.dropout,
         "attention_dropout": 0.0,
         "activation_dropout": 0.0,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt_distill.configuration.constraints import Bounds, NaturalInt, Positive, Seed
+from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -147,5 +148,17 @@ class WhiteBoxTeacher(Teacher, Protocol):
         :param target_ids: end of sentence included, without any language tag
         :param num_kept: K, or how many draws
         :raises NmtDistillError: if more are to be kept than there are
+        """
+        ...
+
+
+@runtime_checkable
+class OpenTeacher(WhiteBoxTeacher, Protocol):
+    """A teacher whose weights can be read too."""
+
+    def hand_down(self) -> Inheritance:
+        """Return what a student can start from; nothing is copied.
+
+        :raises NmtDistillError: if source, target and output do not share one table of embeddings
         """
         ...

@@ -1,7 +1,9 @@
 """Which teacher, and where it comes from.
 
-Beside its fields each class says ``shows_probabilities``, whether soft targets can be had of it, and ``searches``,
-whether it is asked with a beam; the others search in their own way and are asked for candidates alone.
+Beside its fields each class says ``shows_probabilities``, whether soft targets can be had of it, ``searches``,
+whether it is asked with a beam (the others search in their own way and are asked for candidates alone), and
+``student_graphs``, the graphs of students that its layers may fit; empty where only its embeddings can be taken over,
+None where no weights are seen.
 """
 
 from __future__ import annotations
@@ -13,6 +15,16 @@ from nmt_distill.configuration.constraints import Faults, NaturalInt, NonNegativ
 from nmt_distill.corpus.wheels import WheelConfig
 
 FamilyName = Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"]
+_FAMILY_GRAPHS: dict[FamilyName, tuple[str, ...]] = {
+    "nllb": ("nllb",),
+    "m2m100": ("nllb",),
+    "small100": ("nllb",),
+    "mbart50": (),
+    "marian": ("marian",),
+    "madlad400": (),
+    "t5": (),
+    "mt5": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +54,7 @@ class MarianTeacherConfig:
 
     shows_probabilities = True
     searches = True
+    student_graphs = ("marian",)
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
@@ -85,6 +98,11 @@ class TransformersTeacherConfig:
     shows_probabilities = True
     searches = True
 
+    @property
+    def student_graphs(self) -> tuple[str, ...]:
+        """Graphs of students that its layers may fit; which of them, files tell where the family is not given."""
+        return ("marian", "nllb") if self.family is None else _FAMILY_GRAPHS[self.family]
+
 
 @dataclass(frozen=True, kw_only=True)
 class CTranslate2TeacherConfig:
@@ -121,6 +139,7 @@ class CTranslate2TeacherConfig:
 
     shows_probabilities = False
     searches = True
+    student_graphs = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +166,7 @@ class CommandTeacherConfig:
 
     shows_probabilities = False
     searches = False
+    student_graphs = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +185,7 @@ class CandidatesTeacherConfig:
 
     shows_probabilities = False
     searches = False
+    student_graphs = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +221,7 @@ class HttpTeacherConfig:
 
     shows_probabilities = False
     searches = False
+    student_graphs = None
 
 
 TeacherConfig = (

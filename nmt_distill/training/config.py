@@ -26,8 +26,9 @@ class PhaseConfig:
     """A stretch of training with one loss, one set of parameters that move and one learning-rate curve.
 
     The loss per target token is
-    ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * D * T^2) + state_weight * E``,
-    where D is the divergence from the teacher and E half the mean squared difference of the last decoder states.
+    ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * D * T^2) + state_weight * E + embedding_anchor * A``,
+    where D is the divergence from the teacher, E half the mean squared difference of the last decoder states, and A
+    half the squared distance of the table of embeddings from what it was when training began.
     """
 
     num_steps: PositiveInt
@@ -40,8 +41,8 @@ class PhaseConfig:
     """target positions of one batch, padding included (source positions are held to the same)"""
     num_accumulated: PositiveInt = 1
     """batches whose gradients are added up for one update, on each rank"""
-    trainable: Literal["all", "decoder"] = "all"
-    """``decoder`` freezes embeddings and encoder"""
+    trainable: Literal["all", "layers", "decoder", "decoder_and_embeddings"] = "all"
+    """``layers`` freezes the embeddings, ``decoder_and_embeddings`` the encoder, ``decoder`` both"""
     kd_weight: Share = 0.5
     """share of the divergence from the teacher; 0 is plain training on the targets"""
     kd_share: Annotated[float, Bounds(above=0, most=1)] = 1.0
@@ -62,6 +63,8 @@ class PhaseConfig:
     """tokens drawn per batch to estimate the normaliser of likelihood and divergence; 0 sums over all tokens"""
     state_weight: NonNegative = 0.0
     """weight of the hidden-state term, which needs decoder states of the student's width in the store"""
+    embedding_anchor: NonNegative = 0.0
+    """weight of the pull that holds the embeddings near those with which training began; 0 lets them go"""
     label_smoothing: Share = 0.0
     """mass spread evenly over the vocabulary, on the likelihood part only"""
 
@@ -69,6 +72,8 @@ class PhaseConfig:
         """Yield what is wrong across fields."""
         if self.vocabulary_weight == 0 and self.state_weight == 0:
             yield "vocabulary_weight", "must be above 0 where state_weight is 0, else there is no loss"
+        if self.embedding_anchor and self.trainable in ("layers", "decoder"):
+            yield "embedding_anchor", f"must be 0 where trainable is {self.trainable}, which freezes the embeddings"
 
 
 @dataclass(frozen=True, kw_only=True)

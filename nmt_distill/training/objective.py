@@ -14,7 +14,7 @@ from nmt_distill.student.graph import StudentModel, output_bias
 from nmt_distill.training.batches import Batch
 from nmt_distill.training.config import PhaseConfig
 
-LOGGED = ("nll", "divergence", "kl", "states", "agreed", "teacher_entropy", "student_entropy", "kept")
+LOGGED = ("nll", "divergence", "kl", "states", "anchor", "agreed", "teacher_entropy", "student_entropy", "kept")
 """the sums over target tokens that are logged, in this order"""
 SHOWN = ("nll", "divergence", "states", "agreed")
 """those that are shown while training"""
@@ -23,10 +23,16 @@ SHOWN = ("nll", "divergence", "states", "agreed")
 class Objective(nn.Module):
     """The student and the loss of the phase that is under way."""
 
-    def __init__(self, student: StudentModel, *, temperature: float) -> None:
+    def __init__(self, student: StudentModel, *, temperature: float, has_anchor: bool = False) -> None:
+        """Take a student over.
+
+        :param has_anchor: keep a copy of its embeddings as they are now, which ``embedding_anchor`` holds them near
+        """
         super().__init__()
         self.student = student
         self.temperature = temperature
+        embeddings = student.get_input_embeddings().weight
+        self.register_buffer("anchor", embeddings.detach().clone() if has_anchor else None, persistent=False)
 
     def forward(self, batch: Batch, phase: PhaseConfig) -> tuple[Tensor, Tensor]:
         """Return the loss summed over target tokens, and the detached sums named in :data:`LOGGED`.
@@ -68,4 +74,10 @@ class Objective(nn.Module):
             distance = state_loss(states.float(), batch.states.float())
             total = total + phase.state_weight * distance
             sums["states"] = distance.detach()
+        if phase.embedding_anchor:
+            # Sums over target tokens are divided by their number, so this one counts once for each of them. (L2-SP: Li
+            # et al. 2018, arXiv 1802.01483)
+            distance = 0.5 * (self.student.get_input_embeddings().weight - self.anchor).square().sum() * len(states)
+            total = total + phase.embedding_anchor * distance
+            sums["anchor"] = distance.detach()
         return total, torch.stack([sums[name].float() for name in LOGGED])

@@ -25,6 +25,13 @@ from nmt_distill.training.objective import LOGGED, SHOWN, Objective
 from nmt_distill.training.schedule import WeightAverage, learning_rate
 
 Validate = Callable[[StudentModel], float]
+_FROZEN: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "layers": ("model.shared.",),
+    "decoder_and_embeddings": ("model.encoder.",),
+    "decoder": ("model.shared.", "model.encoder."),
+}
+"""by what a phase trains, how the names of parameters begin that do not move"""
 
 
 @dataclass
@@ -50,8 +57,9 @@ def trainable_parameters(student: StudentModel, phase: PhaseConfig) -> list[Tens
     """Freeze what the phase does not train, and return the parameters that it does."""
     chosen: list[Tensor] = []
     student.requires_grad_(False)
+    frozen = _FROZEN[phase.trainable]
     for name, parameter in learned_parameters(student):
-        moves = phase.trainable == "all" or name.startswith("model.decoder.")
+        moves = not name.startswith(frozen)
         parameter.requires_grad_(moves)
         if moves:
             chosen.append(parameter)
@@ -80,7 +88,8 @@ class Trainer:
         mixed = "bf16" if config.precision == "bfloat16" else "no"
         self.accelerator = Accelerator(cpu=choose_device(config.device) == "cpu", mixed_precision=mixed)
         self.student = student.to(self.accelerator.device)
-        self.objective = Objective(self.student, temperature=temperature)
+        is_anchored = any(phase.embedding_anchor for phase in config.phases)
+        self.objective = Objective(self.student, temperature=temperature, has_anchor=is_anchored)
         self.folder = TrainingFolder(folder)
         self.source_lengths, self.target_lengths = store.lengths()
         if not len(store):

@@ -47,7 +47,7 @@ def test_overrides_are_checked_as_the_recipe_is(toy: Toy, fails: Fails, tmp_path
             "training.phases[0].state_weight must be 0 where no states are kept",
         ),
         (["distillation.num_kept=0"], "training.phases[1].kd_weight must be 0 where there are no soft targets"),
-        (["student.graph=nllb"], "student.initialization must be random where student.graph is nllb"),
+        (["student.graph=nllb"], "student.graph must be marian, the graph of this teacher's weights, but is nllb"),
         (["directions[0].target=en"], "directions[0].target must be another language than source"),
         (
             ["directions[0].target=pt-br"],

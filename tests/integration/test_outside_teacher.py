@@ -56,6 +56,39 @@ def test_student_learns_soft_targets_from_a_model_of_transformers(toy: Toy, fini
     assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 90, f"seed {toy.seed}\n{finished.stderr}"
 
 
+def test_student_starts_from_a_model_of_transformers(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    """Of the same shape it knows at once what takes a random start 450 steps."""
+    phase = "{num_steps: 5, learning_rate: 0.0001, batch_tokens: 500, trainable: layers}"
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: transformers, name: {finished_run / 'student'}, origin: a student, licence: none}}",
+        f"training.phases=[{phase}]",
+    )
+    folder = tmp_path / "run"
+    finished = run_command("export", recipe, "--out", folder, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 90, f"seed {toy.seed}\n{finished.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("student.graph=nllb", "student.graph must be marian, but is nllb"),
+        ("student.num_heads=8", "student.num_heads must be 4, for the teacher has 4 of 16, but is 8"),
+    ],
+)
+def test_student_that_cannot_start_from_its_teacher_is_told_before_labelling(
+    toy: Toy, finished_run: Path, tmp_path: Path, fails: Fails, override: str, told: str
+) -> None:
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: transformers, name: {finished_run / 'student'}, origin: a student, licence: none}}",
+        override,
+    )
+    assert told in fails("distill", recipe, "--out", tmp_path / "run")
+    assert not list((tmp_path / "run" / "distilled").glob("shard*"))
+
+
 def test_converted_folder_is_a_teacher_too(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
     model = finished_run / "export" / "float32"
     teacher = f"kind: ctranslate2, folder: {model}, vocabulary: {model / 'joint.spm'}, origin: an export, licence: none"

@@ -27,6 +27,7 @@ ORDER = [
     "vocabulary",
     "model_folder",
     "translator",
+    "inheritance",
     "teacher",
     "distillation",
     "student",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.errors import NmtDistillError, RecipeError
 from nmt_distill.languages import Direction
 from nmt_distill.recipe import EvaluationConfig, ExportConfig, Recipe, find_recipe, load_recipe
@@ -24,6 +25,9 @@ CONTENT: dict[str, Any] = {
     },
     "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001}]},
 }
+
+TRANSFORMERS = {"kind": "transformers", "name": "a/model", "origin": "a test", "licence": "none"}
+COMMAND = {"kind": "command", "command": "cat", "origin": "a test", "licence": "none"}
 
 
 def write(path: Path, content: Any = CONTENT) -> Path:
@@ -68,6 +72,24 @@ def test_overrides_win(tmp_path: Path) -> None:
     path = write(tmp_path / "toy.yaml")
     recipe = load_recipe(path, ["student.model_dim=128", "training.phases[0].num_steps=3", "reuse=other"])
     assert (recipe.student.model_dim, recipe.training.phases[0].num_steps, recipe.reuse) == (128, 3, "other")
+
+
+def test_preset_is_a_base_that_keys_of_the_recipe_edit(tmp_path: Path) -> None:
+    content = changed(student={"preset": "tiny", "num_decoder_layers": 4, "graph": "nllb", "initialization": "random"})
+    recipe = load_recipe(write(tmp_path / "toy.yaml", content))
+    student = recipe.student
+    assert (student.num_encoder_layers, student.num_decoder_layers) == (6, 4)
+    assert (student.model_dim, student.ffn_inner_dim, student.graph) == (256, 1536, "nllb")
+    write_yaml(tmp_path / "resolved.yaml", to_content(recipe))
+    assert load_recipe(tmp_path / "resolved.yaml") == recipe
+    other = load_recipe(tmp_path / "toy.yaml", ["student.preset=small", "student.num_heads=8"])
+    assert (other.student.model_dim, other.student.num_decoder_layers, other.student.num_heads) == (384, 4, 8)
+
+
+@pytest.mark.parametrize("preset", ["huge", 5, ["tiny"]])
+def test_unknown_preset_is_told(tmp_path: Path, preset: Any) -> None:
+    (fault,) = faults_of(tmp_path / "toy.yaml", changed(student__preset=preset))
+    assert fault.startswith("student.preset must be ")
 
 
 def test_faults_are_told_together(tmp_path: Path) -> None:
@@ -133,7 +155,7 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         "training.phases[0].kd_weight",
         "training.phases[1]",
         "training.phases[2].state_weight",
-        "student.initialization",
+        "student.graph",
         "training.phases[0].state_weight",
         "training.phases[2].kd_weight",
         "training.phases[3].kd_weight",
@@ -195,7 +217,17 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         ),
         (
             {"student__graph": "nllb"},
-            "student.initialization must be random where student.graph is nllb",
+            "student.graph must be marian, the graph of this teacher's weights, but is nllb; or set "
+            "student.initialization to embeddings or random",
+        ),
+        ({"teacher": TRANSFORMERS | {"family": "small100"}}, "student.graph must be nllb, the graph of this teacher's"),
+        (
+            {"teacher": TRANSFORMERS | {"family": "madlad400"}},
+            "student.initialization must be embeddings or random, since no student's graph has layers like this",
+        ),
+        (
+            {"teacher": COMMAND, "vocabulary__size": 8000, "training__phases__0__kd_weight": 0.0},
+            "student.initialization must be random where teacher.kind is command",
         ),
         (
             {"distillation__kept": "drawn", "training__phases__0__divergence": "reverse_kl"},
@@ -224,6 +256,13 @@ def test_values_that_cannot_go_together(tmp_path: Path, parts: dict[str, Any], e
             "training__phases__0__divergence": "js",
             "training__phases__0__kd_weight": 0.0,
         },
+
+
+        {"student": {"graph": "nllb", "initialization": "embeddings"}},
+        {"teacher": TRANSFORMERS},
+        {"teacher": TRANSFORMERS, "student__graph": "nllb"},
+        {"teacher": TRANSFORMERS | {"family": "marian"}},
+        {"teacher": TRANSFORMERS | {"family": "mt5"}, "student__initialization": "embeddings"},
     ],
 )
 def test_values_that_go_together(tmp_path: Path, parts: dict[str, Any]) -> None:

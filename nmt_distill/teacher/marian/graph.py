@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt_distill.inheritance import Inheritance
 from nmt_distill.teacher.marian.file import MarianFile
 from nmt_distill.teacher.marian.layers import DecoderState, MarianLayers
 from nmt_distill.teacher.marian.options import read_options
 from nmt_distill.teacher.marian.parameters import OUTPUT, checked_parameters
-from nmt_distill.teacher.marian.student import student_parameters
+from nmt_distill.teacher.marian.student import hand_down
 
 
 class MarianGraph(MarianLayers):
@@ -90,12 +91,12 @@ class MarianGraph(MarianLayers):
         """Project decoder states (..., D) to the vocabulary (..., V)."""
         return F.linear(states, self._p(self._output), self._p(f"{OUTPUT}_b"))
 
-    def student_parameters(self) -> dict[str, Tensor]:
+    def hand_down(self) -> Inheritance:
         """Name what a student of the marian graph can take over by that graph's names in transformers.
 
-        :raises NmtDistillError: if the graphs differ in more than the decoder's first layers
+        :raises NmtDistillError: if there is more than one table of embeddings
         """
-        return student_parameters(self.options, self.get_buffer, self._where)
+        return hand_down(self.options, self.get_buffer, self._where)
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.inheritance import BIAS, EMBEDDINGS, Inheritance
 from nmt_distill.teacher.marian.options import MarianOptions
 
 _LETTERS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "out_proj"}
@@ -16,7 +17,7 @@ Names = Iterator[tuple[str, str]]
 """the student's name and Marian's"""
 
 
-def student_parameters(options: MarianOptions, parameter: Callable[[str], Tensor], where: str) -> dict[str, Tensor]:
+def hand_down(options: MarianOptions, parameter: Callable[[str], Tensor], where: str) -> Inheritance:
     """Name a model's parameters by the student's names.
 
     A recurrent cell has no counterpart: its value projection W stands for the self-attention's, with an output
@@ -24,10 +25,21 @@ def student_parameters(options: MarianOptions, parameter: Callable[[str], Tensor
 
     :param parameter: returns a parameter by Marian's name, matrices as (out, in)
     :param where: names the model in messages
-    :raises NmtDistillError: if the graphs differ in more than the decoder's first layers
+    :raises NmtDistillError: if there is more than one table of embeddings
     """
-    _check_graph(options, where)
-    names = [("model.shared.weight", "Wemb"), ("final_logits_bias", "decoder_ff_logit_out_b")]
+    if options.source_table != "Wemb" or not options.is_output_tied:
+        raise NmtDistillError(
+            f"{where} has more than one embedding table, which a student, who has one, cannot take over; "
+            "set student.initialization=random."
+        )
+    if not options.is_post_norm:
+        return Inheritance(
+            where=where,
+            graph=None,
+            obstacles=("is not post-norm (transformer-postprocess dan alone)",),
+            parameters={EMBEDDINGS: parameter("Wemb")},
+        )
+    names = [(EMBEDDINGS, "Wemb"), (BIAS, "decoder_ff_logit_out_b")]
     for layer in range(options.num_encoder_layers):
         names += _encoder_layer(f"model.encoder.layers.{layer}", f"encoder_l{layer + 1}")
     for layer in range(options.num_decoder_layers):
@@ -40,21 +52,13 @@ def student_parameters(options: MarianOptions, parameter: Callable[[str], Tensor
             parameters[f"{own}.v_proj.weight"] = value
             parameters[f"{own}.v_proj.bias"] = value.new_zeros(len(value))
             parameters[f"{own}.out_proj.weight"] = torch.eye(len(value), device=value.device)
-    return parameters
-
-
-def _check_graph(options: MarianOptions, where: str) -> None:
-    differences = {
-        "is not post-norm (transformer-postprocess dan alone)": not options.is_post_norm,
-        f"has {options.activation} between the feed-forward matrices": options.activation != "relu",
-        "has more than one embedding table": options.source_table != "Wemb" or not options.is_output_tied,
-    }
-    told = [difference for difference, is_so in differences.items() if is_so]
-    if told:
-        raise NmtDistillError(
-            f"{where} {' and '.join(told)}, which a student of the marian graph cannot take over; "
-            "set student.initialization=random."
-        )
+    return Inheritance(
+        where=where,
+        graph="marian",
+        activation=options.activation,
+        num_heads=options.num_heads,
+        parameters=parameters,
+    )
 
 
 def _encoder_layer(own: str, theirs: str) -> Names:

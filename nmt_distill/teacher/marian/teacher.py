@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
@@ -96,6 +97,10 @@ class MarianTeacher:
     def vocabulary(self) -> SharedVocabulary | None:
         """What a student needs to share its ids; None where source and target have vocabularies of their own."""
         return shared_vocabulary(*self._vocabulary_files)
+
+    def hand_down(self) -> Inheritance:
+        """Return the parameters of the first model; see :class:`nmt_distill.teacher.base.OpenTeacher`."""
+        return self.graph.hand_down()
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""

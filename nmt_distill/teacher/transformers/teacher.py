@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
+from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.teacher.ctranslate2.folder import converted
@@ -25,6 +26,7 @@ from nmt_distill.teacher.transformers.checkpoint import load_config, load_model,
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
 from nmt_distill.teacher.transformers.search import Candidate, follow_tokens, search_beam
+from nmt_distill.teacher.transformers.student import hand_down
 from nmt_distill.teacher.transformers.tokenization import TextIds, text_ids, vocabulary_of
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -111,6 +113,10 @@ class TransformersTeacher:
     def num_parameters(self) -> int:
         """Parameters, the one table counted once and tables of sinusoids left out."""
         return self.graph.num_parameters
+
+    def hand_down(self) -> Inheritance:
+        """See :class:`nmt_distill.teacher.base.OpenTeacher`."""
+        return hand_down(self.graph.model, self.name)
 
     @property
     def is_converted(self) -> bool:

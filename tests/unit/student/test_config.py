@@ -12,7 +12,10 @@ from tests.faults import faults_of, faulty_keys
 COUNT = st.integers(max_value=0) | st.floats() | st.none() | st.text()
 FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "graph": st.sampled_from(["", "mariam", None, 1]),
+    "preset": st.sampled_from(["", "huge", 1, True]),
     "initialization": st.booleans(),
+    "width_projection": st.sampled_from(["", None, "pca"]),
+    "activation": st.sampled_from(["", None, "tanh"]),
     "model_dim": COUNT,
     "ffn_inner_dim": COUNT,
     "num_heads": COUNT,

@@ -33,6 +33,7 @@ FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "vocabulary_weight": WEIGHT,
     "num_sampled": NATURAL,
     "state_weight": WEIGHT,
+    "embedding_anchor": WEIGHT,
     "label_smoothing": SHARE,
     "colour": st.integers(),
 }
@@ -60,6 +61,15 @@ def test_phase_without_loss() -> None:
         "vocabulary_weight must be above 0 where state_weight is 0, else there is no loss",
     )
     assert faults_of(PhaseConfig, PHASE | {"vocabulary_weight": 0, "state_weight": 1}) == ()
+
+
+@pytest.mark.parametrize("trainable", ["layers", "decoder"])
+def test_frozen_embeddings_need_no_anchor(trainable: str) -> None:
+    anchored = PHASE | {"embedding_anchor": 0.1}
+    assert faults_of(PhaseConfig, anchored | {"trainable": trainable}) == (
+        f"embedding_anchor must be 0 where trainable is {trainable}, which freezes the embeddings",
+    )
+    assert faults_of(PhaseConfig, anchored | {"trainable": "decoder_and_embeddings"}) == ()
 
 
 @pytest.mark.parametrize(

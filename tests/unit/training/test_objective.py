@@ -176,6 +176,27 @@ def test_weights_of_the_parts(new_student: Make, toy_store: Store) -> None:
     torch.testing.assert_close(both[2][name], 2 * words[2][name] + 3 * states[2][name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_anchor_counts_once_a_target_token(new_student: Make, toy_store: Store, graph: str) -> None:
+    """Two rows have moved by (3, 4) and (1,): half of 25 + 1, for each token, pulls back by the way they went."""
+    student = new_student(graph)
+    objective = Objective(student, temperature=1.0, has_anchor=True)
+    table = student.get_input_embeddings().weight
+    with torch.no_grad():
+        table[5, :2] += torch.tensor([3.0, 4.0])
+        table[7, 9] -= 1.0
+    records = [toy_store[index] for index in range(4)]
+    num_tokens = sum(len(record.target_ids) for record in records)
+    phase = replace(PHASE, vocabulary_weight=0.0, state_weight=1e-30, embedding_anchor=0.5)
+    total, sums = objective(batch_of(student, records), phase)
+    total.backward()
+    assert total.item() == pytest.approx(0.5 * 13 * num_tokens, rel=1e-5)
+    assert sums[LOGGED.index("anchor")].item() == pytest.approx(13 * num_tokens, rel=1e-5)
+    pull = torch.zeros_like(table)
+    pull[5, :2], pull[7, 9] = torch.tensor([3.0, 4.0]), -1.0
+    torch.testing.assert_close(table.grad, 0.5 * num_tokens * pull, rtol=1e-5, atol=1e-4)
+
+
 def test_states_without_their_loss_cost_no_projection(new_student: Make, toy_store: Store) -> None:
     student = new_student()
     student.get_input_embeddings().weight.requires_grad_(False)

@@ -215,27 +215,37 @@ def test_patience_stops_the_whole_training(new_student: Make, toy_store: Store, 
     ("trainable", "moving"),
     [
         ("all", {"shared", "encoder", "cross", "self"}),
+        ("layers", {"encoder", "cross", "self"}),
+        ("decoder_and_embeddings", {"shared", "cross", "self"}),
         ("decoder", {"cross", "self"}),
     ],
 )
+@pytest.mark.parametrize("graph", ["marian", "nllb"])
 def test_phases_freeze_what_they_say(
-    new_student: Make, toy_store: Store, tmp_path: Path, trainable: str, moving: set[str]
+    new_student: Make, toy_store: Store, tmp_path: Path, graph: str, trainable: str, moving: set[str]
 ) -> None:
-    student = new_student()
+    student = new_student(graph)
     before = weights(student)
     phase = replace(PHASE, trainable=trainable)  # type: ignore[arg-type]
     train(student, toy_store, replace(CONFIG, phases=(phase,)), tmp_path)
-    parts = {
-        "shared": "model.shared.weight",
-        "encoder": "model.encoder.layers.0.fc1.weight",
-        "cross": "model.decoder.layers.0.encoder_attn.q_proj.weight",
-        "self": "model.decoder.layers.0.self_attn.q_proj.weight",
-    }
     after = weights(student)
-    assert {part for part, name in parts.items() if not torch.equal(before[name], after[name])} == moving
-    for part in ("encoder", "decoder"):
-        name = f"model.{part}.embed_positions.weight"
-        assert torch.equal(before[name], after[name]), "tables of positions are never trained"
+    parts: dict[str, set[bool]] = {}
+    for name in before:
+        if "embed_positions" in name:
+            assert torch.equal(before[name], after[name]), "tables of positions are never trained"
+        elif name not in ("lm_head.weight", "final_logits_bias") and "embed_tokens" not in name:
+            part = next(
+                part
+                for key, part in {
+                    "shared": "shared",
+                    "encoder.": "encoder",
+                    "encoder_attn": "cross",
+                    "": "self",
+                }.items()
+                if key in name
+            )
+            parts.setdefault(part, set()).add(torch.equal(before[name], after[name]))
+    assert parts == {part: {part not in moving} for part in ("shared", "encoder", "cross", "self")}
 
 
 def test_the_norm_at_the_end_of_an_nllb_decoder_is_its_own(new_student: Make) -> None:
@@ -244,6 +254,43 @@ def test_the_norm_at_the_end_of_an_nllb_decoder_is_its_own(new_student: Make) ->
     moving = {id(parameter) for parameter in trainable_parameters(student, phase)}
     assert id(student.model.decoder.layer_norm.weight) in moving
     assert id(student.model.shared.weight) not in moving
+
+
+def test_an_anchor_holds_the_embeddings_near_their_start(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    """Of one phase with an anchor and one without, the first goes no way; a stronger pull goes less far."""
+    start = new_student(seed=3).lm_head.weight
+    distances = []
+    for weight in (0.0, 2.0, 1000.0):
+        student = new_student(seed=3)
+        phase = replace(PHASE, num_steps=20, embedding_anchor=weight)
+        _, log = train(student, toy_store, replace(CONFIG, phases=(phase,), average_decay=0.0), tmp_path / str(weight))
+        distances.append(float((student.lm_head.weight - start).detach().norm()))
+        assert (log[-1]["anchor"] > 0) == (weight > 0)
+    assert distances[0] > 1.2 * distances[1]
+    assert distances[1] > 1.2 * distances[2]
+
+
+def test_the_anchor_of_an_interrupted_training_is_the_table_before_it(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = replace(PHASE, num_steps=4, embedding_anchor=1.0)
+    config = replace(CONFIG, phases=(phase,), checkpoint_every=1)
+    whole = new_student(seed=3)
+    train(whole, toy_store, config, tmp_path / "whole")
+    steps, clip = iter(range(1, 100)), torch.nn.utils.clip_grad_norm_
+
+    def stop(*arguments: Any, **options: Any) -> Tensor:
+        if next(steps) == 3:
+            raise InterruptedTrainingError
+        norm: Tensor = clip(*arguments, **options)
+        return norm
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedTrainingError):
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", stop)
+        train(new_student(seed=3), toy_store, config, tmp_path / "parts")
+    resumed = new_student(seed=3)
+    train(resumed, toy_store, config, tmp_path / "parts")
+    assert_same(weights(resumed), weights(whole))
 
 
 def test_a_phase_thaws_what_the_one_before_froze(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
@@ -345,7 +392,7 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
     assert [line["step"] for line in log] == [2, 4, 6]
     for line in log:
         assert line.keys() == {
-            "phase", "step", "learning_rate", "target_tokens", "nll", "divergence", "kl", "states", "agreed",
+            "phase", "step", "learning_rate", "target_tokens", "nll", "divergence", "kl", "states", "anchor", "agreed",
             "teacher_entropy", "student_entropy", "kept", "chrf", "timing",
         }  # fmt: skip
         assert line["phase"] == 1

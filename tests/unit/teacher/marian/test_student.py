@@ -44,7 +44,7 @@ def test_model_with_self_attention_is_transformers_marian_model() -> None:
     )
     model = MarianMTModel(config).eval()
     own = dict(model.named_parameters()) | dict(model.named_buffers())
-    taken = graph.student_parameters()
+    taken = graph.hand_down().parameters
     left = {"model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"}
     assert own.keys() - taken.keys() == left
     with torch.no_grad():
@@ -68,15 +68,24 @@ def test_model_with_self_attention_is_transformers_marian_model() -> None:
         torch.testing.assert_close(graph.logits(states), logits, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        (PRE_NORM, "is not post-norm"),
-        ({"transformer-ffn-activation": "swish"}, "has swish between the feed-forward matrices"),
-        (SEPARATE_TABLES, "has more than one embedding table"),
-        (UNTIED | {"tied-embeddings-src": True}, "has more than one embedding table"),
-    ],
-)
-def test_other_graphs_are_not_taken_over(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(NmtDistillError, match=rf"model\.npz {told}.* set student\.initialization=random\."):
-        draw(settings).student_parameters()
+def test_what_a_student_must_have_is_told() -> None:
+    """8 heads of which the test knows nothing, but for Marian's options."""
+    swish = draw(SELF_ATTENTION | {"transformer-ffn-activation": "swish", "transformer-heads": 8}).hand_down()
+    assert (swish.graph, swish.activation, swish.num_heads, swish.obstacles) == ("marian", "swish", 8, ())
+    assert (swish.model_dim, swish.ffn_inner_dim) == (32, 48)
+    assert (swish.num_layers("encoder"), swish.num_layers("decoder")) == (2, 2)
+
+
+def test_of_another_graph_there_are_embeddings_alone() -> None:
+    graph = draw(PRE_NORM)
+    inheritance = graph.hand_down()
+    assert inheritance.graph is None
+    assert inheritance.obstacles == ("is not post-norm (transformer-postprocess dan alone)",)
+    assert inheritance.parameters == {"model.shared.weight": graph.get_buffer("Wemb")}
+
+
+@pytest.mark.parametrize("settings", [SEPARATE_TABLES, UNTIED | {"tied-embeddings-src": True}])
+def test_several_tables_are_not_taken_over(settings: dict[str, Any]) -> None:
+    told = r"model\.npz has more than one embedding table, .*; set student\.initialization=random\."
+    with pytest.raises(NmtDistillError, match=told):
+        draw(settings).hand_down()

@@ -310,8 +310,8 @@ def test_tokens_are_drawn_from_what_is_shown(kind: str, request: pytest.FixtureR
 def test_ensemble_counts_all_and_gives_its_first_model(ensemble: MarianTeacher, teacher: MarianTeacher) -> None:
     assert ensemble.graph is ensemble.graphs[0]
     assert ensemble.num_parameters == sum(graph.num_parameters for graph in ensemble.graphs) > teacher.num_parameters
-    first = ensemble.graph.student_parameters()
-    assert all(torch.equal(value, first[name]) for name, value in teacher.graph.student_parameters().items())
+    first = ensemble.graph.hand_down().parameters
+    assert all(torch.equal(value, first[name]) for name, value in teacher.graph.hand_down().parameters.items())
     assert (teacher.engine, ensemble.engine) == ("read by torch in float32", "read by torch in float32, 2 models")
 
 

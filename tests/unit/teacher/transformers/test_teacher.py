@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, M2M100Tokenizer
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Sampling, Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.base import OpenTeacher, Sampling, Teacher, WhiteBoxTeacher
 from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 from tests.draws import check_draws
 from tests.transformers_models import POSITIONS
@@ -88,6 +88,7 @@ def probs_of(teacher: TransformersTeacher, sentence: str, tokens: list[int]) -> 
 def test_it_is_a_teacher_that_can_be_looked_into(teachers: dict[str, TransformersTeacher]) -> None:
     typed: Teacher = teachers["t5"]
     assert isinstance(typed, WhiteBoxTeacher)
+    assert isinstance(typed, OpenTeacher)
     assert (typed.origin, typed.licence) == ("drawn by a test", "none")
 
 

@@ -105,8 +105,9 @@ def _require_student_weights(run: Run) -> None:
 
     teacher = run.teacher(run.directions[0])
     assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
-    require_fit(run.recipe.student, teacher.hand_down())
-    if teacher.vocabulary is None:
+    inheritance = teacher.hand_down()
+    require_fit(run.recipe.student, inheritance)
+    if teacher.vocabulary is None and not inheritance.piece_ids:
         raise NmtDistillError(
             "this teacher has no single SentencePiece model for source and target, so a student cannot take its "
             "embeddings over; set student.initialization=random."

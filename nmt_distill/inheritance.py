@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Inheritance:
     """of every attention"""
     parameters: Mapping[str, Tensor]
     """embeddings (V, D) and bias (V,) have a row for every id of the teacher, layers are all of the teacher's"""
+    piece_ids: Mapping[str, int] = field(default_factory=dict)
+    """the teacher's id of each of its pieces by name, for students with a vocabulary of their own"""
 
     @property
     def model_dim(self) -> int:

@@ -28,6 +28,16 @@ class Start:
     """names of its parameters that come from the teacher; the others are as they were drawn"""
     kept: float
     """share of the embeddings' squares that is left; 1 where the widths are the same"""
+    num_rows: int
+    """rows of the embeddings that come from the teacher"""
+    num_pieces: int
+    """of the student"""
+
+    def describe(self) -> str:
+        """Tell it in a line."""
+        what = "embeddings" if self.copied == {EMBEDDINGS} else "layers and embeddings"
+        narrowed = "" if self.kept == 1 else f", narrowed to {self.kept:.0%} of their squares"
+        return f"{what} come from the teacher, {self.num_rows:,} of {self.num_pieces:,} rows{narrowed}"
 
 
 def require_fit(config: StudentConfig, inheritance: Inheritance) -> None:
@@ -115,7 +125,12 @@ def initialize_from(
             bias = inheritance.parameters[BIAS].detach().float().cpu().flatten()[rows]
             student.final_logits_bias[0, own_rows] = bias.to(student.final_logits_bias)
             given[BIAS] = bias
-    return Start(frozenset({EMBEDDINGS, *given}), 1.0 if stream is None else stream.kept)
+    return Start(
+        frozenset({EMBEDDINGS, *given}),
+        kept=1.0 if stream is None else stream.kept,
+        num_rows=len(rows),
+        num_pieces=student.config.vocab_size,
+    )
 
 
 def last_norm(config: StudentConfig) -> str:
@@ -157,6 +172,10 @@ def _rows(student: StudentModel, inheritance: Inheritance, kept_ids: KeptIds | N
         raise NmtDistillError(
             f"the student has {num_pieces} pieces, of which ids of the teacher are given for {len(ids)}, up to "
             f"{int(ids.max())}; {inheritance.where} has {num_ids} ids. They do not belong together."
+        )
+    if not (ids >= 0).any():
+        raise NmtDistillError(
+            f"{inheritance.where} has none of the student's pieces; set student.initialization=random."
         )
     is_taken = (ids >= 0) & (torch.arange(len(ids)) != pad)
     return is_taken.nonzero().flatten(), ids[is_taken]

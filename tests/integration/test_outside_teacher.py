@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
+import torch
+from sentencepiece import sentencepiece_model_pb2
 
+from nmt_distill.student.checkpoint import load_student
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails, Toy
 
@@ -68,6 +73,36 @@ def test_student_starts_from_a_model_of_transformers(toy: Toy, finished_run: Pat
     finished = run_command("export", recipe, "--out", folder, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
     assert chrf_of_unseen(toy, folder / "export" / "int8", tmp_path) > 90, f"seed {toy.seed}\n{finished.stderr}"
+
+
+def test_student_with_pieces_of_its_own_starts_from_those_of_the_same_name(
+    toy: Toy, finished_run: Path, tmp_path: Path
+) -> None:
+    """The teacher's sides have a file each, as OPUS models have."""
+    teacher = shutil.copytree(finished_run / "student", tmp_path / "teacher")
+    messages: Any = sentencepiece_model_pb2
+    pieces = messages.ModelProto.FromString((teacher / "target.spm").read_bytes())
+    pieces.trainer_spec.model_prefix = "another"
+    (teacher / "target.spm").write_bytes(pieces.SerializeToString())
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"teacher={{kind: transformers, name: {teacher}, origin: a student, licence: none}}",
+        "vocabulary.size=336",
+        "training.phases=[{num_steps: 2, learning_rate: 0.0001, batch_tokens: 500, kd_weight: 0}]",
+    )
+    finished = run_command("train", recipe, "--out", tmp_path / "run", cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    own, theirs = (
+        json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        for folder in (tmp_path / "run" / "student", teacher)
+    )
+    shared = len(own.keys() & theirs.keys()) - 1  # the padding's row is nobody's
+    assert shared > 100
+    tables = [load_student(folder).get_input_embeddings().weight for folder in (tmp_path / "run" / "student", teacher)]
+    for name in own.keys() & theirs.keys():
+        torch.testing.assert_close(tables[0][own[name]], tables[1][theirs[name]], atol=1e-3, rtol=0, msg=name)
+    assert any(own[name] != theirs[name] for name in own.keys() & theirs.keys())
+    assert f"layers and embeddings come from the teacher, {shared} of 337 rows" in finished.stderr
 
 
 @pytest.mark.parametrize(

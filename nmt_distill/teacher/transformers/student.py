@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch import Tensor
@@ -13,11 +14,12 @@ from nmt_distill.vocabulary.trimming import NLLB_PAD
 _GRAPHS: dict[str, Literal["marian", "nllb"]] = {"m2m_100": "nllb", "marian": "marian"}
 
 
-def hand_down(model: Any, where: str) -> Inheritance:
+def hand_down(model: Any, where: str, piece_ids: Mapping[str, int]) -> Inheritance:
     """Return a model's parameters; of other graphs than a student's the embeddings alone.
 
     :param model: an encoder-decoder of transformers
     :param where: names it in messages
+    :param piece_ids: its ids by name
     :raises NmtDistillError: if source and target have a table of embeddings each
     """
     config, table = model.config, _table(model, where)
@@ -34,7 +36,13 @@ def hand_down(model: Any, where: str) -> Inheritance:
         }
         obstacles = [difference for difference, is_so in differences.items() if is_so]
     if graph is None or obstacles:
-        return Inheritance(where=where, graph=None, obstacles=tuple(obstacles), parameters={EMBEDDINGS: table})
+        return Inheritance(
+            where=where,
+            graph=None,
+            obstacles=tuple(obstacles),
+            parameters={EMBEDDINGS: table},
+            piece_ids=piece_ids,
+        )
     parameters = {name: value for name, value in model.named_parameters() if "embed_positions" not in name}
     if graph == "marian":
         parameters[BIAS] = model.final_logits_bias[0]
@@ -44,6 +52,7 @@ def hand_down(model: Any, where: str) -> Inheritance:
         activation="swish" if config.activation_function == "silu" else config.activation_function,
         num_heads=config.encoder_attention_heads,
         parameters=parameters,
+        piece_ids=piece_ids,
     )
 
 

@@ -76,7 +76,7 @@ class TransformersTeacher:
             declared = str(folder.json("tokenizer_config.json").get("tokenizer_class") or "")
             families = candidate_families(config.model_type, declared, family, where=name_or_path)
             tokenizer = load_tokenizer(folder, families[0].load_with if len(families) == 1 else None)
-            tokens = vocabulary_of(tokenizer)
+            self._tokens = tokens = vocabulary_of(tokenizer)
             self.family = choose_family(families, tokens, where=name_or_path)
             naming = name_languages(
                 self.family,
@@ -116,7 +116,7 @@ class TransformersTeacher:
 
     def hand_down(self) -> Inheritance:
         """See :class:`nmt_distill.teacher.base.OpenTeacher`."""
-        return hand_down(self.graph.model, self.name)
+        return hand_down(self.graph.model, self.name, self._tokens)
 
     @property
     def is_converted(self) -> bool:

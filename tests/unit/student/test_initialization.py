@@ -91,11 +91,12 @@ def test_padding_stays_ruled_out(teacher: MarianGraph, special: SpecialIds) -> N
 def test_rows_of_the_kept_ids_are_copied(teacher: MarianGraph) -> None:
     kept = np.array([0, 1, 9, 5, 300], dtype=np.int64)
     student = build(SpecialIds(end=0, unknown=1, pad=5, vocab_size=6))
-    start(student, teacher.hand_down(), kept)
+    found = start(student, teacher.hand_down(), kept)
     table, bias = teacher.get_buffer("Wemb"), teacher.get_buffer("decoder_ff_logit_out_b").flatten()
     assert torch.equal(student.get_input_embeddings().weight[:5], table[[0, 1, 9, 5, 300]])
     assert torch.equal(student.final_logits_bias[0, :5], bias[[0, 1, 9, 5, 300]])
     assert not student.get_input_embeddings().weight[5].any()
+    assert found.describe() == "layers and embeddings come from the teacher, 5 of 6 rows"
 
 
 def test_fewer_layers_are_spaced_over_the_teachers(special: SpecialIds) -> None:
@@ -185,7 +186,7 @@ def test_same_depth_and_width_give_the_teachers_logits(graph: str, kept: dict[st
     """Both read the same pieces, without tags, from the token that starts their decoders."""
     teacher, ids = draw(graph), kept[graph]
     student, config = student_of(graph, ids)
-    initialize_from(student, config, hand_down(teacher, "a toy"), kept_ids=ids)
+    initialize_from(student, config, hand_down(teacher, "a toy", {}), kept_ids=ids)
     source, target = torch.tensor([[5, 3, 7, 4, 0], [6, 0, -9, -9, -9]]), torch.tensor([[4, 7, 5], [3, 3, 6]])
 
     def of_teacher(tokens: Tensor) -> Tensor:
@@ -205,7 +206,7 @@ def test_pieces_that_the_teacher_lacks_keep_their_row(graph: str) -> None:
     kept[4] = -1
     student, config = student_of(graph, kept)
     before = student.get_input_embeddings().weight.detach().clone()
-    initialize_from(student, config, hand_down(draw(graph), "a toy"), kept_ids=kept)
+    initialize_from(student, config, hand_down(draw(graph), "a toy", {}), kept_ids=kept)
     after = student.get_input_embeddings().weight
     same = [bool(torch.equal(one, other)) for one, other in zip(before, after, strict=True)]
     assert [place for place, is_same in enumerate(same) if is_same] == sorted({4, student.config.pad_token_id})
@@ -217,7 +218,7 @@ def test_padding_of_an_nllb_teacher_whose_ids_are_the_students_own_is_not_taken_
     with torch.no_grad():
         teacher.get_input_embeddings().weight[1] = 5
     student, config = student_of("nllb", list(range(VOCAB_SIZE)))
-    initialize_from(student, config, hand_down(teacher, "a toy"))
+    initialize_from(student, config, hand_down(teacher, "a toy", {}))
     table = student.get_input_embeddings().weight
     assert not table[1].any()
     assert torch.equal(table[2:], teacher.get_input_embeddings().weight[2:])
@@ -230,7 +231,7 @@ def test_narrow_students_have_finite_logits_and_all_that_can_be_had(graph: str, 
     values = {"model_dim": 16, "num_heads": 2, "ffn_inner_dim": 24, "num_decoder_layers": 1, "width_projection": how}
     student, config = student_of(graph, kept, **values)
     names = {name for name, _ in student.named_parameters() if "embed_positions" not in name}
-    found = initialize_from(student, config, hand_down(teacher, "a toy"), kept_ids=kept)
+    found = initialize_from(student, config, hand_down(teacher, "a toy", {}), kept_ids=kept)
     assert found.copied == names | ({BIAS} if graph == "marian" else set())
     assert 0 < found.kept < 1
     assert logits_of(student, torch.tensor([[5, 3, 0]]), torch.tensor([[4, 7]])).isfinite().all()
@@ -257,7 +258,7 @@ def test_a_teacher_that_uses_half_its_width_is_sliced_without_loss(graph: str) -
                 value.view(2, 16, -1)[:, 8:] = 0  # the second half of each head
     values = {"model_dim": 16, "num_heads": 2, "ffn_inner_dim": 24, "width_projection": "slice"}
     student, config = student_of(graph, kept, **values)
-    found = initialize_from(student, config, hand_down(teacher, "a toy"), kept_ids=kept)
+    found = initialize_from(student, config, hand_down(teacher, "a toy", {}), kept_ids=kept)
     assert found.kept == pytest.approx(1, abs=1e-6)
     with torch.no_grad():
         for model in (teacher, student):
@@ -282,7 +283,7 @@ def use_half(values: Tensor) -> None:
 
 
 def test_a_singular_value_decomposition_keeps_more_than_a_slice() -> None:
-    inheritance = hand_down(draw("nllb"), "a toy")
+    inheritance = hand_down(draw("nllb"), "a toy", {})
     kept = {}
     for how in ("svd", "slice"):
         student, config = student_of("nllb", KEPT["nllb"], model_dim=16, num_heads=2, width_projection=how)
@@ -298,8 +299,9 @@ def test_embeddings_alone(graph: str, width: int, how: str) -> None:
     values = {"initialization": "embeddings", "model_dim": width, "num_encoder_layers": 5, "width_projection": how}
     student, config = student_of(graph, kept, **values)
     before = parameters_of(student)
-    found = initialize_from(student, config, hand_down(teacher, "a toy"), kept_ids=kept)
+    found = initialize_from(student, config, hand_down(teacher, "a toy", {}), kept_ids=kept)
     assert found.copied == {EMBEDDINGS}
+    assert (found.num_rows, found.num_pieces) == (8, 8 + 1)
     after = parameters_of(student)
     tied = ("shared", "lm_head", "embed_tokens")
     assert all(torch.equal(after[name], before[name]) for name in after if not any(key in name for key in tied))
@@ -336,7 +338,7 @@ def differing() -> Iterator[tuple[dict[str, Any], str]]:
 def test_what_does_not_fit_is_told(values: dict[str, Any], told: str) -> None:
     config = config_of(**{"graph": "nllb", **values})
     with pytest.raises(NmtDistillError) as error:
-        require_fit(config, hand_down(draw("nllb"), "a toy"))
+        require_fit(config, hand_down(draw("nllb"), "a toy", {}))
     others = "random" if config.model_dim > 32 else "embeddings or random"
     assert str(error.value) == f"a student cannot start from a toy: {told}; or set student.initialization={others}."
 
@@ -344,13 +346,13 @@ def test_what_does_not_fit_is_told(values: dict[str, Any], told: str) -> None:
 def test_all_that_does_not_fit_is_told_at_once() -> None:
     config = config_of(num_heads=8, num_encoder_layers=6)
     with pytest.raises(NmtDistillError, match=r"graph must be nllb.*num_encoder_layers must.*num_heads must be 4"):
-        require_fit(config, hand_down(draw("nllb"), "a toy"))
-    require_fit(replace(config, initialization="embeddings"), hand_down(draw("nllb"), "a toy"))
-    require_fit(replace(config, initialization="random", model_dim=64), hand_down(draw("nllb"), "a toy"))
+        require_fit(config, hand_down(draw("nllb"), "a toy", {}))
+    require_fit(replace(config, initialization="embeddings"), hand_down(draw("nllb"), "a toy", {}))
+    require_fit(replace(config, initialization="random", model_dim=64), hand_down(draw("nllb"), "a toy", {}))
 
 
 def test_layers_of_no_graph_are_told() -> None:
-    inheritance = hand_down(draw("nllb", scale_embedding=False), "a toy")
+    inheritance = hand_down(draw("nllb", scale_embedding=False), "a toy", {})
     with pytest.raises(NmtDistillError, match=r"a toy: the teacher does not scale its embeddings, which no student"):
         require_fit(config_of(graph="nllb"), inheritance)
     require_fit(config_of(graph="nllb", initialization="embeddings"), inheritance)
@@ -360,6 +362,8 @@ def test_vocabulary_of_another_size_is_told(teacher: MarianGraph) -> None:
     student = build(SpecialIds(end=0, unknown=1, pad=100, vocab_size=101))
     with pytest.raises(NmtDistillError, match=r"the student has 100 pieces, of which ids .* for 3\d\d, up to .* has 3"):
         start(student, teacher.hand_down())
+    with pytest.raises(NmtDistillError, match=r"model\.bin has none of the student's pieces; set student\.init"):
+        start(student, teacher.hand_down(), [-1] * 100)
     kept = [0] * 99 + [100_000]
     with pytest.raises(NmtDistillError, match=r"given for 100, up to 100000; model\.bin has \d+ ids"):
         start(student, teacher.hand_down(), kept)

@@ -45,7 +45,7 @@ def marian(**values: Any) -> Any:
 def test_parameters_are_the_models_own(make: Any) -> None:
     """Nothing is copied, and nothing left out but tables of positions."""
     model = make()
-    found = hand_down(model, "a toy")
+    found = hand_down(model, "a toy", {"x": 5})
     own = {name: value for name, value in model.named_parameters() if "embed_positions" not in name}
     assert found.parameters.keys() - {BIAS} == own.keys()
     assert all(found.parameters[name] is value for name, value in own.items())
@@ -57,7 +57,7 @@ def test_parameters_are_the_models_own(make: Any) -> None:
 
 @pytest.mark.parametrize(("name", "told"), [("relu", "relu"), ("swish", "swish"), ("silu", "swish"), ("gelu", "gelu")])
 def test_activation_is_told_by_the_students_names(name: str, told: str) -> None:
-    assert hand_down(marian(activation_function=name), "a toy").activation == told
+    assert hand_down(marian(activation_function=name), "a toy", {"x": 5}).activation == told
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_activation_is_told_by_the_students_names(name: str, told: str) -> None:
 def test_of_other_graphs_there_are_embeddings_alone(model: Any, told: str) -> None:
     if "output" in told:
         model.lm_head.weight = torch.nn.Parameter(torch.zeros(20, 16))
-    found = hand_down(model, "a toy")
-    assert (found.graph, found.obstacles) == (None, (told,))
+    found = hand_down(model, "a toy", {"x": 5})
+    assert (found.graph, found.obstacles, found.piece_ids) == (None, (told,), {"x": 5})
     assert found.parameters.keys() == {EMBEDDINGS}
 
 
@@ -84,7 +84,7 @@ def test_of_other_graphs_there_are_embeddings_alone(model: Any, told: str) -> No
 def test_families(checkpoints: dict[str, Path], name: str, graph: str | None) -> None:
     folder = checkpoints[name]
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
-    found = hand_down(model, name)
+    found = hand_down(model, name, {})
     assert found.graph == graph
     assert found.parameters[EMBEDDINGS] is model.get_input_embeddings().weight
     if graph is None:
@@ -94,4 +94,4 @@ def test_families(checkpoints: dict[str, Path], name: str, graph: str | None) ->
 def test_two_tables_are_not_taken_over() -> None:
     model = marian(share_encoder_decoder_embeddings=False, decoder_vocab_size=20, tie_word_embeddings=False)
     with pytest.raises(NmtDistillError, match=r"a toy has more than one embedding table.*initialization=random\."):
-        hand_down(model, "a toy")
+        hand_down(model, "a toy", {"x": 5})

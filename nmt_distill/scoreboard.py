@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nmt_distill.evaluation.embeddings import neighbour_note
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report, System, TestSetScores, read_report
 from nmt_distill.evaluation.scoring import score_test_set
@@ -79,6 +80,7 @@ def score_run(run: Run) -> dict[str, Any]:
         command=shlex.join(["nmt-distill", "run", recipe.name]),
         teacher=teacher,
         speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
+        notes=_notes(run),
         created=date.today().isoformat(),
     )
     write_report(report, run.run_folder)
@@ -88,6 +90,11 @@ def score_run(run: Run) -> dict[str, Any]:
         }
         for test_set in sets
     }
+
+
+def _notes(run: Run) -> tuple[str, ...]:
+    note = neighbour_note((run.student.stamp() or {}).get("result") or {})
+    return () if note is None else (note,)
 
 
 def test_texts(run: Run) -> list[TestText]:

@@ -7,32 +7,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nmt_distill.distillation.joined_records import JoinedRecords, Part
 from nmt_distill.distillation.store import Records, Store, StoreHeader, shard_path, write_header, write_shard
 from nmt_distill.distillation.trimmed_store import TrimmedStore
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.files import atomic_file, read_lines
-from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.run import TRAINING, Run
-from nmt_distill.student.checkpoint import save_student, special_ids
-from nmt_distill.student.graph import StudentModel, build_student, count_parameters
-from nmt_distill.student.initialization import KeptIds, Start, initialize_from
-from nmt_distill.teacher.base import OpenTeacher
+from nmt_distill.student.checkpoint import save_student
+from nmt_distill.student.graph import StudentModel, count_parameters
+from nmt_distill.student_start import new_student
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
-from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 from nmt_distill.vocabulary.shared import SharedVocabulary
 from nmt_distill.vocabulary.trimming import IdMap
 
 
 def train_student(run: Run) -> dict[str, Any]:
     """Train the student of a run and write its folder and ``metrics.jsonl``."""
-    student, start = _new_student(run)
+    student, heir = new_student(run)
     trainer = Trainer(
         student,
         _records(run, student.config.pad_token_id),
@@ -48,32 +43,8 @@ def train_student(run: Run) -> dict[str, Any]:
     return {
         "num_parameters": count_parameters(student),
         "best_dev_chrf": progress.best_score,
-        "num_copied_parameters": len(start.copied) if start else 0,
-        "num_copied_rows": start.num_rows if start else 0,
+        **(heir.facts() if heir else {"num_copied_parameters": 0}),
     }
-
-
-def _new_student(run: Run) -> tuple[StudentModel, Start | None]:
-    config = run.recipe.student
-    torch.manual_seed(run.recipe.training.seed)
-    student = build_student(config, special_ids(run.sentencepiece_path))
-    if config.initialization == "random":
-        return student, None
-    teacher = run.teacher(run.directions[0])
-    assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
-    inheritance = teacher.hand_down()
-    start = initialize_from(student, config, inheritance, kept_ids=_teacher_ids(run, inheritance))
-    say(start.describe())
-    return student, start
-
-
-def _teacher_ids(run: Run, inheritance: Inheritance) -> KeptIds | None:
-    """Return the teacher's id of each of the student's pieces: those that both share, else those of the same name."""
-    if SharedVocabulary.load(run.labels(run.directions[0])) is not None:
-        return run.kept_ids()
-    processor = load_sentencepiece(run.sentencepiece_path)
-    names = (processor.id_to_piece(piece) for piece in range(processor.vocab_size()))
-    return [inheritance.piece_ids.get(name, -1) for name in names]
 
 
 def _records(run: Run, pad_id: int) -> Records:

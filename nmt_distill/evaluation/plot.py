@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from html import escape
 
+from nmt_distill.evaluation.drawing import label_box, text
 from nmt_distill.evaluation.report import Report, TestSetScores
 
 PANEL_WIDTH, PANEL_HEIGHT = 520, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 52, 48
-_LETTER_WIDTH, _LETTER_HEIGHT, _RADIUS = 6.0, 13, 5
-
-Box = tuple[float, float, float, float]
-"""left, right, top, bottom"""
+_RADIUS = 5
 _STYLE = """
 .quality-speed { --ink: #1d2433; --faint: #d6dae3; --soft: #616b80; --teacher: #7a3db8; --student: #0b7a53;
   --export: #0b62c4; --baseline: #9a6700; --peer: #616b80; font: 12px system-ui, sans-serif; }
@@ -71,48 +69,21 @@ def _panel(report: Report, test_set: TestSetScores, offset: int) -> str:
     for index in range(round((high_y - low_y) / step) + 1):
         value = low_y + index * step
         parts.append(f'<line x1="{left}" x2="{right}" y1="{down(value):.1f}" y2="{down(value):.1f}"/>')
-        parts.append(_text(left - 8, down(value) + 4, f"{value:.{0 if step >= 1 else 1}f}", "axis", "end"))
+        parts.append(text(left - 8, down(value) + 4, f"{value:.{0 if step >= 1 else 1}f}", "axis", "end"))
     for speed in _ticks(low_x, high_x):
         x = across(math.log10(speed))
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"/>')
-        parts.append(_text(x, bottom + 17, f"{speed:,.10g}", "axis", "middle"))
-    parts.append(_text((left + right) / 2, PANEL_HEIGHT - 10, "sentences per second", "axis", "middle"))
-    parts.append(_text(left, _TOP - 12, "chrF2++", "axis", "start"))
+        parts.append(text(x, bottom + 17, f"{speed:,.10g}", "axis", "middle"))
+    parts.append(text((left + right) / 2, PANEL_HEIGHT - 10, "sentences per second", "axis", "middle"))
+    parts.append(text(left, _TOP - 12, "chrF2++", "axis", "start"))
     places = [(name, across(math.log10(speed)), down(value)) for name, speed, value in points]
     taken = [(x - _RADIUS, x + _RADIUS, y - _RADIUS, y + _RADIUS) for _, x, y in places]
     for name, x, y in places:
         parts.append(f'<circle class="{report.system(name).role}" cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"/>')
-        box = _label_box(name, x, y, (left, right, _TOP - 10, bottom), taken)
+        box = label_box(name, x, y, (left, right, _TOP - 10, bottom), taken)
         taken.append(box)
-        parts.append(_text(box[0], box[3] - 3, name, "label", "start"))
+        parts.append(text(box[0], box[3] - 3, name, "label", "start"))
     return "".join(parts)
-
-
-def _label_box(name: str, x: float, y: float, frame: Box, taken: list[Box]) -> Box:
-    """Find a free place for a label near its point: right, left, above, below, then further away."""
-    length = _LETTER_WIDTH * len(name)
-    for distance in range(0, 120, 6):
-        for begin, top in (
-            (x + 9, y - 7 - distance),
-            (x - 9 - length, y - 7 - distance),
-            (x + 9, y - 7 + distance),
-            (x - 9 - length, y - 7 + distance),
-            (x - length / 2, y - 21 - distance),
-            (x - length / 2, y + 8 + distance),
-        ):
-            box = (begin, begin + length, top, top + _LETTER_HEIGHT)
-            inside = frame[0] <= box[0] and box[1] <= frame[1] and frame[2] <= box[2] and box[3] <= frame[3]
-            if inside and not any(_overlap(box, other) for other in taken):
-                return box
-    return (x + 9, x + 9 + length, y - 7, y - 7 + _LETTER_HEIGHT)
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
-
-
-def _text(x: float, y: float, content: str, kind: str, anchor: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def _step(span: float) -> float:

@@ -28,8 +28,10 @@ class Start:
     """names of its parameters that come from the teacher; the others are as they were drawn"""
     kept: float
     """share of the embeddings' squares that is left; 1 where the widths are the same"""
-    num_rows: int
-    """rows of the embeddings that come from the teacher"""
+    rows: Tensor
+    """of the embeddings, those that come from the teacher"""
+    teacher_rows: Tensor
+    """the rows of the teacher's table that they come from"""
     num_pieces: int
     """of the student"""
 
@@ -37,7 +39,7 @@ class Start:
         """Tell it in a line."""
         what = "embeddings" if self.copied == {EMBEDDINGS} else "layers and embeddings"
         narrowed = "" if self.kept == 1 else f", narrowed to {self.kept:.0%} of their squares"
-        return f"{what} come from the teacher, {self.num_rows:,} of {self.num_pieces:,} rows{narrowed}"
+        return f"{what} come from the teacher, {len(self.rows):,} of {self.num_pieces:,} rows{narrowed}"
 
 
 def require_fit(config: StudentConfig, inheritance: Inheritance) -> None:
@@ -128,7 +130,8 @@ def initialize_from(
     return Start(
         frozenset({EMBEDDINGS, *given}),
         kept=1.0 if stream is None else stream.kept,
-        num_rows=len(rows),
+        rows=own_rows,
+        teacher_rows=rows,
         num_pieces=student.config.vocab_size,
     )
 

@@ -72,6 +72,16 @@ def test_distilled_corpus_is_the_teachers_answer_to_all_source_text(finished_run
     assert set(sources) <= {*train, *mono}
 
 
+def test_report_tells_how_near_the_embeddings_stayed(finished_run: Path) -> None:
+    facts = json.loads((finished_run / ".stages" / "student.json").read_text(encoding="utf-8"))["result"]
+    shares = facts["shared_neighbours"]
+    assert shares["before_training"] == {"en": 1.0, "pt-BR": 1.0}, "all rows are the teacher's"
+    assert all(0.1 < share <= 1 for share in shares["after_training"].values()), shares
+    assert facts["num_copied_rows"] > 300
+    report = (finished_run / "report.md").read_text(encoding="utf-8")
+    assert "nearest in the student's: before training en 100%, pt-BR 100%, after it en " in report
+
+
 def test_parity_of_the_export_is_perfect(finished_run: Path) -> None:
     parity = json.loads((finished_run / ".stages" / "export.json").read_text())["result"]["parity"]
     assert parity == {"num_sentences": 40, "num_equal": 40, "differences": []}

@@ -39,6 +39,7 @@ ORDER = [
     "run",
     "distilled_stage",
     "vocabulary_stage",
+    "student_start",
     "student_stage",
     "scoreboard",
     "pipeline",

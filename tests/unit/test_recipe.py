@@ -256,8 +256,6 @@ def test_values_that_cannot_go_together(tmp_path: Path, parts: dict[str, Any], e
             "training__phases__0__divergence": "js",
             "training__phases__0__kd_weight": 0.0,
         },
-
-
         {"student": {"graph": "nllb", "initialization": "embeddings"}},
         {"teacher": TRANSFORMERS},
         {"teacher": TRANSFORMERS, "student__graph": "nllb"},

@@ -79,6 +79,6 @@ def test_export_is_the_same_model(
             student.get_input_embeddings().weight[pad] = -20 * bias
     save_student(student, pieces, tmp_path / "student")
     direction = Direction(source="en", target="pt")
-    convert_student(tmp_path / "student", tmp_path / "export", precision="float32", direction=direction, name=name)
-    parity = measure_parity(tmp_path / "student", tmp_path / "export", toy_sentences[:20], max_tokens=16)
+    convert_student(tmp_path / "student", tmp_path / "export", precision="float32", tags={direction: None}, name=name)
+    parity = measure_parity(tmp_path / "student", tmp_path / "export", {None: toy_sentences[:20]}, max_tokens=16)
     assert (parity.num_equal, parity.num_sentences) == (20, 20), parity.differences

@@ -1,12 +1,12 @@
 """An encoder-decoder of transformers, read in one pass: states and logits.
 
-Shapes: N sentences, S source tokens, T target tokens, D width, V vocabulary. Rows are the target
-tokens of all sentences of a batch, end to end.
+Shapes: N sentences, S source tokens, T target tokens, D width, V vocabulary. Rows are the target tokens of all
+sentences of a batch, end to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,7 @@ from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from nmt_distill.teacher.marian.graph import pad
-
-PROJECTED_LOGITS = 1 << 25
-"""logits that are computed at once: 128 MiB in float32"""
+from nmt_distill.teacher.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class EncodedSource:
         }
 
 
-class TransformersGraph:
+class TransformersGraph(Readout[EncodedSource]):
     """A model with the tokens that its decoder is forced to begin with.
 
     Padding is never predicted, in searches and in distributions: where a checkpoint is converted from Marian its logit
@@ -116,21 +114,7 @@ class TransformersGraph:
             hook.remove()
         return seen[0][mask]
 
-    def chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        """Split rows so that few logits exist at once."""
-        yield from torch.split(rows, max(1, PROJECTED_LOGITS // self.vocab_size))
-
     def logits(self, states: Tensor) -> Tensor:
         """Project states (rows, D) to logits (rows, V) in float32, which are the caller's own to change."""
         logits: Tensor = self._head(states).float()
         return logits if self._bias is None else logits.add_(self._bias)
-
-    def mean_log_probs(self, source: EncodedSource, target_ids: Sequence[Sequence[int]]) -> list[float]:
-        """Return the mean log-probability of each target's tokens, in nats."""
-        states = self.decode(source, target_ids)
-        tokens = torch.tensor([[token] for target in target_ids for token in target], device=self.device)
-        found = [
-            self.logits(chunk).log_softmax(dim=-1).gather(1, chosen)
-            for chunk, chosen in zip(self.chunks(states), self.chunks(tokens), strict=True)
-        ]
-        return [float(part.mean()) for part in torch.split(torch.cat(found), [len(target) for target in target_ids])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import transformers
-from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
@@ -21,7 +20,6 @@ from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
 from nmt_distill.teacher.marian.teacher import MIN_TARGET_TOKENS, batches_by_length
-from nmt_distill.teacher.reading import read_distributions
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
@@ -246,22 +244,14 @@ class TransformersTeacher:
             raise NmtDistillError(
                 f"a target has {longest:,} tokens with its tag, but {self.name} has {self._positions:,} positions."
             )
-
-        def distributions(places: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-            encoded = self.graph.encode([sources[row] for row in places])
-            states = self.graph.decode(encoded, [target_ids[row] for row in places])
-            return ((self.graph.logits(chunk), chunk) for chunk in self.graph.chunks(states))
-
-        return read_distributions(
-            source_ids,
+        return self.graph.output(
+            sources,
             target_ids,
-            distributions,
-            batches=batches_by_length(sources, self._batch_tokens),
-            vocab_size=self.vocab_size,
             num_kept=num_kept,
             kept=kept,
             temperature=temperature,
             keep_states=keep_states,
+            batch_tokens=self._batch_tokens,
         )
 
 

@@ -195,7 +195,7 @@ def test_few_logits_exist_at_once(teachers: dict[str, TransformersTeacher], monk
     teacher = teachers["nllb"]
     sources = teacher.encode(SENTENCES)
     whole = teacher.teacher_output(sources, sources, num_kept=3)
-    monkeypatch.setattr("nmt_distill.teacher.transformers.graph.PROJECTED_LOGITS", 2 * teacher.vocab_size)
+    monkeypatch.setattr("nmt_distill.teacher.readout.PROJECTED_LOGITS", 2 * teacher.vocab_size)
     sizes: list[int] = []
     head = teacher.graph.model.get_output_embeddings()
     hook = head.register_forward_hook(lambda _module, _inputs, logits: sizes.append(logits.shape[:-1].numel()))

@@ -105,6 +105,37 @@ class TransformersTeacherConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fairseq2TeacherConfig:
+    """NLLB in fairseq2, which needs an environment of its own."""
+
+    kind: Literal["fairseq2"] = "fairseq2"
+    """a model of fairseq2's family `nllb`, with its tokenizer and its beam search"""
+    name: str
+    """an asset of fairseq2 such as `nllb-200_dense_distill_600m`; or here an asset card (`.yaml`), the folder of a card
+    `model.yaml`, or a file of weights (`.pt`, `.safetensors`)"""
+    base: str | None = None
+    """the asset that a file of weights alone is like: its sizes and languages do not stand in it"""
+    vocabulary: str | None = None
+    """the SentencePiece model; null is that of the asset, which is fetched where it has to be"""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """of weights and arithmetic"""
+    length_penalty: float = 1.0
+    """beams are compared by log-probability divided by length to this power"""
+    origin: str
+    """who made the model and where it was published, for the model card"""
+    licence: str
+    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    max_length_factor: Positive = 2.5
+    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    batch_tokens: PositiveInt = 4096
+    """source tokens of one batch"""
+
+    student_graphs = ("nllb",)
+    shows_probabilities = True
+    searches = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class CTranslate2TeacherConfig:
     """A model that somebody has converted for CTranslate2; sequence level only."""
 
@@ -227,6 +258,7 @@ class HttpTeacherConfig:
 TeacherConfig = (
     MarianTeacherConfig
     | TransformersTeacherConfig
+    | Fairseq2TeacherConfig
     | CTranslate2TeacherConfig
     | CommandTeacherConfig
     | CandidatesTeacherConfig

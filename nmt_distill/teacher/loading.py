@@ -14,6 +14,7 @@ from nmt_distill.teacher.config import (
     CandidatesTeacherConfig,
     CommandTeacherConfig,
     CTranslate2TeacherConfig,
+    Fairseq2TeacherConfig,
     HttpTeacherConfig,
     MarianTeacherConfig,
     TeacherConfig,
@@ -50,6 +51,13 @@ def fetch_teacher(config: TeacherConfig) -> Files:
             from nmt_distill.teacher.transformers.hub import find_model
 
             return tuple(find_model(config.name).files())
+        case Fairseq2TeacherConfig():
+            from nmt_distill.teacher.fairseq2.library import check_fairseq2
+
+            check_fairseq2()
+            from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint
+
+            return tuple(find_checkpoint(config.name, base=config.base, vocabulary=config.vocabulary).files())
         case CTranslate2TeacherConfig():
             return tuple(_ctranslate2_files(config))
         case CandidatesTeacherConfig() if not Path(config.path).is_file():
@@ -102,6 +110,10 @@ def local_files(config: TeacherConfig) -> list[Path]:
             return [Path(str(config.model)), Path(str(config.vocabulary))]
         case MarianTeacherConfig(folder=str(folder)) | TransformersTeacherConfig(name=folder):
             return sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+        case Fairseq2TeacherConfig():
+            path = Path(config.name).expanduser()
+            named = [path, *sorted(path.glob("*")), *([Path(config.vocabulary)] if config.vocabulary else [])]
+            return [file for file in named if file.is_file()]
         case CTranslate2TeacherConfig():
             files = (Path(config.folder) / "model.bin", Path(config.vocabulary), config.target_vocabulary)
             return [Path(file) for file in files if file is not None]
@@ -146,6 +158,23 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 batch_tokens=config.batch_tokens,
                 length_penalty=config.length_penalty,
                 converted_copies=wheel_cache() / CONVERTED if config.engine == "ctranslate2" else None,
+            )
+        case Fairseq2TeacherConfig():
+            from nmt_distill.teacher.fairseq2.library import check_fairseq2
+
+            check_fairseq2()
+            from nmt_distill.teacher.fairseq2.teacher import Fairseq2Teacher
+
+            return Fairseq2Teacher(
+                config.name,
+                **facts,
+                base=config.base,
+                vocabulary=config.vocabulary,
+                device=choose_device(device),
+                dtype=config.precision,
+                max_length_factor=config.max_length_factor,
+                batch_tokens=config.batch_tokens,
+                length_penalty=config.length_penalty,
             )
         case CTranslate2TeacherConfig():
             from nmt_distill.teacher.ctranslate2.teacher import CTranslate2Teacher

@@ -1,0 +1,1 @@
+"""NLLB by fairseq2."""

@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
+FAIRSEQ2 := $(VENV)/.installed-fairseq2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint types unit slow-test format docs wheel clean
+.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 format docs wheel clean
 
 help: ## what there is to make
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_ARGS=$(PIP_ARGS)"
 
 quickstart: $(TRAIN) ## install, distil a real model on real text, print the scores and three translations
@@ -37,6 +38,16 @@ unit: $(DEV) ## pytest without the slow tests
 slow-test: $(DEV) ## the slow tests too, and those that need the package index
 	@$(BIN)/python -m pytest -m "slow or network"
 
+test-fairseq2: ## the tests of the fairseq2 teacher, in an environment of its own, .venv-fairseq2
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "fairseq2 0.8 is built for Python 3.10 to 3.12; name one: make test-fairseq2 PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ctypes; ctypes.CDLL("libsndfile.so.1")' 2>/dev/null || \
+	  { echo "fairseq2 needs the system's libsndfile; on Debian: apt-get install libsndfile1" >&2; exit 2; }
+	@$(MAKE) --no-print-directory VENV=.venv-fairseq2 unit-fairseq2
+
+unit-fairseq2: $(FAIRSEQ2)
+	@$(BIN)/python -m pytest -m fairseq2
+
 format: $(DEV) ## let ruff lay out the code
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -48,7 +59,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
 clean: ## remove the environment, caches and builds; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-fairseq2 build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find nmt_distill tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/pip:
@@ -70,3 +81,8 @@ $(DEV): pyproject.toml | $(BIN)/pip
 	$(HINT)
 	$(PIP) --editable '.[train,dev]'
 	@touch $(TRAIN) $@
+
+# fairseq2's native part is linked against torch's build for CUDA, which works without a GPU too.
+$(FAIRSEQ2): pyproject.toml | $(BIN)/pip
+	$(PIP) --editable '.[train,fairseq2,dev]'
+	@touch $@

@@ -30,6 +30,7 @@ class Toy:
     transformers: Path
     fairseq2: Path
     sentences: list[str]
+    language: ToyLanguage
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     write_trained_nllb(folder / "transformers", language, [language.source() for _ in range(400)], generator)
     read_transformers(str(folder / "transformers")).save_fairseq2(folder / "fairseq2", name="toy")
     sentences = [language.source() for _ in range(200)]
-    return Toy(folder / "transformers", folder / "fairseq2", sentences)
+    return Toy(folder / "transformers", folder / "fairseq2", sentences, language)
 
 
 def load(toy: Toy, **settings: Any) -> Fairseq2Teacher:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_parts_that_do_not_fit(copy: Path, toy: Toy) -> None:
 
 
 def test_languages_are_those_of_the_card(copy: Path, toy: Toy) -> None:
-    moved = Toy(toy.transformers, copy, toy.sentences)
+    moved = replace(toy, fairseq2=copy)
     with pytest.raises(NmtDistillError, match=r"`tlh` is not a language of .*; the nearest of its 202 is"):
         load(toy, direction=Direction(source="en", target="tlh"))
     edit(copy / "model.yaml", tokenizer_config={"langs": ["en", "de"], "default_lang": "en"})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import sentencepiece
 import torch
 from transformers import AutoTokenizer, M2M100Config, M2M100ForConditionalGeneration
 
@@ -70,17 +71,17 @@ def write_trained_nllb(folder: Path, language: ToyLanguage, lines: Sequence[str]
     torch.manual_seed(generator.randrange(1 << 30))
     model = M2M100ForConditionalGeneration(M2M100Config(vocab_size=400, **_SIZES))
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.bpe.model"))
 
-    def ids(text: str) -> list[int]:
-        found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+    def ids(texts: list[str]) -> list[list[int]]:
+        return [[place + 1 for place in places] for places in pieces.encode(texts)]
 
     for step in range(STEPS):
         sources = [language.source() for _ in range(BATCH)]
         codes = [generator.choice(TARGETS) for _ in sources]
-        pairs = zip(sources, codes, strict=True)
-        target = _padded([[tags[code], *ids(language.translation(text, code)), 2] for text, code in pairs], -100)
-        source = _padded([[tags["eng_Latn"], *ids(text), 2] for text in sources], 1)
+        targets = ids([language.translation(text, code) for text, code in zip(sources, codes, strict=True)])
+        target = _padded([[tags[code], *own, 2] for code, own in zip(codes, targets, strict=True)], -100)
+        source = _padded([[tags["eng_Latn"], *own, 2] for own in ids(sources)], 1)
         fed = torch.cat([torch.full((BATCH, 1), 2), target[:, :-1]], dim=1).masked_fill_(target == -100, 1)
         loss = model(input_ids=source, attention_mask=(source != 1).long(), decoder_input_ids=fed, labels=target).loss
         optimizer.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 50) * (1 - step / STEPS)

@@ -79,8 +79,10 @@ def wrong_in(command: list[str]) -> Iterator[str]:
     """Say what a command names that does not exist."""
     program, *arguments = command
     if program == "make":
-        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-        yield from (word for word in arguments if re.fullmatch(r"[a-z-]+", word) and word not in targets)
+        targets = set(
+            re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        )
+        yield from (word for word in arguments if re.fullmatch(r"[a-z0-9-]+", word) and word not in targets)
         return
     verb = arguments[0]
     if verb.startswith("-"):
@@ -125,7 +127,7 @@ def test_readme_shows_both_commands_of_a_newcomer() -> None:
 
 def test_makefile_explains_its_targets() -> None:
     result = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("quickstart", "test", "slow-test", "clean", "help"):
+    for target in ("quickstart", "test", "slow-test", "test-fairseq2", "clean", "help"):
         assert re.search(rf"^  make {target} +\w+", result.stdout, flags=re.MULTILINE)
 
 

@@ -11,8 +11,8 @@ from nmt_distill.errors import NmtDistillError
 TORCH_VERSION = "2.9.1"
 """for which the native part of fairseq2 0.8 is built"""
 _REMEDY = (
-    "give it an environment of its own with `pip install 'nmt-distill[train,fairseq2]'`, which brings torch "
-    f"{TORCH_VERSION} and transformers 4.57"
+    "give it an environment of its own, of Python 3.10 to 3.12 on Linux, with `pip install "
+    f"'nmt-distill[train,fairseq2]'`, which brings torch {TORCH_VERSION} and transformers 4.57"
 )
 
 

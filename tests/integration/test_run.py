@@ -295,6 +295,25 @@ def test_only_stages_that_fit_are_reused(toy: Toy, small_run: tuple[Path, str], 
     assert states["distilled"] == "runs"
 
 
+def test_student_of_drawn_tokens_through_a_trimmed_vocabulary(
+    toy: Toy, small_run: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = small_run
+    drawn = ("distillation.kept=drawn", "distillation.num_kept=50", "training.phases[1].divergence=skew_kl")
+    out = folder.parent / "drawn"
+    finished = run_command("train", toy.write_recipe(tmp_path, *SMALLER, *drawn), "--out", out, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    header = json.loads((out / "distilled" / "store.json").read_text())["header"]
+    assert (header["kept"], header["num_kept"], header["probs_precision"]) == ("drawn", 50, "float16")
+    last, plain = (json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]) for run in (out, folder))
+    assert 0 < last["divergence"] < last["kl"]
+    assert plain["divergence"] == plain["kl"]
+    assert last["kl"] < 3 * plain["kl"] + 0.1, f"seed {toy.seed}"
+    assert last["agreed"] > 0.8 * plain["agreed"], f"seed {toy.seed}"
+    text = (out / "distilled" / "distilled.pt-BR").read_bytes()
+    assert text == (folder.parent / "first" / "distilled" / "distilled.pt-BR").read_bytes()
+
+
 def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:
     recipe = toy.write_recipe(tmp_path, "reuse=no_such_run")
     finished = run_command("prepare-data", recipe, "--out", tmp_path / "run", cwd=tmp_path)

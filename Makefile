@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
 FAIRSEQ2 := $(VENV)/.installed-fairseq2
+RAY := $(VENV)/.installed-ray
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 format docs wheel clean
+.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 test-ray format docs wheel clean
 
 help: ## what there is to make
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +48,10 @@ test-fairseq2: ## the tests of the fairseq2 teacher, in an environment of its ow
 
 unit-fairseq2: $(FAIRSEQ2)
 	@$(BIN)/python -m pytest -m fairseq2
+
+
+test-ray: $(RAY) ## install Ray too, and label on a cluster of two workers on this machine
+	@$(BIN)/python -m pytest -m ray
 
 format: $(DEV) ## let ruff lay out the code
 	@$(BIN)/ruff check --fix
@@ -85,4 +90,8 @@ $(DEV): pyproject.toml | $(BIN)/pip
 # fairseq2's native part is linked against torch's build for CUDA, which works without a GPU too.
 $(FAIRSEQ2): pyproject.toml | $(BIN)/pip
 	$(PIP) --editable '.[train,fairseq2,dev]'
+	@touch $@
+
+$(RAY): $(DEV)
+	$(PIP) --editable '.[train,dev,ray]'
 	@touch $@

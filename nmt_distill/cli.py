@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from nmt_distill.progress import say
 
 if TYPE_CHECKING:
     from nmt_distill.pipeline import Pipeline
+    from nmt_distill.run import Work
 
 INTERRUPTED_STATUS = 130
 
@@ -95,6 +97,20 @@ def _add_share(parser: argparse.ArgumentParser) -> None:
     )
     share.add_argument("--num-shards", type=_count, default=1, metavar="N", help="how many processes there are")
     share.add_argument("--shard-idx", type=int, metavar="I", help="which of them this is, from 0 to N - 1")
+    cluster = parser.add_argument_group("Ray", "a worker a device labels the same shards, and all is put together")
+    cluster.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="label on the Ray cluster at this address; without one on that of this machine, or on this machine alone",
+    )
+    cluster.add_argument(
+        "--cpus-per-worker",
+        type=_count,
+        metavar="N",
+        help="processor cores of a worker without a GPU (default: all of its machine)",
+    )
 
 
 def _count(text: str) -> int:
@@ -150,7 +166,22 @@ def _pipeline(arguments: argparse.Namespace) -> Pipeline:
 
     recipe = load_recipe(find_recipe(arguments.recipe), arguments.set)
     folder = arguments.out or Path("runs") / recipe.name
-    return Pipeline(recipe, folder, force=getattr(arguments, "force", False))
+    return Pipeline(recipe, folder, force=getattr(arguments, "force", False), label=_cluster(arguments))
+
+
+def _cluster(arguments: argparse.Namespace) -> Work | None:
+    """Return what labels on a Ray cluster, if one is asked for."""
+    address = getattr(arguments, "ray", None)
+    if address is None:
+        if getattr(arguments, "cpus_per_worker", None):
+            raise NmtDistillError("--cpus-per-worker is for labelling on a Ray cluster; give --ray with it.")
+        return None
+    if arguments.shard_idx is not None or arguments.num_shards > 1:
+        raise NmtDistillError("--ray deals out the shards itself; leave --num-shards and --shard-idx out.")
+    from nmt_distill.cluster.labelling import label_on_cluster, load_ray
+
+    load_ray()  # what is missing is told now, not after the corpus is made
+    return partial(label_on_cluster, address=address or None, cpus_per_worker=arguments.cpus_per_worker)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
-from nmt_distill.distillation.labelling import Labelling, Share, SourceText
+from nmt_distill.distillation.labelling import Labelling
 from nmt_distill.distillation.labels import Rank
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
+from nmt_distill.distillation.source_text import Share, SourceText
 from nmt_distill.distillation.store import StoreHeader
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
@@ -39,22 +40,29 @@ def label_corpus(run: Run) -> dict[str, Any]:
 
 
 def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
-    _say_which(run, direction)
+    say_which(run, direction)
+    prepare_labelling(run, direction)
+    labelling = make_labelling(run, direction)
+    return labelling.run(source_texts(run, direction), run.labels(direction), direction=direction)
+
+
+def prepare_labelling(run: Run, direction: Direction) -> None:
+    """Check the teacher, and keep the vocabulary that a student can share with it."""
     _check_teacher(run, direction)
     if vocabulary := _vocabulary(run, direction):
         vocabulary.save(run.labels(direction))
-    return _labelling(run, direction).run(_texts(run, direction), run.labels(direction), direction=direction)
 
 
 def label_share(run: Run, share: Share) -> None:
     """Label what falls to one of several processes; :func:`label_corpus` afterwards finds it done."""
     for direction in run.directions:
-        _say_which(run, direction)
+        say_which(run, direction)
         _check_teacher(run, direction)
-        _labelling(run, direction).label(_texts(run, direction), run.labels(direction), share=share)
+        make_labelling(run, direction).label(source_texts(run, direction), run.labels(direction), share=share)
 
 
-def _say_which(run: Run, direction: Direction) -> None:
+def say_which(run: Run, direction: Direction) -> None:
+    """Tell which of several directions comes now."""
     if len(run.directions) > 1:
         say(f"-- {direction.source} to {direction.target}")
 
@@ -67,7 +75,8 @@ def _check_teacher(run: Run, direction: Direction) -> None:
         _check_converted_copy(run, direction)
 
 
-def _texts(run: Run, direction: Direction) -> list[SourceText]:
+def source_texts(run: Run, direction: Direction) -> list[SourceText]:
+    """Name the text of a direction that is labelled."""
     source, target = direction.source, direction.target
     texts = [SourceText(run.text(direction, "train", source), run.text(direction, "train", target))]
     if run.recipe.distillation.targets == "teacher":
@@ -75,7 +84,8 @@ def _texts(run: Run, direction: Direction) -> list[SourceText]:
     return texts
 
 
-def _labelling(run: Run, direction: Direction) -> Labelling:
+def make_labelling(run: Run, direction: Direction) -> Labelling:
+    """Load the teacher and all else that labels the text of a direction."""
     config, target = run.recipe.distillation, direction.target
     teacher = run.teacher(direction) if config.targets == "teacher" else None
     vocabulary = _vocabulary(run, direction)

@@ -15,7 +15,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.recipe import RECIPE_NAME, Recipe
-from nmt_distill.run import Run
+from nmt_distill.run import Run, Work
 from nmt_distill.stages import STAMPS, run_stages
 
 LOCK = ".lock"
@@ -25,14 +25,15 @@ LOCK = ".lock"
 class Pipeline(Run):
     """The stages of one recipe in one run folder, and what makes them."""
 
-    def __init__(self, recipe: Recipe, run_folder: Path, *, force: bool = False) -> None:
+    def __init__(self, recipe: Recipe, run_folder: Path, *, force: bool = False, label: Work | None = None) -> None:
         """Find out what is valid; nothing is computed or fetched yet.
 
         :param force: whether the export is made again, whatever stands there
+        :param label: what labels the corpus in the place of this process, such as a cluster
         """
         work = {
             "corpus": _corpus,
-            "distilled": _distilled,
+            "distilled": label or _distilled,
             "vocabulary": _vocabulary,
             "student": _student,
             "export": _export,
@@ -60,7 +61,7 @@ class Pipeline(Run):
         :raises NmtDistillError: if the corpus is not made yet, or another process works in the folder
         """
         keep_freed_memory()
-        from nmt_distill.distillation.labelling import Share
+        from nmt_distill.distillation.source_text import Share
         from nmt_distill.distilled_stage import label_share
 
         if self.corpus.stamp() is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from nmt_distill.distillation.source_text import Pair
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import duration
 
@@ -17,8 +18,6 @@ SAMPLE_SENTENCES = 128
 """sentences of a sample, evenly spaced over the text"""
 WORTH_A_SAMPLE = 20 * SAMPLE_SENTENCES
 """fewer sentences than these are labelled at once"""
-
-Pair = tuple[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import numpy as np
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
-from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, Pair, forecast
+from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, forecast
 from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
+from nmt_distill.distillation.source_text import Pair, Share, SourceText, shard_texts
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, read_lines, remove_partials, write_json
+from nmt_distill.files import atomic_file, remove_partials, write_json
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job, say
 from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher
@@ -26,56 +26,6 @@ STEP_SENTENCES = 2048
 """sentences that are labelled between two signs of progress"""
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
-
-
-@dataclass(frozen=True)
-class SourceText:
-    """What is to be labelled."""
-
-    sources: Path
-    """one sentence a line"""
-    references: Path | None
-    """human translations, line by line, or None"""
-
-
-def read_sources(texts: Sequence[SourceText]) -> Iterator[tuple[str, str | None]]:
-    """Yield (source, human translation or None) of all texts.
-
-    :raises NmtDistillError: if a source and its translations have not the same number of lines
-    """
-    for text in texts:
-        references = iter(read_lines(text.references)) if text.references else None
-        number = 0
-        for number, source in enumerate(read_lines(text.sources), start=1):
-            if references is None:
-                yield source, None
-                continue
-            reference = next(references, None)
-            if reference is None:
-                raise NmtDistillError(
-                    f"{text.references} ends after line {number - 1}, but {text.sources} goes on; "
-                    "they must have as many lines: run `prepare-data` again."
-                )
-            yield source, reference
-        if references is not None and next(references, None) is not None:
-            raise NmtDistillError(
-                f"{text.references} goes on after line {number}, the last of {text.sources}; "
-                "they must have as many lines: run `prepare-data` again."
-            )
-
-
-@dataclass(frozen=True)
-class Share:
-    """What falls to one of several processes that label one corpus: every ``num_shards``-th shard of the store."""
-
-    num_shards: int = 1
-    """how many processes there are"""
-    shard_idx: int = 0
-    """which of them this is, from 0"""
-
-    def place(self, index: int) -> int:
-        """Return the number, in the store, of the share's shard with this number."""
-        return self.shard_idx + index * self.num_shards
 
 
 class Labelling:
@@ -110,7 +60,13 @@ class Labelling:
 
         :returns: the content of ``distilled.json``
         """
-        num_records = self.label(texts, folder)
+        return self.put_together(folder, self.label(texts, folder), direction=direction)
+
+    def put_together(self, folder: Path, num_records: Sequence[int], *, direction: Direction) -> dict[str, Any]:
+        """Write what stands beside the shards, once all of them are there; see :meth:`run`.
+
+        :param num_records: labels of each shard
+        """
         hypotheses = [_hypotheses_path(folder, index) for index in range(len(num_records))]
         summary = write_labels(hypotheses, folder, direction)
         write_json(folder / SUMMARY_NAME, summary)
@@ -133,38 +89,39 @@ class Labelling:
         num_records: list[int] = []
         made: list[int] = []
         with job("distilling", total=total) as running:
-            for index, part in enumerate(self._parts(texts, share)):
-                known = self._known(folder, share.place(index))
+            for place, part in enumerate(self._parts(texts, share)):
+                index = share.place(place)
+                known = self.known_labels(folder, index)
                 if known is None:
-                    known = self._write(folder, share.place(index), part, running.advance)
-                    made.append(share.place(index))
+                    known = self.label_shard(folder, index, part, running.advance)
+                    made.append(index)
                 else:
                     running.skip(len(part))
                 num_records.append(known)
-        self._close_teacher([_hypotheses_path(folder, index) for index in made])
+        self.close_teacher(folder, made)
         return num_records
 
-    def _close_teacher(self, made: Sequence[Path]) -> None:
-        """End the teacher; if only then it shows that it was out of step, what it said is not kept."""
+    def close_teacher(self, folder: Path, made: Sequence[int]) -> None:
+        """End the teacher; if only then it shows that it was out of step, what it said is not kept.
+
+        :param made: the shards of the folder that it has labelled
+        """
         if self.teacher is None:
             return
         try:
             self.teacher.close()
         except NmtDistillError:
-            for path in made:
-                path.unlink()
+            for index in made:
+                _hypotheses_path(folder, index).unlink()
             raise
 
     def _parts(self, texts: Sequence[SourceText], share: Share) -> Iterator[list[Pair]]:
-        """Yield what stands in each shard of a share."""
-        lines = read_sources(texts)
-        parts = iter(lambda: list(islice(lines, self.config.shard_sentences)), [])
-        return islice(parts, share.shard_idx, None, share.num_shards)
+        return shard_texts(texts, self.config.shard_sentences, share)
 
     def _label_sample(self, folder: Path, sample: Sequence[Pair]) -> None:
-        self._write(folder, 0, sample, lambda _: None)
+        self.label_shard(folder, 0, sample, lambda _: None)
 
-    def _known(self, folder: Path, index: int) -> int | None:
+    def known_labels(self, folder: Path, index: int) -> int | None:
         """Return the number of labels of a shard that an earlier run has finished, or None."""
         hypotheses = _hypotheses_path(folder, index)
         if not hypotheses.is_file():
@@ -173,9 +130,15 @@ class Labelling:
             return count_labels(hypotheses)
         return valid_shard(shard_path(folder, index), self.header)
 
-    def _write(self, folder: Path, index: int, part: Sequence[Pair], advance: Callable[[int], None]) -> int:
-        path = shard_path(folder, index)
-        remove_partials(path)
+    def label_shard(self, folder: Path, index: int, part: Sequence[Pair], advance: Callable[[int], None]) -> int:
+        """Make a shard.
+
+        :param advance: is told how many sentences were labelled
+        :returns: the number of its labels
+        """
+        path, hypotheses = shard_path(folder, index), _hypotheses_path(folder, index)
+        for each in (path, hypotheses):
+            remove_partials(each)
         sentences: list[LabelledSentence] = []
         source_ids: list[list[int]] = []
         target_ids: list[Array] = []
@@ -192,7 +155,7 @@ class Labelling:
                 if pairs:
                     rows.append(self._read_teacher(pairs))
             advance(len(step))
-        with atomic_file(_hypotheses_path(folder, index)) as stream:
+        with atomic_file(hypotheses) as stream:
             stream.writelines(sentence.line() for sentence in sentences)
         if self.header:
             joined = {name: np.concatenate([array[name] for array in rows]) for name in (rows[0] if rows else ())}

@@ -45,14 +45,20 @@ class Command:
 
     def kill_when(self, condition: Callable[[], bool]) -> bool:
         """Kill with SIGKILL as soon as the condition holds; return False if the command ended before."""
+        if not self.sees(condition):
+            return False
+        self.process.kill()
+        self.process.join()
+        return True
+
+    def sees(self, condition: Callable[[], bool]) -> bool:
+        """Wait until the condition holds; return False if the command ended before."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             if not self.process.is_alive():
                 return False
             assert time.monotonic() < deadline, "what the test waits for does not happen"
             time.sleep(POLL_SECONDS)
-        self.process.kill()
-        self.process.join()
         return True
 
     def wait(self) -> Finished:

@@ -4,6 +4,7 @@ import copy
 import multiprocessing.forkserver
 import os
 import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +19,18 @@ from tests.integration.toy import Pair, ToyLanguage, train_marian, train_vocabul
 
 NUM_TEACHER_STEPS = 220
 
+RAY_SECRET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""what lets a process into a Ray cluster of these tests, and nobody else"""
 Fails = Callable[..., str]
 """runs a command that must fail; see the fixture"""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Start the server of processes with one thread each, so that bytes can be compared, without the network, and with
-    a cache of its own."""
+    """Start the server of processes with one thread each, so that bytes can be compared, without the network, with a
+    cache of its own, and with what lets them into a Ray cluster of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1"), ("COLUMNS", "120")):
+        for name, value in (("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1"), ("COLUMNS", "120"), *RAY_SECRET.items()):
             patch.setenv(name, value)
         patch.setenv("NMT_DISTILL_CACHE", str(tmp_path_factory.mktemp("cache")))
         multiprocessing.forkserver.ensure_running()

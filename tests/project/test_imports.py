@@ -38,6 +38,7 @@ ORDER = [
     "stages",
     "run",
     "distilled_stage",
+    "cluster",
     "vocabulary_stage",
     "student_start",
     "student_stage",
@@ -56,6 +57,7 @@ ONLY_IN = {
     "polib": ("corpus.",),
     "py3langid": ("language_identification",),
     "langcodes": ("teacher.families",),
+    "ray": ("cluster.",),
     "rich": ("progress",),
     "sacrebleu": ("evaluation.", "distillation."),
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.distillation.forecast import SAMPLE_SENTENCES, Forecast, Pair, forecast
+from nmt_distill.distillation.forecast import SAMPLE_SENTENCES, Forecast, forecast
+from nmt_distill.distillation.source_text import Pair
 from nmt_distill.errors import NmtDistillError
 
 TOTAL = 10 * SAMPLE_SENTENCES

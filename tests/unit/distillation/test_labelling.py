@@ -13,8 +13,9 @@ import pytest
 from nmt_distill.distillation import labelling
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilterConfig, LabelFilters
-from nmt_distill.distillation.labelling import Labelling, SourceText, read_sources
+from nmt_distill.distillation.labelling import Labelling
 from nmt_distill.distillation.selection import rank_hypotheses
+from nmt_distill.distillation.source_text import SourceText
 from nmt_distill.distillation.store import Store, StoreHeader, shard_path
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines, write_lines
@@ -236,21 +237,6 @@ def test_no_text_at_all(letter_teacher: LetterTeacher, letters: Encode, tmp_path
     write_lines(tmp_path / "mono.en", [])
     label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
     assert len(Store(tmp_path / "out")) == 0
-
-
-@pytest.mark.parametrize(
-    ("references", "told"),
-    [
-        (["a"], r"train\.pt ends after line 1, but .*train\.en goes on; they must have as many lines"),
-        ([], r"train\.pt ends after line 0, but .*train\.en goes on"),
-        (["a", "b", "c"], r"train\.pt goes on after line 2, the last of .*train\.en; they must have as many lines"),
-    ],
-)
-def test_texts_of_unequal_length(tmp_path: Path, references: list[str], told: str) -> None:
-    write_lines(tmp_path / "train.en", ["one", "two"])
-    write_lines(tmp_path / "train.pt", references)
-    with pytest.raises(NmtDistillError, match=told):
-        list(read_sources([SourceText(tmp_path / "train.en", tmp_path / "train.pt")]))
 
 
 def test_forecast_is_told_once_and_changes_nothing(

@@ -1,0 +1,90 @@
+"""Labelling the text of a run on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from nmt_distill.cluster.crew import Crew, Task, one_line
+from nmt_distill.cluster.slots import Slot, find_slots
+from nmt_distill.distillation.source_text import shard_texts
+from nmt_distill.distilled_stage import say_which, source_texts
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction
+from nmt_distill.progress import job, say
+from nmt_distill.run import Run
+
+
+def load_ray() -> Any:
+    """Import the library.
+
+    :raises NmtDistillError: if it is not installed
+    """
+    try:
+        import ray.util.scheduling_strategies
+    except ImportError:
+        raise NmtDistillError(
+            "--ray needs the library ray on every machine of the cluster; install it with "
+            "pip install 'nmt-distill[ray]'."
+        ) from None
+    return ray
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    """Connect to a cluster, or start one on this machine."""
+    ray = load_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise NmtDistillError(
+            f"no Ray cluster lets this process in at {address} ({one_line(error)}); give the address that `ray start` "
+            "told, set RAY_AUTH_MODE=token where the cluster asks for a token, or give no address to use this machine."
+        ) from None
+    try:
+        with redirect_stdout(sys.stderr):  # Ray tells of lost workers where only results belong
+            yield ray
+    finally:
+        ray.shutdown()
+
+
+def label_on_cluster(run: Run, *, address: str | None = None, cpus_per_worker: int | None = None) -> dict[str, Any]:
+    """Label the text of a run on a Ray cluster; see :func:`nmt_distill.distilled_stage.label_corpus`.
+
+    :param address: of the cluster; None takes the one that runs on this machine, or starts one on it alone
+    :param cpus_per_worker: processor cores of a worker; None gives it its share of the machine
+    """
+    with _connected(address) as ray:
+        uses_gpus = run.recipe.training.device != "cpu"
+        slots = find_slots(ray.nodes(), cpus_per_worker=cpus_per_worker, uses_gpus=uses_gpus)
+        if not slots:
+            raise NmtDistillError("the Ray cluster has no machine with processor cores to work on; see `ray status`.")
+        say(f"labelling on Ray, {len(slots)} workers with {'a GPU' if slots[0].num_gpus else 'processor cores'} each")
+        return {str(direction): _label_direction(ray, run, direction, slots) for direction in run.directions}
+
+
+def _label_direction(ray: Any, run: Run, direction: Direction, slots: Sequence[Slot]) -> dict[str, Any]:
+    say_which(run, direction)
+    texts, shard_sentences = source_texts(run, direction), run.recipe.distillation.shard_sentences
+    total = sum(map(len, shard_texts(texts, shard_sentences)))
+    crew = Crew(ray, (run.recipe, run.run_folder, Path.cwd(), direction), slots)
+    crew.hire()
+    for _ in crew.do([Task("the check of the teacher", "prepare")]):
+        pass
+    parts = enumerate(shard_texts(texts, shard_sentences))
+    tasks = (Task(f"shard {index}", "label", (index, part)) for index, part in parts)
+    num_records: dict[int, int] = {}
+    with job("distilling", total=total) as running:
+        for task, (num_labels, is_new) in crew.do(tasks):
+            index, part = task.arguments
+            num_records[index] = num_labels
+            (running.advance if is_new else running.skip)(len(part))
+    crew.close()
+    in_order = [num_records[index] for index in range(len(num_records))]
+    ((_, summary),) = crew.do([Task("the last files", "put_together", (in_order,))])
+    return dict(summary)

@@ -20,6 +20,7 @@ from nmt_distill.files import read_lines
 from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
+from nmt_distill.reverse_teacher import check_reverse_teacher, reverse_score
 from nmt_distill.run import Run
 from nmt_distill.teacher.base import OpenTeacher, Teacher, WhiteBoxTeacher
 from nmt_distill.teacher.config import TransformersTeacherConfig
@@ -73,6 +74,11 @@ def _check_teacher(run: Run, direction: Direction) -> None:
         _require_student_weights(run)
     if run.recipe.distillation.targets == "teacher":
         _check_converted_copy(run, direction)
+    check_reverse_teacher(run, direction, source_texts(run, direction), _labelling_teacher(run, direction))
+
+
+def _labelling_teacher(run: Run, direction: Direction) -> Teacher | None:
+    return run.teacher(direction) if run.recipe.distillation.targets == "teacher" else None
 
 
 def source_texts(run: Run, direction: Direction) -> list[SourceText]:
@@ -87,7 +93,7 @@ def source_texts(run: Run, direction: Direction) -> list[SourceText]:
 def make_labelling(run: Run, direction: Direction) -> Labelling:
     """Load the teacher and all else that labels the text of a direction."""
     config, target = run.recipe.distillation, direction.target
-    teacher = run.teacher(direction) if config.targets == "teacher" else None
+    teacher = _labelling_teacher(run, direction)
     vocabulary = _vocabulary(run, direction)
     ter = partial(sentence_ter, target=target)
     return Labelling(
@@ -95,6 +101,7 @@ def make_labelling(run: Run, direction: Direction) -> Labelling:
         teacher=teacher,
         rank=_ranking(config, target),
         filters=LabelFilters(config.filters, target=target, chrf=sentence_chrf, ter=ter),
+        reverse=reverse_score(run, direction),
         encode=vocabulary.encode if vocabulary else getattr(teacher, "encode", None),
         header=_header(run, direction, vocabulary, teacher) if vocabulary else None,
     )

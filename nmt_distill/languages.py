@@ -52,6 +52,11 @@ class Direction:
     def __str__(self) -> str:
         return f"{self.source}-{self.target}"
 
+    @property
+    def reversed(self) -> Direction:
+        """The way back."""
+        return Direction(source=self.target, target=self.source)
+
 
 def target_tag(language: str) -> str:
     """Return the piece that tells a model of several target languages which one is wanted, before the source."""

@@ -93,8 +93,10 @@ class Pipeline(Run):
         if teacher_needed and self.recipe.distillation.targets == "teacher":
             for told in dict.fromkeys((teacher.origin, teacher.licence) for teacher in self.recipe.teachers.values()):
                 say("teacher: {}; licence: {}".format(*told))
+        if teacher_needed and (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
+            say(f"reverse teacher: {reverse.teacher.origin}; licence: {reverse.teacher.licence}")
         if teacher_needed:
-            _ = self.teacher_files  # what is missing is told now, not after the corpus is made
+            _ = self.teacher_files, self.reverse_files  # what is missing is told now, not after the corpus is made
         run_stages(wanted)
 
     def _clear_up(self) -> None:

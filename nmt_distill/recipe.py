@@ -126,6 +126,7 @@ class Recipe:
         yield self._teacher_faults()
         yield self._initialization_faults()
         yield self._search_faults()
+        yield self._reverse_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
 
@@ -194,6 +195,17 @@ class Recipe:
                 "distillation.num_candidates",
                 f"must be at most beam_size ({most}), but is {distillation.num_candidates} instead",
             )
+
+    def _reverse_faults(self) -> Faults:
+        reverse = self.distillation.filters.reverse
+        if reverse is None or reverse.teacher is not None:
+            return
+        where, teachers = "distillation.filters.reverse.teacher", self.teachers
+        for back in (direction.reversed for direction in teachers):
+            if back not in teachers:
+                yield where, f"must be given, since no direction is {back}"
+            elif not teachers[back].shows_probabilities:
+                yield where, f"must be given, since the teacher of {back} shows translations alone, no probabilities"
 
     def _vocabulary_faults(self) -> Faults:
         teacher = self._first_teacher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from nmt_distill.languages import Direction, target_tags
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.config import TeacherConfig
+from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SENTENCEPIECE = "joint.spm"
 KEPT_IDS = "kept_ids.json"
 TRAINING = "training"
+REVERSE_TEACHER = "distillation.filters.reverse.teacher"
+"""path of the reverse teacher in a recipe"""
 
 Work = Callable[["Run"], dict[str, Any]]
 """makes the artefacts of one stage of a run; what it returns is kept in the stamp"""
@@ -43,15 +46,16 @@ class Run:
         self.directions = tuple(self.tags)
         self._work = work
         self._loaded: tuple[Direction, Teacher] | None = None
+        self._reverse: tuple[Direction, Teacher] | None = None
         names = [str(direction) for direction in self.directions]
         teachers = dict(zip(names, map(_teacher_settings, recipe.teachers.values()), strict=True))
         corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
-        human = recipe.distillation.targets == "human"
+        asked = recipe.distillation.targets == "teacher" or recipe.distillation.filters.reverse is not None
 
         self.corpus = self._stage("corpus", corpus_settings, ("corpus",))
         self.distilled = self._stage(
             "distilled",
-            {"distillation": to_content(recipe.distillation), "teachers": None if human else teachers},
+            {"distillation": self._distillation_settings(), "teachers": teachers if asked else None},
             ("distilled",),
             inputs=(self.corpus,),
             resumable=True,
@@ -118,6 +122,14 @@ class Run:
         beside = self.run_folder.parent / name
         return beside if beside.is_dir() else Path(name)
 
+    def _distillation_settings(self) -> dict[str, Any]:
+        """What decides about the labels, with the files of a teacher that only translates back."""
+        content: dict[str, Any] = to_content(self.recipe.distillation)
+        reverse = self.recipe.distillation.filters.reverse
+        if reverse is not None and reverse.teacher is not None:
+            content["filters"]["reverse"]["teacher"] = _teacher_settings(reverse.teacher)
+        return content
+
     def _training_settings(self) -> dict[str, Any]:
         """What decides about the student's weights: not how often a checkpoint is written, nor where it runs."""
         content: dict[str, Any] = to_content(self.recipe.training)
@@ -154,6 +166,12 @@ class Run:
         """The teachers' files, fetched where they have to be."""
         return {direction: fetch_teacher(teacher) for direction, teacher in self.recipe.teachers.items()}
 
+    @cached_property
+    def reverse_files(self) -> tuple[Path, ...]:
+        """The files of a teacher that only translates back, fetched where they have to be."""
+        reverse = self.recipe.distillation.filters.reverse
+        return fetch_teacher(reverse.teacher, where=REVERSE_TEACHER) if reverse and reverse.teacher else ()
+
     def teacher(self, direction: Direction) -> Teacher:
         """The teacher of a direction; one is in memory at a time, the last that was asked for."""
         if self._loaded is None or self._loaded[0] != direction:
@@ -161,6 +179,20 @@ class Run:
             config = self.recipe.teachers[direction]
             self._loaded = (direction, load_teacher(config, direction=direction, device=self.recipe.training.device))
         return self._loaded[1]
+
+    def reverse_teacher(self, direction: Direction) -> Teacher | None:
+        """What translates the labels of a direction back, loaded; None where the recipe wants none."""
+        reverse = self.recipe.distillation.filters.reverse
+        if reverse is None:
+            return None
+        back = direction.reversed
+        if self._reverse is None or self._reverse[0] != direction:
+            self._reverse = None
+            config = reverse.teacher or self.recipe.teachers[back]
+            if isinstance(config, TransformersTeacherConfig):
+                config = replace(config, engine="transformers")  # nothing is searched for
+            self._reverse = (direction, load_teacher(config, direction=back, device=self.recipe.training.device))
+        return self._reverse[1]
 
     @property
     def sentencepiece_path(self) -> Path:
@@ -175,9 +207,10 @@ class Run:
         return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
 
 
-def _teacher_settings(teacher: TeacherConfig) -> dict[str, Any]:
-    content: dict[str, Any] = to_content(teacher)
-    return content | {"files": [*map(_sha256_or_missing, local_files(teacher))]}
+def _teacher_settings(config: TeacherConfig) -> dict[str, Any]:
+    """What a recipe says of a teacher, and what names the files that decide about it."""
+    content: dict[str, Any] = to_content(config)
+    return content | {"files": [_sha256_or_missing(path) for path in local_files(config)]}
 
 
 def _sha256_or_missing(path: Path | str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from nmt_distill.configuration.constraints import Bounds, NonNegative
 from nmt_distill.corpus.filters import RATIO_SLACK, placeholders_differ
+from nmt_distill.distillation.reverse import ReverseFilterConfig
 from nmt_distill.distillation.selection import Similarity
 from nmt_distill.language_identification import is_in_another_language
 from nmt_distill.repetition import oscillates
@@ -31,6 +32,8 @@ class LabelFilterConfig:
     """drop labels with a lower chrF2++ against their human reference, where there is one"""
     max_reference_ter: NonNegative | None = None
     """drop labels with a higher TER, in percent, against their human reference, where there is one"""
+    reverse: ReverseFilterConfig | None = None
+    """drop the worst share of all labels by how well the source can be told from them; null drops none"""
 
 
 @dataclass(frozen=True)

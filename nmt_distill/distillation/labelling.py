@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, forecast
 from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
+from nmt_distill.distillation.reverse import ReverseScore, worst_labels
 from nmt_distill.distillation.source_text import Pair, Share, SourceText, shard_texts
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
@@ -38,18 +40,20 @@ class Labelling:
         teacher: Teacher | None,
         rank: Rank,
         filters: LabelFilters,
+        reverse: ReverseScore | None = None,
         encode: Encode | None = None,
         header: StoreHeader | None = None,
     ) -> None:
         """Prepare labelling.
 
         :param teacher: None takes the human translations as labels
+        :param reverse: scores labels where ``filters.reverse`` of the settings leaves the worst of them out
         :param encode: text to the ids of the teacher's vocabulary, end of sentence included; None where the teacher
             shows no ids: then text is all that is written, and the student's own vocabulary comes later
         :param header: of the store, which is written where there are ids
         """
         self.config, self.teacher, self.rank, self.filters = config, teacher, rank, filters
-        self.encode, self.header = encode, header
+        self.reverse, self.encode, self.header = reverse, encode, header
 
     def run(self, texts: Sequence[SourceText], folder: Path, *, direction: Direction) -> dict[str, Any]:
         """Label texts into a folder.
@@ -68,10 +72,14 @@ class Labelling:
         :param num_records: labels of each shard
         """
         hypotheses = [_hypotheses_path(folder, index) for index in range(len(num_records))]
-        summary = write_labels(hypotheses, folder, direction)
+        wanted = self.config.filters.reverse
+        left_out = worst_labels(hypotheses, wanted.share) if wanted else None
+        summary = write_labels(hypotheses, folder, direction, left_out.places if left_out else ())
+        if left_out:
+            summary["reverse"] = left_out.summary()
         write_json(folder / SUMMARY_NAME, summary)
         if self.header:
-            write_header(folder, self.header, num_records)
+            write_header(folder, self.header, num_records, left_out.places if left_out else ())
         return summary
 
     def label(self, texts: Sequence[SourceText], folder: Path, *, share: Share | None = None) -> list[int]:
@@ -145,7 +153,7 @@ class Labelling:
         rows: list[dict[str, Array]] = []
         for start in range(0, len(part), STEP_SENTENCES):
             step, ids = self._label(part[start : start + STEP_SENTENCES])
-            sentences += step
+            sentences += self._scored(step)
             if self.header:
                 pairs = [
                     (row, label) for sentence, row in zip(step, ids, strict=True) for label in sentence.label_ids()
@@ -184,6 +192,17 @@ class Labelling:
                 sentence = LabelledSentence(source, reference, (), dropped="source_too_long")
             labelled.append(sentence)
         return labelled, source_ids
+
+    def _scored(self, sentences: Sequence[LabelledSentence]) -> list[LabelledSentence]:
+        """Let a reverse model score the labels, where one is wanted."""
+        if self.reverse is None:
+            return list(sentences)
+        pairs = [(sentence.source, label) for sentence in sentences for label in sentence.labels()]
+        scores = iter(self.reverse([source for source, _ in pairs], [label for _, label in pairs]) if pairs else [])
+        return [
+            replace(sentence, reverse=tuple(islice(scores, len(sentence.chosen)))) if sentence.chosen else sentence
+            for sentence in sentences
+        ]
 
     def _candidates(self, part: Sequence[Pair]) -> list[list[Hypothesis]]:
         if self.teacher is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from nmt_distill.teacher.base import Hypothesis
 
 NUM_SAMPLES = 5
 """dropped sources that are shown for each reason"""
+SAMPLE_CHARACTERS = 200
+"""longest text that is shown"""
+REVERSE_REASON = "reverse_score"
+"""why a sentence has no label whose labels a reverse model finds among the worst"""
 
 Rank = Callable[[Sequence[Hypothesis], "str | None"], list[int]]
 """candidates and the human reference, if any, to the places of the candidates, the one to learn from first"""
@@ -36,6 +42,12 @@ class LabelledSentence:
     """places of the labels among the candidates, the best first"""
     dropped: str | None = None
     """why there is no label"""
+    reverse: tuple[float, ...] | None = None
+    """of each label, the mean log-probability of its source by a reverse model, minus infinity where it has no room"""
+
+    def labels(self) -> list[str]:
+        """Return the text of each label."""
+        return [self.candidates[place].text for place in self.chosen]
 
     def label_ids(self) -> list[npt.NDArray[np.int64]]:
         """Return the teacher's own ids of each label."""
@@ -49,6 +61,8 @@ class LabelledSentence:
             content["reference"] = self.reference
         if self.dropped:
             content["dropped"] = self.dropped
+        if self.reverse is not None:
+            content["reverse"] = [round(score, 6) if math.isfinite(score) else None for score in self.reverse]
         return json.dumps(content, ensure_ascii=False) + "\n"
 
 
@@ -85,31 +99,55 @@ def _reason_to_drop(candidate: Hypothesis) -> str | None:
     return None if candidate.text.strip() else "empty"
 
 
-def write_labels(hypotheses: Sequence[Path], folder: Path, direction: Direction) -> dict[str, Any]:
+def write_labels(
+    hypotheses: Sequence[Path], folder: Path, direction: Direction, left_out: Sequence[Collection[int]] = ()
+) -> dict[str, Any]:
     """Write the labels of all sentences as aligned text, one line a label, and count what became of every sentence.
 
     :param hypotheses: files of lines as :meth:`LabelledSentence.line` makes them
+    :param left_out: which labels of each file are left out, by their number in it, as :func:`worst_labels` finds them
     """
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     samples: dict[str, list[str]] = {}
     names = [folder / f"distilled.{language}" for language in (direction.source, direction.target)]
     with atomic_file(names[0]) as sources, atomic_file(names[1]) as targets:
-        for entry in (json.loads(line) for path in hypotheses for line in read_lines(path)):
+        for entry, kept in _entries(hypotheses, left_out):
             counts["sentences"] += 1
             counts["candidates"] += len(entry["candidates"])
-            if reason := entry.get("dropped"):
+            if not kept:
+                reason = entry.get("dropped", REVERSE_REASON)
                 dropped[reason] += 1
                 samples.setdefault(reason, [])
-                samples[reason] += [entry["source"][:200]] * (len(samples[reason]) < NUM_SAMPLES)
+                samples[reason] += [_sample(entry)] * (len(samples[reason]) < NUM_SAMPLES)
                 continue
             counts["kept"] += 1
-            counts["labels"] += len(entry["chosen"])
-            counts["not_the_best_score"] += entry["chosen"][0] > 0
-            for place in entry["chosen"]:
+            counts["labels"] += len(kept)
+            counts["not_the_best_score"] += kept[0] > 0
+            for place in kept:
                 sources.write(entry["source"] + "\n")
                 targets.write(entry["candidates"][place]["text"].replace("\n", " ") + "\n")
     return {"counts": dict(counts), "dropped": dict(dropped), "samples_of_dropped": samples}
+
+
+def _entries(
+    hypotheses: Sequence[Path], left_out: Sequence[Collection[int]]
+) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """Yield what is known of each sentence, and which of its candidates are labels in the end."""
+    for index, path in enumerate(hypotheses):
+        gone = left_out[index] if left_out else ()
+        numbers = count()
+        for line in read_lines(path):
+            entry = json.loads(line)
+            yield entry, [place for place in entry["chosen"] if next(numbers) not in gone]
+
+
+def _sample(entry: Mapping[str, Any]) -> str:
+    """Show a sentence that has no label; what a reverse model thought badly of is shown too."""
+    source = entry["source"][:SAMPLE_CHARACTERS]
+    if "dropped" in entry:
+        return str(source)
+    return f"{source} → {entry['candidates'][entry['chosen'][0]]['text'][:SAMPLE_CHARACTERS]}"
 
 
 def count_labels(hypotheses: Path) -> int:

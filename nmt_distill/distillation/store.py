@@ -131,14 +131,18 @@ def write_shard(
         stream.write(save(tensors, metadata={"header": fingerprint(asdict(header))}))
 
 
-def write_header(folder: Path, header: StoreHeader, num_records: Sequence[int]) -> None:
+def write_header(
+    folder: Path, header: StoreHeader, num_records: Sequence[int], left_out: Sequence[Sequence[int]] = ()
+) -> None:
     """Write ``store.json``, which makes the folder a complete store.
 
     :param num_records: of each shard, in order
+    :param left_out: of each shard, the places of records that are no part of the corpus, in order
     """
-    write_json(
-        folder / HEADER_NAME, {"format": FORMAT_VERSION, "header": asdict(header), "num_records": list(num_records)}
-    )
+    content = {"format": FORMAT_VERSION, "header": asdict(header), "num_records": list(num_records)}
+    if any(left_out):
+        content["left_out"] = [list(places) for places in left_out]
+    write_json(folder / HEADER_NAME, content)
 
 
 def valid_shard(path: Path, header: StoreHeader) -> int | None:
@@ -199,9 +203,16 @@ class Store:
                     f"{expected}; delete {HEADER_NAME} and run `distill` again."
                 )
         self._starts = np.cumsum([0, *content["num_records"]])
+        gone = content.get("left_out", [[] for _ in self.shards])
+        self._left_out = [np.array(places, dtype=np.int64) for places in gone]
+        if any(len(places) and places[-1] >= len_ for places, len_ in zip(gone, content["num_records"], strict=True)):
+            raise NmtDistillError(f"{folder / HEADER_NAME} leaves out records that are not there; distil again.")
+        places = [start + part for start, part in zip(self._starts[:-1], self._left_out, strict=True)]
+        self._gone = np.concatenate([np.zeros(0, dtype=np.int64), *places])
+        self._num_before = self._gone - np.arange(len(self._gone))
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return int(self._starts[-1]) - len(self._gone)
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -226,17 +237,24 @@ class Store:
         sources = [np.diff(shard["source_offsets"]).astype(np.int32) for shard in self.shards]
         targets = [np.diff(shard["target_offsets"]).astype(np.int32) for shard in self.shards]
         empty = np.zeros(0, dtype=np.int32)
-        return np.concatenate([empty, *sources]), np.concatenate([empty, *targets])
+        every = np.concatenate([empty, *sources]), np.concatenate([empty, *targets])
+        return np.delete(every[0], self._gone), np.delete(every[1], self._gone)
 
     def all_ids(self) -> Iterator[Array]:
         """Yield the flat source and target ids of every shard."""
-        for shard in self.shards:
-            yield shard["source_ids"]
-            yield shard["target_ids"]
+        for shard, gone in zip(self.shards, self._left_out, strict=True):
+            for side in ("source", "target"):
+                ids = shard[f"{side}_ids"]
+                if len(gone):
+                    is_kept = np.ones(_num_records(shard), dtype=bool)
+                    is_kept[gone] = False
+                    ids = ids[np.repeat(is_kept, np.diff(shard[f"{side}_offsets"]))]
+                yield ids
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
+        index += int(np.searchsorted(self._num_before, index, side="right"))
         shard_index = int(np.searchsorted(self._starts, index, side="right")) - 1
         shard, place = self.shards[shard_index], index - int(self._starts[shard_index])
         source = slice(*shard["source_offsets"][place : place + 2].tolist())

@@ -151,6 +151,15 @@ class WhiteBoxTeacher(Teacher, Protocol):
         """
         ...
 
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        """Tell how probable it finds given translations, in one teacher-forced pass.
+
+        :param targets: one for each source, in any words
+        :returns: the log-probability of each, in nats, divided by the number of its tokens, end of sentence included;
+            minus infinity where the model has no room for source or target
+        """
+        ...
+
 
 @runtime_checkable
 class OpenTeacher(WhiteBoxTeacher, Protocol):

@@ -6,6 +6,7 @@ sentences of a batch, end to end.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
@@ -58,6 +59,36 @@ class Readout(ABC, Generic[Source]):
             for chunk, chosen in zip(self.chunks(states), self.chunks(tokens), strict=True)
         ]
         return [float(part.mean()) for part in torch.split(torch.cat(found), [len(target) for target in target_ids])]
+
+    def scores(
+        self,
+        source_ids: Sequence[list[int]],
+        target_ids: Sequence[list[int]],
+        *,
+        room: int | None,
+        batch_tokens: int,
+    ) -> list[float]:
+        """Return the mean log-probability of each target, in nats; minus infinity where there is no room for it.
+
+        :param source_ids: tags included
+        :param target_ids: end of sentence included
+        :param room: positions of source and target
+        """
+        forced = len(self.forced_ids) - 1
+        pairs = enumerate(zip(source_ids, target_ids, strict=True))
+        fitting = [
+            place for place, (source, target) in pairs if room is None or max(len(source), forced + len(target)) <= room
+        ]
+        scores = [-math.inf] * len(source_ids)
+        with torch.inference_mode():
+            for batch in batches_by_length([source_ids[place] for place in fitting], batch_tokens):
+                rows = [fitting[place] for place in batch]
+                source = self.encode([source_ids[row] for row in rows])
+                for row, score in zip(
+                    rows, self.mean_log_probs(source, [target_ids[row] for row in rows]), strict=True
+                ):
+                    scores[row] = score
+        return scores
 
     def output(
         self,

@@ -37,6 +37,7 @@ ORDER = [
     "recipe",
     "stages",
     "run",
+    "reverse_teacher",
     "distilled_stage",
     "cluster",
     "vocabulary_stage",

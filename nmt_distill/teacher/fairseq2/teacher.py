@@ -145,6 +145,13 @@ class Fairseq2Teacher:
         text = self._decode(torch.tensor([token for token in tokens if token in self._text_ids], dtype=torch.long))
         return Hypothesis(text=text, score=score, token_ids=np.array(tokens, dtype=np.int64), finished=finished)
 
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
+        source_ids = [[*self._source_prefix, *ids] for ids in self.encode(sources)]
+        return self.graph.scores(
+            source_ids, self.encode(targets), room=self._positions, batch_tokens=self._batch_tokens
+        )
+
     def teacher_output(
         self,
         source_ids: Sequence[Sequence[int]],

@@ -188,7 +188,7 @@ class MarianTeacher:
             target, target_mask = pad([target_ids[row] for row in places], self._device)
             states = self._forced_states([source_ids[row] for row in places], target, target_mask)
             for chunk in zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True):
-                yield mean_logits([graph.logits(own) for graph, own in zip(self.graphs, chunk, strict=True)]), chunk[0]
+                yield self._logits(chunk), chunk[0]
 
         return read_distributions(
             source_ids,
@@ -202,6 +202,24 @@ class MarianTeacher:
             keep_states=keep_states,
         )
 
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
+        source_ids, target_ids = self.encode(sources), self.target_vocabulary.encode(targets)
+        scores = [0.0] * len(source_ids)
+        with torch.inference_mode():
+            for rows in batches_by_length(source_ids, self._batch_tokens):
+                target, target_mask = pad([target_ids[row] for row in rows], self._device)
+                states = self._forced_states([source_ids[row] for row in rows], target, target_mask)
+                tokens = torch.split(target[target_mask].unsqueeze(1), PROJECTED_ROWS)
+                chunks = zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True)
+                found = [
+                    self._logits(own).log_softmax(dim=-1).gather(1, of) for own, of in zip(chunks, tokens, strict=True)
+                ]
+                parts = torch.split(torch.cat(found), target_mask.sum(dim=1).tolist())
+                for row, part in zip(rows, parts, strict=True):
+                    scores[row] = float(part.mean())
+        return scores
+
     def _forced_states(self, source_ids: Sequence[Sequence[int]], target: Tensor, target_mask: Tensor) -> list[Tensor]:
         """Return each model's last decoder states (rows, D) before the target's tokens."""
         source, source_mask = pad(self._with_tag(source_ids), self._device)
@@ -210,6 +228,9 @@ class MarianTeacher:
             graph.decode(target_input, graph.encode(source, source_mask), length=target.shape[1])[target_mask]
             for graph in self.graphs
         ]
+
+    def _logits(self, states: Sequence[Tensor]) -> Tensor:
+        return mean_logits([graph.logits(own) for graph, own in zip(self.graphs, states, strict=True)])
 
 
 def _files(vocabulary: Path | VocabularyFiles) -> VocabularyFiles:

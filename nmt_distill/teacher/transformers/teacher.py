@@ -254,6 +254,12 @@ class TransformersTeacher:
             batch_tokens=self._batch_tokens,
         )
 
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
+        source_ids = [[*self._source_prefix, *ids] for ids in self.encode(sources)]
+        target_ids = [[*ids, self.end_id] for ids in self._text.encode_target(targets)]
+        return self.graph.scores(source_ids, target_ids, room=self._positions, batch_tokens=self._batch_tokens)
+
 
 def _specials(name: str, model: Any, tokenizer: Any, text: TextIds) -> tuple[int, int, int]:
     """Return the ids that start a translation, end it, and fill up a batch.

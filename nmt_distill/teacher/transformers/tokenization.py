@@ -45,6 +45,10 @@ class TextIds(Protocol):
         """Return the ids of each sentence of source text, without its end; never one of a special, but the unknown."""
         ...
 
+    def encode_target(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence of target text, without its end; never one of a special, but the unknown."""
+        ...
+
     def encode_prompt(self, prompt: str) -> list[int]:
         """Return the ids of text in which tags are tags."""
         ...
@@ -106,21 +110,30 @@ class SentencePieceText:
         """
         self._with_tags = _load(source[0])
         self._target = _load(target[0])
+        shares = source[1] == target[1] and source[0].read_bytes() == target[0].read_bytes()
         model = _hide(source[0].read_bytes(), hidden)
         self._source = sentencepiece.SentencePieceProcessor(model_proto=model)
         names = [self._source.id_to_piece(index) for index in range(self._source.vocab_size())]
         teacher_ids = np.array([source[1].get(name, -1) for name in names], dtype=np.int64)
         self._ids = np.where(teacher_ids < 0, source[1][unknown], teacher_ids).tolist()
+        self._target_text, self._target_ids = self._source, self._ids
+        if not shares:
+            self._target_text = sentencepiece.SentencePieceProcessor(model_proto=_hide(target[0].read_bytes(), hidden))
+            pieces = [self._target_text.id_to_piece(index) for index in range(self._target_text.vocab_size())]
+            self._target_ids = [target[1].get(name, target[1][unknown]) for name in pieces]
         self._names = {index: token for token, index in target[1].items() if token == unknown or token not in hidden}
         self.highest_id = max(self._ids)
         is_text = np.array([not self._source.is_control(index) for index in range(len(names))])
         self.is_complete = bool((teacher_ids[is_text] >= 0).all())
-        shares = source[1] == target[1] and source[0].read_bytes() == target[0].read_bytes()
         self.vocabulary = NumberedPieces(model, teacher_ids) if shares else None
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """See :meth:`TextIds.encode`."""
         return [[self._ids[piece] for piece in pieces] for pieces in self._source.encode(list(sentences))]
+
+    def encode_target(self, sentences: Sequence[str]) -> list[list[int]]:
+        """See :meth:`TextIds.encode_target`."""
+        return [[self._target_ids[piece] for piece in pieces] for pieces in self._target_text.encode(list(sentences))]
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """See :meth:`TextIds.encode_prompt`."""
@@ -174,6 +187,10 @@ class FastTokenizerText:
         tokens = vocabulary_of(tokenizer)
         self._hidden_ids = {index for token, index in tokens.items() if token in hidden}
         self.highest_id = max(index for index in tokens.values() if index not in self._hidden_ids)
+
+    def encode_target(self, sentences: Sequence[str]) -> list[list[int]]:
+        """See :meth:`TextIds.encode_target`."""
+        return self.encode(sentences)
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """See :meth:`TextIds.encode`."""

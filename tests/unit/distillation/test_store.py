@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
@@ -282,6 +282,48 @@ def test_folder_without_header_is_no_store(tmp_path: Path) -> None:
 def test_store_of_another_format(tmp_path: Path, content: Any) -> None:
     (tmp_path / "store.json").write_text(json.dumps(content))
     with pytest.raises(NmtDistillError, match=r"store\.json is of another format than 2; delete the folder"):
+        Store(tmp_path)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.booleans(), max_size=4), max_size=4))
+def test_records_that_are_left_out_are_not_there(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[list[bool]]
+) -> None:
+    every, some = (tmp_path_factory.mktemp(name) for name in ("every", "some"))
+    shards: list[list[Pair]] = [
+        [([index + 1, place + 1, 0], [5] * place + [0]) for place in range(len(part))]
+        for index, part in enumerate(kept)
+    ]
+    wanted = [[pair for pair, is_kept in zip(*both, strict=True) if is_kept] for both in zip(shards, kept, strict=True)]
+    write_store(every, shards)
+    left_out = [[place for place, is_kept in enumerate(part) if not is_kept] for part in kept]
+    write_header(every, HEADER, list(map(len, shards)), left_out)
+    write_store(some, wanted, with_teacher=False)
+    ours, theirs = Store(every), Store(some)
+    assert len(ours) == len(theirs) == sum(map(sum, kept))
+    for place in range(len(theirs)):
+        assert ours[place].source_ids.tolist() == theirs[place].source_ids.tolist()
+        assert ours[place].target_ids.tolist() == theirs[place].target_ids.tolist()
+        kept_ids = ours[place].kept_ids
+        assert kept_ids is not None
+        assert len(kept_ids) == len(theirs[place].target_ids)
+    for one, other in zip(ours.lengths(), theirs.lengths(), strict=True):
+        assert one.tolist() == other.tolist()
+    assert [ids.tolist() for ids in ours.all_ids()] == [ids.tolist() for ids in theirs.all_ids()]
+    with pytest.raises(IndexError):
+        ours[len(ours)]
+
+
+def test_records_that_are_left_out_must_be_there(tmp_path: Path) -> None:
+    write_store(tmp_path)
+    unchanged = (tmp_path / "store.json").read_bytes()
+    write_header(tmp_path, HEADER, [2, 0, 2], [[], [], []])
+    assert (tmp_path / "store.json").read_bytes() == unchanged
+    write_header(tmp_path, HEADER, [2, 0, 2], [[1], [], [0]])
+    assert json.loads((tmp_path / "store.json").read_text())["left_out"] == [[1], [], [0]]
+    write_header(tmp_path, HEADER, [2, 0, 2], [[1], [], [2]])
+    with pytest.raises(NmtDistillError, match=r"store\.json leaves out records that are not there; distil again"):
         Store(tmp_path)
 
 

@@ -307,6 +307,29 @@ def test_tokens_are_drawn_from_what_is_shown(kind: str, request: pytest.FixtureR
     check_draws(teacher, teacher.encode(SENTENCES[:2]), [[4, 9, 0], [30, 31, 32, 33, 34, 0]])
 
 
+def test_any_translation_is_scored(ensemble: MarianTeacher, teacher: MarianTeacher, opus: Path) -> None:
+    targets = [*SENTENCES[1:], SENTENCES[0]]
+    for one in (ensemble, teacher, load_folder(opus, source_tag=TAGS[0])):
+        scores = one.score(SENTENCES, targets)
+        sources = one.encode(SENTENCES)
+        if one.source_vocabulary is not one.target_vocabulary:
+            tag = one.source_vocabulary.tags[TAGS[0]]
+            sources = [[tag, *ids] for ids in sources]
+        for score, source, ids in zip(scores, sources, one.target_vocabulary.encode(targets), strict=True):
+            steps = mean_log_probs(one, source, ids)[torch.arange(len(ids)), ids]
+            assert score == pytest.approx(steps.mean().item(), abs=1e-4)
+    assert teacher.score([], []) == []
+
+
+def test_what_the_teacher_says_has_the_score_that_it_says(teacher: MarianTeacher) -> None:
+    said = [hypotheses[0] for hypotheses in teacher.translate(SENTENCES)]
+    again = teacher.target_vocabulary.encode([hypothesis.text for hypothesis in said])
+    scores = teacher.score(SENTENCES, [hypothesis.text for hypothesis in said])
+    for hypothesis, ids, score in zip(said, again, scores, strict=True):
+        if hypothesis.token_ids.tolist() == ids:  # text may be segmented in another way
+            assert score == pytest.approx(hypothesis.score, abs=1e-4)
+
+
 def test_ensemble_counts_all_and_gives_its_first_model(ensemble: MarianTeacher, teacher: MarianTeacher) -> None:
     assert ensemble.graph is ensemble.graphs[0]
     assert ensemble.num_parameters == sum(graph.num_parameters for graph in ensemble.graphs) > teacher.num_parameters

@@ -376,6 +376,27 @@ def test_sources_beyond_the_positions_are_refused(teachers: dict[str, Transforme
     assert len(teachers["t5"].translate([" the" * 80])[0][0].token_ids) > 0
 
 
+def test_any_translation_is_scored(teacher: TransformersTeacher) -> None:
+    sources, targets = ["Turn on the light", "stop", "Open the door please"], ["the door", "Open the light please", ""]
+    with seen_inputs(teacher) as inputs:
+        scores = teacher.score(sources, targets)
+    assert len(inputs) > 0
+    for source, target, score in zip(sources, targets, scores, strict=True):
+        ids = [*teacher._text.encode_target([target])[0], teacher.end_id]
+        probs = probs_of(teacher, source, ids)
+        expected = np.log(probs[np.arange(len(ids)), ids]).mean()
+        assert score == pytest.approx(expected, abs=1e-4)
+
+
+def test_there_is_no_score_without_room(teachers: dict[str, TransformersTeacher]) -> None:
+    for name in ("nllb", "marian"):
+        scores = teachers[name].score(["the", "the" + " the" * 80, "the"], ["the" + " the" * 80, "the", "the"])
+        assert scores[:2] == [-np.inf, -np.inf]
+        assert np.isfinite(scores[2])
+        assert scores[2:] == teachers[name].score(["the"], ["the"])
+    assert np.isfinite(teachers["t5"].score(["the"], ["the" + " the" * 80])).all()
+
+
 def test_requests_that_cannot_be(teachers: dict[str, TransformersTeacher]) -> None:
     teacher = teachers["t5"]
     with pytest.raises(NmtDistillError, match=r"num_candidates must be at most beam_size \(2\), but is 3"):

@@ -91,6 +91,20 @@ def test_no_text_at_all_makes_a_special(loaded: dict[str, Loaded], sentence: str
         assert not loaded[name].special_ids & set(ids)
 
 
+def test_target_text_is_segmented_as_transformers_does(loaded: dict[str, Loaded]) -> None:
+    for name, one in loaded.items():
+        side = "text_target" if name.startswith("marian") else "text"  # the others have one segmentation
+        theirs = [one.tokenizer(**{side: text}, add_special_tokens=False)["input_ids"] for text in PLAIN[:3]]
+        assert one.text.encode_target(PLAIN[:3]) == theirs, name
+        assert [one.text.decode(ids) for ids in theirs] == PLAIN[:3], name
+
+
+def test_no_target_text_makes_a_special(loaded: dict[str, Loaded]) -> None:
+    for name, one in loaded.items():
+        for sentence, ids in zip(HOSTILE, one.text.encode_target(HOSTILE), strict=True):
+            assert not one.special_ids & set(ids), (name, sentence)
+
+
 def test_a_prompt_may_hold_tags(loaded: dict[str, Loaded]) -> None:
     for name in ("madlad400", "madlad400_saved"):
         one = loaded[name]

@@ -16,6 +16,7 @@ from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
+from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 
 if TYPE_CHECKING:
@@ -210,11 +211,11 @@ class Run:
 def _teacher_settings(config: TeacherConfig) -> dict[str, Any]:
     """What a recipe says of a teacher, and what names the files that decide about it."""
     content: dict[str, Any] = to_content(config)
-    return content | {"files": [_sha256_or_missing(path) for path in local_files(config)]}
+    return content | {"files": [_sha256_or_missing(path, known_sha256) for path in local_files(config)]}
 
 
-def _sha256_or_missing(path: Path | str) -> str:
-    return sha256_of(Path(path)) if Path(path).is_file() else "missing"
+def _sha256_or_missing(path: Path | str, sha256: Callable[[Path], str] = sha256_of) -> str:
+    return sha256(Path(path)) if Path(path).is_file() else "missing"
 
 
 def _paths_of(source: Source) -> list[str]:

@@ -30,9 +30,10 @@ from typing import Any, Literal
 import ctranslate2
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.files import fingerprint
 from nmt_distill.teacher.base import Sampling
 from nmt_distill.teacher.ctranslate2.folder import MODEL_FILE, PADDING, read_converted
+from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.translator import available_cores
 
 ComputeType = Literal[
@@ -80,7 +81,7 @@ class CTranslate2Search:
         self._num_workers = self._threads if device == "cpu" else 1
         self._engine: Any = self._load(self._num_workers)
         self._compute_type = str(self._engine.compute_type)
-        weights = sha256_of(folder / MODEL_FILE)
+        weights = known_sha256(folder / MODEL_FILE)
         names = [self.model.source_names, self.model.target_names]
         self.fingerprint = fingerprint([weights, names, self._compute_type, PATIENCE, length_penalty])
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import fingerprint, sha256_of
+from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
+from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
 from nmt_distill.teacher.marian.graph import MarianGraph, pad
@@ -73,9 +74,9 @@ class MarianTeacher:
         self._tag_id = tag_id(self.source_vocabulary, source_tag, source_files)
         self.vocab_size, self.end_id = self.graph.vocab_size, self.target_vocabulary.end_id
         self.state_dim = self.graph.model_dim
-        hashes = [sha256_of(path) for path in [*paths, *source_files.paths]]
+        hashes = [known_sha256(path) for path in [*paths, *source_files.paths]]
         if not is_shared or self._tag_id is not None:
-            hashes += ["target", *(sha256_of(path) for path in target_files.paths), str(self._tag_id)]
+            hashes += ["target", *(known_sha256(path) for path in target_files.paths), str(self._tag_id)]
         self.fingerprint = fingerprint([*hashes, max_length_factor])
         self.engine = "read by torch in float32" + (f", {len(paths)} models" if len(paths) > 1 else "")
         self.batch_rule = f"{batch_tokens:,} padded source tokens, sorted by length"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import read_json, sha256_of
+from nmt_distill.files import read_json
+from nmt_distill.teacher.file_hashes import known_sha256
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _SMALL = ("*.json", "*.spm", "*.model")
@@ -37,7 +38,7 @@ class ModelFolder:
         """Name the weights, the configuration and the tokenizer: the hub's commit, or a hash of each file."""
         if self.commit is not None:
             return [self.commit]
-        return [f"{file.name} {sha256_of(file)}" for file in self.files()]
+        return [f"{file.name} {known_sha256(file)}" for file in self.files()]
 
     def files(self) -> list[Path]:
         """Return the configuration, the tokenizer and the weights that are loaded."""

@@ -68,6 +68,7 @@ class Pipeline(Run):
             raise NmtDistillError(f"{self.run_folder} has no valid corpus yet; run `prepare-data` on the recipe first.")
         if self.distilled.stamp() is not None:
             return
+        _ = self.teacher_files  # before labelling has begun, since they decide about what began
         with self._own_folder(shared=True):
             with locked(self.run_folder / f"{LOCK}-begin", wait=True):
                 self.distilled.begin()
@@ -96,7 +97,7 @@ class Pipeline(Run):
         if teacher_needed and (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
             say(f"reverse teacher: {reverse.teacher.origin}; licence: {reverse.teacher.licence}")
         if teacher_needed:
-            _ = self.teacher_files, self.reverse_files  # what is missing is told now, not after the corpus is made
+            _ = self.teacher_files  # what is missing is told now, not after the corpus is made
         run_stages(wanted)
 
     def _clear_up(self) -> None:

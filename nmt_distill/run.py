@@ -16,8 +16,7 @@ from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
-from nmt_distill.teacher.file_hashes import known_sha256
-from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
+from nmt_distill.teacher.loading import fetch_teacher, identify_teacher, load_teacher
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +47,9 @@ class Run:
         self._work = work
         self._loaded: tuple[Direction, Teacher] | None = None
         self._reverse: tuple[Direction, Teacher] | None = None
+        self._identities: list[tuple[TeacherConfig, dict[str, Any]]] = []
         names = [str(direction) for direction in self.directions]
-        teachers = dict(zip(names, map(_teacher_settings, recipe.teachers.values()), strict=True))
+        teachers = dict(zip(names, map(self._teacher_settings, recipe.teachers.values()), strict=True))
         corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
         asked = recipe.distillation.targets == "teacher" or recipe.distillation.filters.reverse is not None
 
@@ -123,12 +123,22 @@ class Run:
         beside = self.run_folder.parent / name
         return beside if beside.is_dir() else Path(name)
 
+    def _teacher_settings(self, config: TeacherConfig) -> dict[str, Any]:
+        """What a recipe says of a teacher, and what names the contents that decide about it.
+
+        What is fetched later is named then, see :attr:`teacher_files`.
+        """
+        content: dict[str, Any] = to_content(config)
+        content |= identify_teacher(config)
+        self._identities.append((config, content))
+        return content
+
     def _distillation_settings(self) -> dict[str, Any]:
         """What decides about the labels, with the files of a teacher that only translates back."""
         content: dict[str, Any] = to_content(self.recipe.distillation)
         reverse = self.recipe.distillation.filters.reverse
         if reverse is not None and reverse.teacher is not None:
-            content["filters"]["reverse"]["teacher"] = _teacher_settings(reverse.teacher)
+            content["filters"]["reverse"]["teacher"] = self._teacher_settings(reverse.teacher)
         return content
 
     def _training_settings(self) -> dict[str, Any]:
@@ -164,14 +174,13 @@ class Run:
 
     @cached_property
     def teacher_files(self) -> dict[Direction, tuple[Path, ...]]:
-        """The teachers' files, fetched where they have to be."""
-        return {direction: fetch_teacher(teacher) for direction, teacher in self.recipe.teachers.items()}
-
-    @cached_property
-    def reverse_files(self) -> tuple[Path, ...]:
-        """The files of a teacher that only translates back, fetched where they have to be."""
-        reverse = self.recipe.distillation.filters.reverse
-        return fetch_teacher(reverse.teacher, where=REVERSE_TEACHER) if reverse and reverse.teacher else ()
+        """The files of each direction's teacher; what is not here yet is fetched, for a reverse teacher too."""
+        files = {direction: fetch_teacher(teacher) for direction, teacher in self.recipe.teachers.items()}
+        if (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
+            fetch_teacher(reverse.teacher, where=REVERSE_TEACHER)
+        for config, content in self._identities:  # the stages look into these settings
+            content |= identify_teacher(config)
+        return files
 
     def teacher(self, direction: Direction) -> Teacher:
         """The teacher of a direction; one is in memory at a time, the last that was asked for."""
@@ -208,14 +217,8 @@ class Run:
         return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
 
 
-def _teacher_settings(config: TeacherConfig) -> dict[str, Any]:
-    """What a recipe says of a teacher, and what names the files that decide about it."""
-    content: dict[str, Any] = to_content(config)
-    return content | {"files": [_sha256_or_missing(path, known_sha256) for path in local_files(config)]}
-
-
-def _sha256_or_missing(path: Path | str, sha256: Callable[[Path], str] = sha256_of) -> str:
-    return sha256(Path(path)) if Path(path).is_file() else "missing"
+def _sha256_or_missing(path: Path | str) -> str:
+    return sha256_of(Path(path)) if Path(path).is_file() else "missing"
 
 
 def _paths_of(source: Source) -> list[str]:

@@ -42,10 +42,12 @@ class LabellingWorker:
         where = f"{socket.gethostname()}, process {os.getpid()}"
         if self._working_folder.is_dir():
             os.chdir(self._working_folder)
+        _ = self._run.teacher_files
         if not self._run.distilled.has_begun:
             raise NmtDistillError(
-                f"{where} does not see this run in {self._run_folder.absolute()}; put the run folder and what the "
-                "recipe names on a disk that all machines of the cluster see under the same path."
+                f"{where} does not see this run in {self._run_folder.absolute()}, or another teacher; put the run "
+                "folder and what the recipe names on a disk that all machines of the cluster see under the same path, "
+                "and pin a model of the hub by teacher.revision."
             )
         _ = self._labelling
         return where

@@ -76,6 +76,9 @@ class TransformersTeacherConfig:
     """a model of transformers, with full probabilities"""
     name: str
     """folder with `config.json`, or a name on the hub such as `facebook/nllb-200-distilled-600M`"""
+    revision: str | None = None
+    """which version of a model on the hub: a commit, or a tag or branch; null is the newest, which may change under a
+    run: it is then labelled anew"""
     family: FamilyName | None = None
     """how the model is told languages; null finds out by its files"""
     prefix: str | None = None

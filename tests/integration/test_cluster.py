@@ -125,7 +125,7 @@ def test_workers_make_together_what_one_process_makes(toy: Toy, undisturbed: Pat
 def test_worker_that_sees_another_disk_says_so(toy: Toy, tmp_path: Path) -> None:
     recipe = load_recipe(toy.write_recipe(tmp_path))
     worker = LabellingWorker(recipe, tmp_path / "run", Path.cwd(), DIRECTION, WHOLE_MACHINE)
-    with pytest.raises(NmtDistillError, match=r"does not see this run in /.*/run; put the run folder and what the"):
+    with pytest.raises(NmtDistillError, match=r"does not see this run in /.*/run, or another teacher; put the run"):
         worker.start()
 
 

@@ -13,6 +13,7 @@ from nmt_distill.files import read_json
 from nmt_distill.teacher.file_hashes import known_sha256
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SMALL = ("*.json", "*.spm", "*.model")
 _SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
 _PICKLES = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
@@ -45,15 +46,21 @@ class ModelFolder:
         return [file for patterns in (_SMALL, _weights(self.path)) for file in _matching(self.path, patterns)]
 
 
-def find_model(name_or_path: str) -> ModelFolder:
+def find_model(name_or_path: str, revision: str | None = None) -> ModelFolder:
     """Find a model's folder, or fetch it by its name on the hub.
 
     Of the hub's repository only the configuration, the tokenizer and the PyTorch weights are fetched: safetensors where
     there are any. No code in it is fetched or run.
 
+    :param revision: commit, tag or branch of the hub's repository; None is the newest
     :raises NmtDistillError: if there is neither a folder nor a model of that name, or weights are missing
     """
     path = Path(name_or_path).expanduser()
+    if path.is_dir() and revision is not None:
+        raise NmtDistillError(
+            f"{name_or_path} is a folder here, which has no revision {revision}; leave teacher.revision out, or give "
+            "the name of a model on the hub."
+        )
     if path.is_dir():
         folder = ModelFolder(path, commit=None)
     elif path.exists() or not _HUB_NAME.fullmatch(name_or_path):
@@ -62,9 +69,9 @@ def find_model(name_or_path: str) -> ModelFolder:
             "facebook/nllb-200-distilled-600M."
         )
     else:
-        path = _fetch(name_or_path, [*_SMALL, *_SAFETENSORS])
+        path = _fetch(name_or_path, revision, [*_SMALL, *_SAFETENSORS])
         if not _matching(path, _SAFETENSORS):
-            path = _fetch(name_or_path, [*_SMALL, *_PICKLES])
+            path = _fetch(name_or_path, path.name, [*_SMALL, *_PICKLES])
         folder = ModelFolder(path, commit=path.name)
     if not (folder.path / "config.json").is_file():
         raise NmtDistillError(f"{folder.path} holds no transformers model (no config.json).")
@@ -84,15 +91,34 @@ def _matching(path: Path, patterns: Sequence[str]) -> list[Path]:
     return sorted(file for pattern in patterns for file in path.glob(pattern))
 
 
-def _fetch(name: str, patterns: Sequence[str]) -> Path:
+def local_commit(name: str, revision: str | None = None) -> str | None:
+    """Tell which commit of a model on the hub this machine has, without asking the hub.
+
+    :param revision: commit, tag or branch; None is the newest that was fetched
+    :returns: the commit; None where there is none, and for a folder
+    """
+    if Path(name).expanduser().is_dir() or not _HUB_NAME.fullmatch(name):
+        return None
+    if revision is not None and _COMMIT.fullmatch(revision):
+        return revision
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:  # the base install, which can fetch no model but may show a plan
+        return None
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def _fetch(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except (HfHubHTTPError, OSError, ValueError) as error:
+        wanted = name if revision is None else f"{name} in revision {revision}"
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise NmtDistillError(
-            f"{name} is neither a folder here nor a model that can be fetched from the hub ({reason}); give the path "
+            f"{wanted} is neither a folder here nor a model that can be fetched from the hub ({reason}); give the path "
             "of a folder, or check the name, the network, and `hf auth login` for a gated model."
         ) from None

@@ -41,6 +41,7 @@ class TransformersTeacher:
         direction: Direction,
         origin: str,
         licence: str,
+        revision: str | None = None,
         family: str | None = None,
         prefix: str | None = None,
         device: str = "cpu",
@@ -52,6 +53,7 @@ class TransformersTeacher:
     ) -> None:
         """Load the model from a folder, or fetch it from the hub; code that it brings is never run.
 
+        :param revision: which commit, tag or branch of a model on the hub; None is the newest
         :param family: how it names languages, see :data:`nmt_distill.teacher.families.FAMILIES`; None finds it out
         :param prefix: text before each source, for models that are told the languages in words
         :param max_length_factor: most target tokens per source token (at least 16 in all)
@@ -68,7 +70,7 @@ class TransformersTeacher:
         self.batch_rule = f"{batch_tokens:,} padded source tokens, sorted by length"
         self._batch_tokens = batch_tokens
         self._max_length_factor, self._length_penalty = max_length_factor, length_penalty
-        folder = find_model(name_or_path)
+        folder = find_model(name_or_path, revision)
         with quiet():
             config = load_config(folder)
             declared = str(folder.json("tokenizer_config.json").get("tokenizer_class") or "")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.teacher.transformers.hub import find_model
+from nmt_distill.teacher.transformers.hub import find_model, local_commit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -52,6 +52,35 @@ def test_a_model_of_the_hub_is_named_by_its_commit(hub: Path, name: str) -> None
     folder = find_model(name)
     assert folder.path == hub / f"models--{name.replace('/', '--')}" / "snapshots" / COMMIT
     assert folder.hashes() == [COMMIT]
+
+
+OTHER = "f" * 40
+
+
+def test_a_revision_names_a_commit_a_tag_or_a_branch(hub: Path) -> None:
+    snapshots, refs = (hub / "models--toys--t5" / name for name in ("snapshots", "refs"))
+    shutil.copytree(snapshots / COMMIT, snapshots / OTHER)
+    (refs / "v2").write_text(OTHER)
+    for revision, commit in ((None, COMMIT), ("main", COMMIT), ("v2", OTHER), (OTHER, OTHER), (COMMIT, COMMIT)):
+        assert find_model("toys/t5", revision).path == snapshots / commit
+        assert local_commit("toys/t5", revision) == commit
+    with pytest.raises(NmtDistillError, match=r"toys/t5 in revision v3 is neither a folder here nor a model"):
+        find_model("toys/t5", "v3")
+
+
+def test_commit_of_what_is_not_here(hub: Path, checkpoints: dict[str, Path]) -> None:
+    assert local_commit("toys/none") is None
+    assert local_commit("toys/t5", "v3") is None
+    assert local_commit("toys/none", OTHER) == OTHER, "a commit is what it is"
+    assert local_commit(str(checkpoints["t5"])) is None
+    assert local_commit("../none") is None
+
+
+def test_a_folder_has_no_revision(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(
+        NmtDistillError, match=r"is a folder here, which has no revision v2; leave teacher\.revision out"
+    ):
+        find_model(str(checkpoints["t5"]), "v2")
 
 
 def test_a_name_that_the_hub_does_not_give(hub: Path) -> None:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nmt_distill import run as run_module
+from nmt_distill.recipe import load_recipe
+from nmt_distill.run import Run
+
+FIRST, SECOND = "a" * 40, "b" * 40
+ORIGIN = {"origin": "a test", "licence": "none"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def fetch(hub: Path, commit: str, name: str = "toys/model") -> None:
+    """Put a model into the cache as its newest commit."""
+    folder = hub / f"models--{name.replace('/', '--')}"
+    (folder / "snapshots" / commit).mkdir(parents=True)
+    (folder / "snapshots" / commit / "config.json").write_text("{}")
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(commit)
+
+
+def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, **teacher: Any) -> Run:
+    content = {
+        "directions": [{"source": "en", "target": "pt"}],
+        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+        "teacher": {"kind": "transformers", "name": "toys/model", **ORIGIN, **teacher},
+        "student": {"initialization": "random"},
+        "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001}]},
+        "distillation": {"filters": {"reverse": reverse and {"teacher": {**ORIGIN, **reverse}}}},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return Run(load_recipe(path), folder / "run", defaultdict(lambda: lambda _: {}))
+
+
+def fingerprint(folder: Path, **settings: Any) -> str:
+    return open_run(folder, **settings).distilled.fingerprint
+
+
+def test_newest_commit_of_a_model_on_the_hub_decides_about_the_labels(hub: Path, tmp_path: Path) -> None:
+    unknown = fingerprint(tmp_path)
+    fetch(hub, FIRST)
+    first = fingerprint(tmp_path)
+    assert first == fingerprint(tmp_path) != unknown
+    fetch(hub, SECOND)
+    assert fingerprint(tmp_path) not in {unknown, first}
+    assert fingerprint(tmp_path, revision=FIRST) == fingerprint(tmp_path, revision=FIRST) != fingerprint(tmp_path)
+
+
+def test_pinned_commit_needs_no_model_here(hub: Path, tmp_path: Path) -> None:
+    before = fingerprint(tmp_path, revision=SECOND)
+    fetch(hub, FIRST)
+    fetch(hub, SECOND)
+    assert fingerprint(tmp_path, revision=SECOND) == before
+
+
+def test_what_is_fetched_counts_at_once(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch_now(config: Any, **_: Any) -> tuple[Path, ...]:
+        fetch(hub, FIRST, config.name)
+        return ()
+
+    monkeypatch.setattr(run_module, "fetch_teacher", fetch_now)
+    reverse = {"kind": "transformers", "name": "toys/back"}
+    run = open_run(tmp_path, reverse=reverse)
+    before = run.distilled.fingerprint
+    _ = run.teacher_files
+    assert before != run.distilled.fingerprint == fingerprint(tmp_path, reverse=reverse)
+    assert [content["commit"] for _, content in run._identities] == [FIRST, FIRST]
+
+
+def test_settings_that_came_later_count_only_where_they_are_given(tmp_path: Path, hub: Path) -> None:
+    settings = open_run(tmp_path).distilled.settings
+    assert "revision" not in settings["teacher"]
+    assert "reverse" not in settings["distillation"]["filters"]
+    assert open_run(tmp_path, revision="v2").distilled.settings["teacher"]["revision"] == "v2"

@@ -80,7 +80,9 @@ def test_log_probabilities_agree(toy: Toy, engines: dict[str, WhiteBoxTeacher], 
     for output, ids in zip(outputs, (places, [theirs[place] for place in places]), strict=True):
         by_id = np.take_along_axis(output.probs, output.token_ids.argsort(axis=1), axis=1)
         log_probs.append(np.log(by_id[:, ids].clip(1e-6)))
-    assert log_probs[0] == pytest.approx(log_probs[1], abs=NEAR)
+    largest = np.abs(log_probs[0] - log_probs[1]).max()
+    print(f"log-probabilities after {len(log_probs[0]):,} prefixes: {largest:.1e} at most")
+    assert largest <= NEAR
     assert outputs[0].states == pytest.approx(outputs[1].states, abs=0.01)  # in half precision
 
 
@@ -105,6 +107,7 @@ def test_the_best_of_a_beam_is_the_same_and_what_differs_is_search(
     ours = {number: place for place, number in theirs.items()}
     renamed = [[theirs[token] for token in hypothesis.token_ids.tolist()] for hypothesis in own]
     equal = [ids == hypothesis.token_ids.tolist() for ids, hypothesis in zip(renamed, other, strict=True)]
+    print(f"best of beam {beam_size} in fairseq2 and {name}: {sum(equal)} of {len(equal)} are the same")
     assert sum(equal) >= 0.95 * len(equal)
     # each engine's hypothesis has one score: told by its search, read by fairseq2 and read by transformers
     for hypotheses in (own, other):

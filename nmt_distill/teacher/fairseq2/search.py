@@ -5,7 +5,26 @@ sources of one length and goes on for one token more than their limit: what is l
 fairseq2's scores count the forced first tokens; ours do not, and hypotheses are ranked without them.
 
 By itself fairseq2's beam search ends with ``beam_size`` finished hypotheses, which is the patience of 1 that
-CTranslate2 has by default. Here it goes on until :data:`PATIENCE` times as many are, as CTranslate2 does for us.
+CTranslate2 has by default. Here it goes on until :data:`PATIENCE` times as many are, as CTranslate2 does for us. Best
+hypotheses that were those of CTranslate2 with patience 3, and in brackets those of transformers
+(``early_stopping=False``), in percent, for two models of one layer on an ambiguous toy language, trained for 600 steps
+(400 sentences) and for 250 (200 sentences); float32:
+
+==========  =============  =============  =============
+patience 1  beam 4         beam 5         beam 8
+==========  =============  =============  =============
+600 steps   97.5 (97.5)    95.8 (95.8)    97.0 (97.0)
+250 steps   68.0 (80.0)    71.5 (81.0)    73.0 (78.0)
+==========  =============  =============  =============
+
+==========  =============  =============  =============
+patience 3  beam 4         beam 5         beam 8
+==========  =============  =============  =============
+600 steps   100.0 (100.0)  100.0 (100.0)  100.0 (100.0)
+250 steps   100.0 (87.0)   100.0 (89.0)   100.0 (94.5)
+==========  =============  =============  =============
+
+Whatever differed with patience 3 scored better than what transformers had found.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.labelling import Labelling
-from nmt_distill.distillation.labels import Rank
+from nmt_distill.distillation.labels import Rank, in_words
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
 from nmt_distill.distillation.source_text import Share, SourceText
 from nmt_distill.distillation.store import StoreHeader
@@ -22,7 +22,7 @@ from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
 from nmt_distill.reverse_teacher import check_reverse_teacher, reverse_score
 from nmt_distill.run import Run
-from nmt_distill.teacher.base import OpenTeacher, Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.base import OpenTeacher, Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -44,7 +44,9 @@ def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
     say_which(run, direction)
     prepare_labelling(run, direction)
     labelling = make_labelling(run, direction)
-    return labelling.run(source_texts(run, direction), run.labels(direction), direction=direction)
+    summary = labelling.run(source_texts(run, direction), run.labels(direction), direction=direction)
+    say(in_words(summary))
+    return summary
 
 
 def prepare_labelling(run: Run, direction: Direction) -> None:
@@ -140,7 +142,8 @@ def _check_converted_copy(run: Run, direction: Direction) -> None:
     teacher = run.teacher(direction)
     if not (isinstance(teacher, WhiteBoxTeacher) and getattr(teacher, "is_converted", False)):
         return
-    sample = list(islice(read_lines(run.text(direction, "train", direction.source)), SAMPLE_SENTENCES))
+    sources = read_lines(run.text(direction, "train", direction.source))
+    sample = list(islice((source for source in sources if has_room(teacher, source)), SAMPLE_SENTENCES))
     share = agreement(teacher, sample)
     if share < MIN_AGREEMENT:
         raise NmtDistillError(

@@ -11,7 +11,7 @@ from nmt_distill.distillation.source_text import SourceText, read_sources
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.run import REVERSE_TEACHER, Run
-from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 
 SAMPLE_SENTENCES = 32
 """sentences on which it is seen whether a model translates back"""
@@ -36,7 +36,8 @@ def check_reverse_teacher(run: Run, direction: Direction, texts: Sequence[Source
     score = reverse_score(run, direction)
     if score is None:
         return
-    sample = list(islice(read_sources(texts), SAMPLE_SENTENCES))
+    fitting = (pair for pair in read_sources(texts) if teacher is None or has_room(teacher, pair[0]))
+    sample = list(islice(fitting, SAMPLE_SENTENCES))
     if teacher is None:
         pairs = [(source, reference) for source, reference in sample if reference]
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 from nmt_distill.cluster.crew import Crew, Task, one_line
 from nmt_distill.cluster.slots import Slot, find_slots
+from nmt_distill.distillation.labels import in_words
 from nmt_distill.distillation.source_text import shard_texts
 from nmt_distill.distilled_stage import say_which, source_texts
 from nmt_distill.errors import NmtDistillError
@@ -87,4 +88,5 @@ def _label_direction(ray: Any, run: Run, direction: Direction, slots: Sequence[S
     crew.close()
     in_order = [num_records[index] for index in range(len(num_records))]
     ((_, summary),) = crew.do([Task("the last files", "put_together", (in_order,))])
+    say(in_words(summary))
     return dict(summary)

@@ -49,7 +49,8 @@ class DistillationConfig:
     shard_sentences: PositiveInt = 4096
     """sentences of one shard, the unit that a killed run makes again"""
     max_source_tokens: PositiveInt = 200
-    """longer sources are left out, and counted"""
+    """longer sources, or those for which the teacher has no room, are left out, and counted; of a teacher that shows no
+    ids words and wide characters are counted"""
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""

@@ -15,13 +15,13 @@ from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, forecast
 from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
 from nmt_distill.distillation.reverse import ReverseScore, worst_labels
-from nmt_distill.distillation.source_text import Pair, Share, SourceText, shard_texts
+from nmt_distill.distillation.source_text import Pair, Share, SourceText, count_words, shard_texts
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, remove_partials, write_json
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job, say
-from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher
+from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher, longest_source
 
 SUMMARY_NAME = "distilled.json"
 STEP_SENTENCES = 2048
@@ -174,8 +174,9 @@ class Labelling:
         """Label a part; the ids of the sources come along, empty where the teacher shows none."""
         sources = [source for source, _ in part]
         source_ids = self.encode(sources) if self.encode else [[] for _ in part]
-        lengths = [len(ids) for ids in source_ids] if self.encode else [len(source.split()) for source in sources]
-        wanted = [place for place, length in enumerate(lengths) if length <= self.config.max_source_tokens]
+        lengths = [len(ids) for ids in source_ids] if self.encode else [count_words(source) for source in sources]
+        most = min(self.config.max_source_tokens, longest_source(self.teacher) or self.config.max_source_tokens)
+        wanted = [place for place, length in enumerate(lengths) if length <= most]
         candidates = dict(zip(wanted, self._candidates([part[place] for place in wanted]), strict=True))
         labelled = []
         for place, (source, reference) in enumerate(part):
@@ -218,7 +219,7 @@ class Labelling:
         if reference is None:
             return []
         ids = self.encode([reference])[0] if self.encode else []
-        finished = (len(ids) if self.encode else len(reference.split())) <= self.config.max_source_tokens
+        finished = (len(ids) if self.encode else count_words(reference)) <= self.config.max_source_tokens
         return [Hypothesis(text=reference, score=0.0, token_ids=np.array(ids, dtype=np.int64), finished=finished)]
 
     def _read_teacher(self, pairs: Sequence[tuple[list[int], Array]]) -> dict[str, Array]:

@@ -150,6 +150,17 @@ def _sample(entry: Mapping[str, Any]) -> str:
     return f"{source} → {entry['candidates'][entry['chosen'][0]]['text'][:SAMPLE_CHARACTERS]}"
 
 
+def in_words(summary: Mapping[str, Any]) -> str:
+    """Say in one line what became of all sentences.
+
+    :param summary: as :func:`write_labels` returns it
+    """
+    counts, dropped = summary["counts"], Counter(summary["dropped"])
+    told = f"labels: {counts.get('labels', 0):,} for {counts.get('sentences', 0):,} sentences"
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped.most_common())
+    return f"{told}; left out: {reasons}" if reasons else f"{told}; none left out"
+
+
 def count_labels(hypotheses: Path) -> int:
     """Count the labels in a file of lines as :meth:`LabelledSentence.line` makes them."""
     return sum(len(json.loads(line)["chosen"]) for line in read_lines(hypotheses))

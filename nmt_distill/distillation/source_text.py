@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -73,3 +74,9 @@ def shard_texts(texts: Sequence[SourceText], shard_sentences: int, share: Share 
     lines = read_sources(texts)
     parts = iter(lambda: list(islice(lines, shard_sentences)), [])
     return islice(parts, share.shard_idx, None, share.num_shards)
+
+
+def count_words(text: str) -> int:
+    """Count words, and each wide character as one, since Chinese and Japanese put no spaces between words."""
+    num_wide = sum(unicodedata.east_asian_width(character) in {"W", "F"} for character in text)
+    return len(text.split()) + num_wide

@@ -171,3 +171,15 @@ class OpenTeacher(WhiteBoxTeacher, Protocol):
         :raises NmtDistillError: if source, target and output do not share one table of embeddings
         """
         ...
+
+
+def longest_source(teacher: Teacher | None) -> int | None:
+    """Return the most source tokens that a teacher takes, as it encodes them; None where it knows of no limit."""
+    longest: int | None = getattr(teacher, "max_source_tokens", None)
+    return longest
+
+
+def has_room(teacher: Teacher, sentence: str) -> bool:
+    """Tell whether a teacher takes a sentence in whole, as far as it knows."""
+    longest, encode = longest_source(teacher), getattr(teacher, "encode", None)
+    return longest is None or encode is None or len(encode([sentence])[0]) <= longest

@@ -88,6 +88,7 @@ def test_lost_worker_is_replaced_and_its_shard_done_again(
     assert len(re.findall("a worker has started", finished.stderr)) >= 2
     assert "labelling on Ray, 2 workers with processor cores each" in finished.stderr
     assert re.search(r"distilling: (\d+)/\1 sentences, .* took", finished.stderr)
+    assert re.search(r"\nlabels: \d+ for \d+ sentences; ", finished.stderr)
 
 
 @pytest.mark.ray

@@ -45,6 +45,8 @@ def test_worst_labels_are_left_out_and_a_killed_run_agrees(toy: Toy, back: Path,
     assert "reverse teacher: a toy; licence: CC0-1.0" in finished.stderr
     summary = json.loads((run / "distilled" / "distilled.json").read_text())
     num_labels = summary["reverse"]["labels"]
+    told = f"labels: {summary['counts']['labels']} for {summary['counts']['sentences']} sentences; left out: "
+    assert told in finished.stderr
     assert summary["dropped"]["reverse_score"] == summary["reverse"]["left_out"] == round(num_labels / 10)
     assert len(summary["samples_of_dropped"]["reverse_score"]) == 5
     assert len(Store(run / "distilled")) == summary["counts"]["labels"] == num_labels - round(num_labels / 10)

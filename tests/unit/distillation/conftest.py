@@ -33,6 +33,7 @@ class LetterTeacher:
     vocab_size: int = 27
     state_dim: int = 2
     vocabulary: SharedVocabulary | None = None
+    max_source_tokens: int | None = None
     is_out_of_step: bool = False
     num_closed: int = 0
     calls: list[str] = field(default_factory=list)

@@ -84,6 +84,23 @@ def test_every_sentence_is_kept_or_counted(
     assert "abcdefgh" not in letter_teacher.calls
 
 
+def test_source_for_which_the_teacher_has_no_room_is_left_out_and_counted(
+    letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
+) -> None:
+    letter_teacher.max_source_tokens = 3
+    summary = label(letter_teacher, letters, texts, tmp_path / "out", max_source_tokens=9)
+    assert summary["dropped"] == {"empty": 1, "source_too_long": 2}
+    assert summary["samples_of_dropped"]["source_too_long"] == ["zoo", "abcdefgh"]
+    assert not {"zoo", "abcdefgh"} & set(letter_teacher.calls)
+
+
+def test_without_ids_words_are_counted(letter_teacher: LetterTeacher, tmp_path: Path) -> None:
+    write_lines(tmp_path / "mono.zh", ["a b c", "a b c d", "翻译很", "翻译很好", "ｗｉｄｅ"])
+    texts = [SourceText(tmp_path / "mono.zh", None)]
+    summary = label(letter_teacher, None, texts, tmp_path / "out", max_source_tokens=4)
+    assert summary["samples_of_dropped"]["source_too_long"] == ["翻译很好", "ｗｉｄｅ"]
+
+
 def test_store_holds_the_teachers_own_ids_in_step(
     letter_teacher: LetterTeacher, letters: Encode, texts: list[SourceText], tmp_path: Path
 ) -> None:

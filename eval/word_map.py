@@ -21,7 +21,7 @@ from nmt_distill.inheritance import EMBEDDINGS
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import RECIPE_NAME, load_recipe
 from nmt_distill.student.checkpoint import load_student
-from nmt_distill.student_start import teacher_ids
+from nmt_distill.student_start import inheritance_of, teacher_ids
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 WORDS = Path(__file__).parent / "words.tsv"
@@ -72,7 +72,7 @@ def read_words(path: Path, chosen: list[str] | None) -> list[tuple[int, str, str
 def read_tables(folder: Path, words: list[str]) -> tuple[dict[str, Vectors], list[list[int] | None]]:
     """Return the tables, row by row the same pieces, and the rows of each word; None where the teacher lacks one."""
     run = Pipeline(load_recipe(folder / RECIPE_NAME), folder)
-    inheritance = run.teacher.hand_down()  # type: ignore[attr-defined]
+    inheritance = inheritance_of(run)
     student = load_student(run.student.path).get_input_embeddings().weight.detach().float().numpy()
     given = teacher_ids(run, inheritance)
     table = inheritance.parameters[EMBEDDINGS].detach().float().cpu().numpy()

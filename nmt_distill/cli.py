@@ -58,6 +58,10 @@ def build_parser() -> argparse.ArgumentParser:
             _add_share(staged)
         staged.set_defaults(run=_run_to, stage=stage)
 
+    grow = verbs.add_parser("grow", help="make a larger student out of a trained one, to train on from")
+    _add_growth(grow)
+    grow.set_defaults(run=_grow)
+
     compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
     compare.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="run folders; the first is compared with all"
@@ -84,6 +88,24 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--to", metavar="LANGUAGE", help="language of the translations, which sets the tokenizer")
     evaluate.set_defaults(run=_evaluate)
     return parser
+
+
+def _add_growth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("student", type=Path, metavar="STUDENT_FOLDER", help="the `student` folder of a run")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the larger student is written")
+    for name, what in (
+        ("--ffn-inner-dim", "width inside the feed-forward blocks"),
+        ("--num-encoder-layers", "layers of the encoder"),
+        ("--num-decoder-layers", "layers of the decoder"),
+    ):
+        parser.add_argument(name, type=_count, metavar="N", help=f"{what} (default: the student's)")
+    parser.add_argument(
+        "--depth",
+        choices=("identity", "stack"),
+        default="identity",
+        help="new layers add nothing yet (nllb graph), or repeat all layers (default: identity)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the new units (default: 1)")
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -209,6 +231,28 @@ def _run_to(arguments: argparse.Namespace) -> int:
         return 0
     pipeline.run(arguments.stage)
     print({stage.name: stage for stage in pipeline.stages}[arguments.stage].path)
+    return 0
+
+
+def _grow(arguments: argparse.Namespace) -> int:
+    from nmt_distill.student.checkpoint import load_student, save_student
+    from nmt_distill.student.graph import count_parameters
+    from nmt_distill.student.growth import grow
+
+    if arguments.out.exists():
+        raise NmtDistillError(f"{arguments.out} exists; give --out another folder, or remove it.")
+    student = load_student(arguments.student)
+    grown = grow(
+        student,
+        ffn_inner_dim=arguments.ffn_inner_dim,
+        num_encoder_layers=arguments.num_encoder_layers,
+        num_decoder_layers=arguments.num_decoder_layers,
+        depth=arguments.depth,
+        seed=arguments.seed,
+    )
+    save_student(grown, arguments.student / "source.spm", arguments.out)
+    say(f"from {count_parameters(student):,} to {count_parameters(grown):,} parameters")
+    print(arguments.out)
     return 0
 
 

@@ -22,7 +22,7 @@ from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
 from nmt_distill.reverse_teacher import check_reverse_teacher, reverse_score
 from nmt_distill.run import Run
-from nmt_distill.teacher.base import OpenTeacher, Teacher, WhiteBoxTeacher, has_room
+from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -73,7 +73,9 @@ def say_which(run: Run, direction: Direction) -> None:
 def _check_teacher(run: Run, direction: Direction) -> None:
     """Refuse now what would only show after hours of labelling."""
     if run.recipe.student.initialization != "random" and direction == run.directions[0]:
-        _require_student_weights(run)
+        from nmt_distill.student_start import inheritance_of
+
+        inheritance_of(run)
     if run.recipe.distillation.targets == "teacher":
         _check_converted_copy(run, direction)
     check_reverse_teacher(run, direction, source_texts(run, direction), _labelling_teacher(run, direction))
@@ -116,21 +118,6 @@ def _vocabulary(run: Run, direction: Direction) -> SharedVocabulary | None:
     if vocabulary is None and direction == run.directions[0]:
         _refuse_shared_ids(run.recipe)
     return vocabulary
-
-
-def _require_student_weights(run: Run) -> None:
-    """Refuse a teacher that this student cannot start from."""
-    from nmt_distill.student.initialization import require_fit
-
-    teacher = run.teacher(run.directions[0])
-    assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
-    inheritance = teacher.hand_down()
-    require_fit(run.recipe.student, inheritance)
-    if teacher.vocabulary is None and not inheritance.piece_ids:
-        raise NmtDistillError(
-            "this teacher has no single SentencePiece model for source and target, so a student cannot take its "
-            "embeddings over; set student.initialization=random."
-        )
 
 
 def _check_converted_copy(run: Run, direction: Direction) -> None:

@@ -155,7 +155,7 @@ class Recipe:
 
     def _initialization_faults(self) -> Faults:
         student, teacher = self.student, self._first_teacher
-        if student.initialization == "random" or teacher is None:
+        if student.initialization == "random" or student.initialize_from is not None or teacher is None:
             return
         graphs = teacher.student_graphs
         if graphs is None:

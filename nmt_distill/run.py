@@ -70,7 +70,7 @@ class Run:
         )
         self.student = self._stage(
             "student",
-            {"student": to_content(recipe.student), "training": self._training_settings(), "teachers": teachers},
+            {"student": self._student_settings(), "training": self._training_settings(), "teachers": teachers},
             ("student", "metrics.jsonl"),
             inputs=(self.corpus, self.distilled, self.vocabulary),
             scratch=(TRAINING,),
@@ -140,6 +140,11 @@ class Run:
         if reverse is not None and reverse.teacher is not None:
             content["filters"]["reverse"]["teacher"] = self._teacher_settings(reverse.teacher)
         return content
+
+    def _student_settings(self) -> dict[str, Any]:
+        content: dict[str, Any] = to_content(self.recipe.student)
+        folder = self.recipe.student.initialize_from
+        return content | ({} if folder is None else {"weights": _sha256_or_missing(Path(folder) / "model.safetensors")})
 
     def _training_settings(self) -> dict[str, Any]:
         """What decides about the student's weights: not how often a checkpoint is written, nor where it runs."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.embeddings import NUM_NEIGHBOURS, Ids, NeighbourAgreement
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_json, read_lines
 from nmt_distill.inheritance import EMBEDDINGS, Inheritance
 from nmt_distill.progress import say
 from nmt_distill.run import Run
-from nmt_distill.student.checkpoint import special_ids
+from nmt_distill.student.checkpoint import load_student, special_ids
 from nmt_distill.student.graph import StudentModel, build_student
-from nmt_distill.student.initialization import KeptIds, Start, initialize_from
+from nmt_distill.student.initialization import KeptIds, Start, initialize_from, require_fit
 from nmt_distill.teacher.base import OpenTeacher
+from nmt_distill.teacher.transformers.student import hand_down
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
@@ -60,17 +63,39 @@ def new_student(run: Run) -> tuple[StudentModel, Heir | None]:
     student = build_student(config, special_ids(run.sentencepiece_path))
     if config.initialization == "random":
         return student, None
-    teacher = run.teacher(run.directions[0])
-    assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
-    inheritance = teacher.hand_down()
+    inheritance = inheritance_of(run)
     start = initialize_from(student, config, inheritance, kept_ids=teacher_ids(run, inheritance))
     say(start.describe())
     return student, Heir(run, student, start, inheritance)
 
 
+def inheritance_of(run: Run) -> Inheritance:
+    """Return what the student of a run starts from: its teacher's weights, or those of another student.
+
+    :raises NmtDistillError: if it cannot start from them
+    """
+    config = run.recipe.student
+    if config.initialize_from is None:
+        teacher = run.teacher(run.directions[0])
+        assert isinstance(teacher, OpenTeacher)  # the recipe was checked for it
+        inheritance = teacher.hand_down()
+        is_named = teacher.vocabulary is not None or inheritance.piece_ids
+    else:
+        folder = Path(config.initialize_from)
+        other = load_student(folder)
+        inheritance, is_named = hand_down(other, str(folder), read_json(folder / "vocab.json")), True
+    require_fit(config, inheritance)
+    if not is_named:
+        raise NmtDistillError(
+            "this teacher has no single SentencePiece model for source and target, so a student cannot take its "
+            "embeddings over; set student.initialization=random."
+        )
+    return inheritance
+
+
 def teacher_ids(run: Run, inheritance: Inheritance) -> KeptIds | None:
     """Return the teacher's id of each of the student's pieces: those that both share, else those of the same name."""
-    if SharedVocabulary.load(run.labels(run.directions[0])) is not None:
+    if run.recipe.student.initialize_from is None and SharedVocabulary.load(run.labels(run.directions[0])) is not None:
         return run.kept_ids()
     processor = load_sentencepiece(run.sentencepiece_path)
     names = (processor.id_to_piece(piece) for piece in range(processor.vocab_size()))

@@ -72,7 +72,7 @@ class NeighbourAgreement:
 
 
 def neighbour_note(facts: Mapping[str, Any]) -> str | None:
-    """Say in a sentence what became of a teacher's embeddings; None where the student has none.
+    """Say in a sentence what became of embeddings that were handed down; None where none were.
 
     :param facts: of the student stage
     """
@@ -84,9 +84,9 @@ def neighbour_note(facts: Mapping[str, Any]) -> str | None:
         return ", ".join(f"{language} {share:.0%}" for language, share in shares[when].items())
 
     return (
-        f"of the {shares['num_neighbours']} pieces nearest to a frequent one in the teacher's table of embeddings, so "
-        f"many are among the nearest in the student's: before training {told('before_training')}, after it "
-        f"{told('after_training')}."
+        f"of the {shares['num_neighbours']} pieces nearest to a frequent one in the table of embeddings that the "
+        f"student's comes from, so many are among the nearest in the student's: before training "
+        f"{told('before_training')}, after it {told('after_training')}."
     )
 
 

@@ -18,6 +18,8 @@ class StudentConfig:
     """depth, widths and heads by a name; keys that are given beside it win"""
     initialization: Literal["teacher", "embeddings", "random"] = "teacher"
     """``teacher`` copies layers at even distances and embeddings, ``embeddings`` these alone"""
+    initialize_from: str | None = None
+    """folder of another student, such as a grown one, whose weights it starts from in place of the teacher's"""
     width_projection: Literal["svd", "slice"] = "svd"
     """how a student narrower than its teacher starts from it: ``svd`` keeps of the embeddings what matters most,
     ``slice`` their first dimensions"""
@@ -43,3 +45,5 @@ class StudentConfig:
         step = 2 * self.num_heads
         if self.model_dim % step:
             yield "model_dim", f"must be a multiple of 2 * num_heads ({step}), but is {self.model_dim} instead"
+        if self.initialize_from is not None and self.initialization == "random":
+            yield "initialize_from", "must be left out where initialization is random"

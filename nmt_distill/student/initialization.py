@@ -24,6 +24,8 @@ KeptIds = Sequence[int] | npt.NDArray[np.int64]
 class Start:
     """What a student has of its teacher before its first step."""
 
+    where: str
+    """names where it comes from"""
     copied: frozenset[str]
     """names of its parameters that come from the teacher; the others are as they were drawn"""
     kept: float
@@ -39,7 +41,7 @@ class Start:
         """Tell it in a line."""
         what = "embeddings" if self.copied == {EMBEDDINGS} else "layers and embeddings"
         narrowed = "" if self.kept == 1 else f", narrowed to {self.kept:.0%} of their squares"
-        return f"{what} come from the teacher, {len(self.rows):,} of {self.num_pieces:,} rows{narrowed}"
+        return f"{what} come from {self.where}, {len(self.rows):,} of {self.num_pieces:,} rows{narrowed}"
 
 
 def require_fit(config: StudentConfig, inheritance: Inheritance) -> None:
@@ -128,7 +130,8 @@ def initialize_from(
             student.final_logits_bias[0, own_rows] = bias.to(student.final_logits_bias)
             given[BIAS] = bias
     return Start(
-        frozenset({EMBEDDINGS, *given}),
+        inheritance.where,
+        copied=frozenset({EMBEDDINGS, *given}),
         kept=1.0 if stream is None else stream.kept,
         rows=own_rows,
         teacher_rows=rows,

@@ -257,6 +257,7 @@ def test_values_that_cannot_go_together(tmp_path: Path, parts: dict[str, Any], e
             "training__phases__0__kd_weight": 0.0,
         },
         {"student": {"graph": "nllb", "initialization": "embeddings"}},
+        {"student": {"graph": "nllb", "initialize_from": "a/folder"}},
         {"teacher": TRANSFORMERS},
         {"teacher": TRANSFORMERS, "student__graph": "nllb"},
         {"teacher": TRANSFORMERS | {"family": "marian"}},

@@ -114,8 +114,8 @@ def test_map_has_a_point_and_a_label_for_every_word_in_every_panel(vectors: Any)
 def test_note_says_what_became_of_the_neighbours() -> None:
     shares = {"num_neighbours": 10, "before_training": {"en": 0.8, "pt": 1}, "after_training": {"en": 0.5, "pt": 0.256}}
     assert neighbour_note({"shared_neighbours": shares}) == (
-        "of the 10 pieces nearest to a frequent one in the teacher's table of embeddings, so many are among the "
-        "nearest in the student's: before training en 80%, pt 100%, after it en 50%, pt 26%."
+        "of the 10 pieces nearest to a frequent one in the table of embeddings that the student's comes from, so many "
+        "are among the nearest in the student's: before training en 80%, pt 100%, after it en 50%, pt 26%."
     )
     assert neighbour_note({}) is None
     assert neighbour_note({"shared_neighbours": shares | {"after_training": {}}}) is None

@@ -14,6 +14,7 @@ FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "graph": st.sampled_from(["", "mariam", None, 1]),
     "preset": st.sampled_from(["", "huge", 1, True]),
     "initialization": st.booleans(),
+    "initialize_from": st.integers(),
     "width_projection": st.sampled_from(["", None, "pca"]),
     "activation": st.sampled_from(["", None, "tanh"]),
     "model_dim": COUNT,
@@ -39,6 +40,10 @@ def test_exactly_the_faulty_keys_are_told(content: dict[str, Any]) -> None:
         ({"num_encoder_layers": -1}, "num_encoder_layers must be 1 or more, but is -1 instead"),
         ({"model_dim": 250}, "model_dim must be a multiple of 2 * num_heads (16), but is 250 instead"),
         ({"max_positions": 15}, "max_positions must be 16 or more, but is 15 instead"),
+        (
+            {"initialize_from": "a/folder", "initialization": "random"},
+            "initialize_from must be left out where initialization is random",
+        ),
         ({"dropout": 1.0}, "dropout must be from 0 to below 1, but is 1.0 instead"),
     ],
 )

@@ -96,7 +96,7 @@ def test_rows_of_the_kept_ids_are_copied(teacher: MarianGraph) -> None:
     assert torch.equal(student.get_input_embeddings().weight[:5], table[[0, 1, 9, 5, 300]])
     assert torch.equal(student.final_logits_bias[0, :5], bias[[0, 1, 9, 5, 300]])
     assert not student.get_input_embeddings().weight[5].any()
-    assert found.describe() == "layers and embeddings come from the teacher, 5 of 6 rows"
+    assert found.describe() == "layers and embeddings come from model.bin, 5 of 6 rows"
 
 
 def test_fewer_layers_are_spaced_over_the_teachers(special: SpecialIds) -> None:

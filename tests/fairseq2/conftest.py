@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nmt_distill.languages import Direction
-from tests.fairseq2.trained import ToyLanguage, write_trained_nllb
+from tests.trained_nllb import ToyLanguage, write_trained_nllb
 
 if TYPE_CHECKING:
     from nmt_distill.teacher.fairseq2.teacher import Fairseq2Teacher

@@ -20,8 +20,7 @@ def write_recipe(toy: Toy, folder: Path) -> Path:
     phase |= {"kd_weight": 0.5, "state_weight": 0.1}
     recipe = {
         "name": "toy",
-        "source": "en",
-        "target": "de",
+        "directions": [{"source": "en", "target": "de"}],
         "corpus": {
             "sources": [
                 {
@@ -59,12 +58,13 @@ def test_a_student_learns_soft_targets_from_fairseq2(
 ) -> None:
     run = tmp_path / "run"
     assert main(["run", str(write_recipe(toy, tmp_path)), "--out", str(run)]) == 0, capsys.readouterr().err
-    header = json.loads((run / "distilled" / "store.json").read_text(encoding="utf-8"))["header"]
+    header = json.loads((run / "distilled" / "en-de" / "store.json").read_text(encoding="utf-8"))["header"]
     teacher = load(toy)
     assert (header["num_kept"], header["state_dim"], header["vocab_size"]) == (8, 64, teacher.vocab_size)
     assert header["teacher"] == teacher.fingerprint
     sources, labels = (
-        (run / "distilled" / f"distilled.{tag}").read_text(encoding="utf-8").splitlines() for tag in ("en", "de")
+        (run / "distilled" / "en-de" / f"distilled.{tag}").read_text(encoding="utf-8").splitlines()
+        for tag in ("en", "de")
     )
     assert len(sources) > 400
     assert [hypothesis.text for hypothesis, *_ in teacher.translate(sources, beam_size=2)] == labels

@@ -223,7 +223,8 @@ def _row_nll(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, chunk
 def hardest(row_nll: Tensor, share: float) -> Tensor:
     """Mark with 1 a share of the rows (R,), at least one: those with the highest negative log-likelihood."""
     chosen = torch.zeros_like(row_nll)
-    chosen[row_nll.topk(math.ceil(share * len(row_nll) - 1e-9)).indices] = 1  # 0.1 * 30 is a little more than 3
+    count = math.ceil(share * len(row_nll) - 1e-9)  # 0.1 * 30 is a little more than 3
+    chosen[row_nll.topk(min(max(count, 1), len(row_nll))).indices] = 1
     return chosen
 
 

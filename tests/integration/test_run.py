@@ -306,9 +306,9 @@ def test_student_of_drawn_tokens_through_a_trimmed_vocabulary(
     header = json.loads((out / "distilled" / "store.json").read_text())["header"]
     assert (header["kept"], header["num_kept"], header["probs_precision"]) == ("drawn", 50, "float16")
     last, plain = (json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]) for run in (out, folder))
-    assert 0 < last["divergence"] < last["kl"]
     assert plain["divergence"] == plain["kl"]
-    assert last["kl"] < 3 * plain["kl"] + 0.1, f"seed {toy.seed}"
+    assert last["divergence"] != last["kl"]
+    assert abs(last["kl"]) < 0.1, f"seed {toy.seed}: an estimate, which may also lie a little below 0"
     assert last["agreed"] > 0.8 * plain["agreed"], f"seed {toy.seed}"
     text = (out / "distilled" / "distilled.pt-BR").read_bytes()
     assert text == (folder.parent / "first" / "distilled" / "distilled.pt-BR").read_bytes()

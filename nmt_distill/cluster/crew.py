@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ MAX_LOSSES = 3
 """workers that may be lost over one task, or in one place while they start"""
 START_SECONDS = 600.0
 """after so long without any worker the cluster is taken to have no room"""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass
@@ -114,7 +117,7 @@ class Crew:
         cause = getattr(error, "cause", None)
         if isinstance(cause, NmtDistillError):
             raise cause
-        told = one_line(cause or error)
+        told = one_line(error) if cause is None else f"{type(cause).__name__}: {one_line(cause)}"
         self.ray.kill(hired.worker)
         if hired.task is None:
             return self._start_again(hired.slot, told)
@@ -137,7 +140,8 @@ class Crew:
             say(f"{MAX_LOSSES} workers were lost in one place while they started; the others go on: {told}")
         else:
             raise NmtDistillError(
-                f"no worker is left: {MAX_LOSSES} were lost in one place while they started, the last by this: {told}"
+                f"no worker is left: {MAX_LOSSES} were lost in one place while they started, the last by this: {told} "
+                "Every machine of the cluster needs this version of nmt-distill with its extras `train` and `ray`."
             )
         return []
 
@@ -155,7 +159,7 @@ class Crew:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of what an error says, with a full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    """Return what an error says in one line with a full stop: the end of a trace, the beginning of anything else."""
+    lines = [_COLOUR.sub("", line).strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1 if any("ray::" in line for line in lines) else 0] if lines else type(error).__name__
     return text if text.endswith(".") else f"{text}."

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nmt_distill.cluster.crew import Crew, Task
+from nmt_distill.cluster.crew import Crew, Task, one_line
 from nmt_distill.cluster.slots import Slot
 from nmt_distill.errors import NmtDistillError
 
@@ -121,7 +121,9 @@ def test_shard_that_kills_every_worker_ends_the_work() -> None:
             raise RayError("ray::label() and a trace", MemoryError("out of memory"))
 
     crew = crew_of(answer)
-    told = r"^3 workers were lost over shard 1, the last by this: out of memory\. What is labelled is kept\.$"
+    told = (
+        r"^3 workers were lost over shard 1, the last by this: MemoryError: out of memory\. What is labelled is kept\.$"
+    )
     with pytest.raises(NmtDistillError, match=told):
         list(crew.do(tasks(4)))
     assert len(crew.ray.killed) == 3
@@ -155,8 +157,28 @@ def test_without_any_worker_the_work_ends() -> None:
     def answer(_: Worker, method: str, arguments: tuple[Any, ...]) -> Any:
         raise RayError("", ImportError("no torch"))
 
-    with pytest.raises(NmtDistillError, match=r"no worker is left: 3 were lost in one place .* by this: no torch\."):
+    told = r"no worker is left: 3 .* by this: ImportError: no torch\. Every machine of the cluster needs this version of nmt"
+    with pytest.raises(NmtDistillError, match=told):
         list(crew_of(answer).do(tasks(2)))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "The actor died because of an error in its creation, \x1b[36mray::Worker.__init__()\x1b[39m (pid=7)\n  ^^^\n"
+            "ModuleNotFoundError: No module named 'nmt_distill'\n",
+            "ModuleNotFoundError: No module named 'nmt_distill'.",
+        ),
+        (
+            "The actor died unexpectedly.\n\tpid: 7\nSome common causes include: (1) memory",
+            "The actor died unexpectedly.",
+        ),
+        ("", "RayError."),
+    ],
+)
+def test_errors_of_ray_become_one_line(said: str, told: str) -> None:
+    assert one_line(RayError(said)) == told
 
 
 def test_cluster_without_room_is_told() -> None:

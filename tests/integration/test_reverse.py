@@ -43,19 +43,20 @@ def test_worst_labels_are_left_out_and_a_killed_run_agrees(toy: Toy, back: Path,
     finished = run_command("train", recipe, "--out", run, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
     assert "reverse teacher: a toy; licence: CC0-1.0" in finished.stderr
-    summary = json.loads((run / "distilled" / "distilled.json").read_text())
+    labels = run / "distilled" / "en-pt-BR"
+    summary = json.loads((labels / "distilled.json").read_text())
     num_labels = summary["reverse"]["labels"]
     told = f"labels: {summary['counts']['labels']} for {summary['counts']['sentences']} sentences; left out: "
     assert told in finished.stderr
     assert summary["dropped"]["reverse_score"] == summary["reverse"]["left_out"] == round(num_labels / 10)
     assert len(summary["samples_of_dropped"]["reverse_score"]) == 5
-    assert len(Store(run / "distilled")) == summary["counts"]["labels"] == num_labels - round(num_labels / 10)
-    paths = sorted((run / "distilled").glob("hypotheses-*.jsonl"))
+    assert len(Store(labels)) == summary["counts"]["labels"] == num_labels - round(num_labels / 10)
+    paths = sorted(labels.glob("hypotheses-*.jsonl"))
     scores = [score for path in paths for line in read_lines(path) for score in json.loads(line).get("reverse", [])]
     assert len(scores) == num_labels
     assert sum(score <= summary["reverse"]["threshold"] for score in scores) >= round(num_labels / 10)
     command = Command("train", recipe, "--out", killed, cwd=tmp_path)
-    assert command.kill_when(lambda: (killed / "distilled" / "shard-00002.safetensors").exists())
+    assert command.kill_when(lambda: (killed / "distilled" / "en-pt-BR" / "shard-00002.safetensors").exists())
     assert run_command("train", recipe, "--out", killed, cwd=tmp_path).status == 0
     assert_same(killed, run, "student")
 
@@ -90,8 +91,3 @@ def test_what_a_reverse_teacher_is_made_of_decides_about_the_labels(toy: Toy, tm
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
     other_share = load_recipe(toy.write_recipe(tmp_path, *wanted(toy, model), f"{FILTER}.share=0.2"))
     assert Pipeline(other_share, tmp_path / "run").distilled.fingerprint != fingerprints[2]
-
-
-def test_run_without_a_reverse_teacher_is_what_it_was_before_there_were_any(toy: Toy, tmp_path: Path) -> None:
-    pipeline = Pipeline(load_recipe(toy.write_recipe(tmp_path)), tmp_path / "run")
-    assert "reverse" not in pipeline.distilled.settings["distillation"]["filters"]

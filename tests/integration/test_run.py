@@ -303,15 +303,15 @@ def test_student_of_drawn_tokens_through_a_trimmed_vocabulary(
     out = folder.parent / "drawn"
     finished = run_command("train", toy.write_recipe(tmp_path, *SMALLER, *drawn), "--out", out, cwd=tmp_path)
     assert finished.status == 0, finished.stderr
-    header = json.loads((out / "distilled" / "store.json").read_text())["header"]
+    header = json.loads((out / "distilled" / "en-pt-BR" / "store.json").read_text())["header"]
     assert (header["kept"], header["num_kept"], header["probs_precision"]) == ("drawn", 50, "float16")
     last, plain = (json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]) for run in (out, folder))
     assert plain["divergence"] == plain["kl"]
     assert last["divergence"] != last["kl"]
     assert abs(last["kl"]) < 0.1, f"seed {toy.seed}: an estimate, which may also lie a little below 0"
     assert last["agreed"] > 0.8 * plain["agreed"], f"seed {toy.seed}"
-    text = (out / "distilled" / "distilled.pt-BR").read_bytes()
-    assert text == (folder.parent / "first" / "distilled" / "distilled.pt-BR").read_bytes()
+    text = (out / "distilled" / "en-pt-BR" / "distilled.pt-BR").read_bytes()
+    assert text == (folder.parent / "first" / "distilled" / "en-pt-BR" / "distilled.pt-BR").read_bytes()
 
 
 def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ def test_direction_reads_as_its_folder_is_named() -> None:
     assert sorted([Direction(source="en", target="pt"), Direction(source="en", target="de")])[0].target == "de"
 
 
+def test_the_way_back() -> None:
+    assert Direction(source="en", target="pt-BR").reversed == Direction(source="pt-BR", target="en")
+
+
 def test_only_several_targets_need_tags() -> None:
     to_de, to_fr, back = (Direction(source=a, target=b) for a, b in (("en", "de"), ("en", "fr"), ("fr", "de")))
     assert target_tags([to_de, back]) == {to_de: None, back: None}

@@ -13,6 +13,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.recipe import EvaluationConfig, ExportConfig, Recipe, find_recipe, load_recipe
 
 EN_PT = {"source": "en", "target": "pt-BR"}
+COMMAND = {"kind": "command", "command": "cat", "origin": "a test", "licence": "none"}
 CONTENT: dict[str, Any] = {
     "directions": [EN_PT],
     "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
@@ -98,8 +99,8 @@ def test_faults_are_told_together(tmp_path: Path) -> None:
     del content["training"]
     faults = faults_of(tmp_path / "toy.yaml", content)
     assert [fault.split()[0] for fault in faults] == [
-        "directions[0].target",
         "teacher.batch_tokens",
+        "directions[0].target",
         "student.model_dimm",
         "student.num_heads",
         "training",
@@ -186,6 +187,18 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         (
             {"directions": [EN_PT, {"source": "pt-BR", "target": "en"}]},
             "corpus.sources[0].language must be given where the recipe has several directions",
+        ),
+        (
+            {"distillation__filters": {"reverse": {}}},
+            "distillation.filters.reverse.teacher must be given, since no direction is pt-BR-en",
+        ),
+        (
+            {
+                "directions": [EN_PT, {"source": "pt-BR", "target": "en", "teacher": COMMAND}],
+                "corpus__sources__0__language": "en",
+                "distillation__filters": {"reverse": {}},
+            },
+            "distillation.filters.reverse.teacher must be given, since the teacher of pt-BR-en shows",
         ),
         ({"teacher": None}, "teacher must be given, since directions[0] has none of its own"),
         ({"export__precisions": []}, "export.precisions must be non-empty, but is a list of 0 items instead"),

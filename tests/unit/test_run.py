@@ -82,8 +82,6 @@ def test_what_is_fetched_counts_at_once(hub: Path, tmp_path: Path, monkeypatch: 
     assert [content["commit"] for _, content in run._identities] == [FIRST, FIRST]
 
 
-def test_settings_that_came_later_count_only_where_they_are_given(tmp_path: Path, hub: Path) -> None:
-    settings = open_run(tmp_path).distilled.settings
-    assert "revision" not in settings["teacher"]
-    assert "reverse" not in settings["distillation"]["filters"]
-    assert open_run(tmp_path, revision="v2").distilled.settings["teacher"]["revision"] == "v2"
+def test_pinned_revision_counts(tmp_path: Path, hub: Path) -> None:
+    settings = [open_run(tmp_path, revision=name).distilled.settings["teachers"]["en-pt"] for name in ("v1", "v2")]
+    assert [entry["revision"] for entry in settings] == ["v1", "v2"]

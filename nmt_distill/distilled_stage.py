@@ -25,6 +25,7 @@ from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.vocabulary.shared import SharedVocabulary
+from nmt_distill.vocabulary.trimming import forced_pieces
 
 SAMPLE_SENTENCES = 32
 """sentences on which a converted copy of a teacher is compared with the teacher"""
@@ -37,7 +38,9 @@ def label_corpus(run: Run) -> dict[str, Any]:
 
     :returns: the counts of each direction
     """
-    return {str(direction): _label_direction(run, direction) for direction in run.directions}
+    summaries = {str(direction): _label_direction(run, direction) for direction in run.directions}
+    run.release_teachers()
+    return summaries
 
 
 def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
@@ -53,6 +56,8 @@ def prepare_labelling(run: Run, direction: Direction) -> None:
     """Check the teacher, and keep the vocabulary that a student can share with it."""
     _check_teacher(run, direction)
     if vocabulary := _vocabulary(run, direction):
+        if run.recipe.vocabulary.size is not None and direction == run.directions[0]:
+            forced_pieces(vocabulary.model, run.recipe.vocabulary.size - len({*run.tags.values()} - {None}))
         vocabulary.save(run.labels(direction))
 
 

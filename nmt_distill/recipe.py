@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
 from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt, Share
 from nmt_distill.corpus.prepare import CorpusConfig
+from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DistillationConfig
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
@@ -141,12 +142,21 @@ class Recipe:
             met.add(entry.direction)
 
     def _source_faults(self) -> Faults:
-        if len(self.directions) == 1:
-            return
         for index, source in enumerate(self.corpus.sources):
-            for key in source.language_keys:
-                if getattr(source, key) is None:
-                    yield f"corpus.sources[{index}].{key}", "must be given where the recipe has several directions"
+            yield self._language_faults(f"corpus.sources[{index}]", source)
+
+    def _language_faults(self, where: str, source: Source) -> Faults:
+        missing = [key for key in source.language_keys if getattr(source, key) is None]
+        given = len(source.language_keys) - len(missing)
+        if missing and (given or len(self.directions) > 1):
+            reason = "where the other language is" if given else "where the recipe has several directions"
+            for key in missing:
+                yield f"{where}.{key}", f"must be given {reason}"
+        elif not any(source.serves(entry.direction) for entry in self.directions):
+            yield (
+                where,
+                f"serves none of the directions ({', '.join(str(entry.direction) for entry in self.directions)})",
+            )
 
     def _teacher_faults(self) -> Faults:
         lacking = [f"directions[{index}]" for index, entry in enumerate(self.directions) if entry.teacher is None]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_distill.configuration import to_content
+from nmt_distill.corpus.prepare import FORMAT_VERSION as CORPUS_FORMAT
 from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
+from nmt_distill.distillation.config import STORE_FORMAT
 from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.languages import Direction, target_tags
 from nmt_distill.recipe import Recipe
@@ -53,12 +55,13 @@ class Run:
         corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
         asked = recipe.distillation.targets == "teacher" or recipe.distillation.filters.reverse is not None
 
-        self.corpus = self._stage("corpus", corpus_settings, ("corpus",))
+        self.corpus = self._stage("corpus", corpus_settings, ("corpus",), version=CORPUS_FORMAT)
         self.distilled = self._stage(
             "distilled",
             {"distillation": self._distillation_settings(), "teachers": teachers if asked else None},
             ("distilled",),
             inputs=(self.corpus,),
+            version=STORE_FORMAT,
             resumable=True,
         )
         self.vocabulary = self._stage(
@@ -99,6 +102,7 @@ class Run:
         *,
         inputs: tuple[Stage, ...] = (),
         scratch: tuple[str, ...] = (),
+        version: int = 1,
         resumable: bool = False,
         replace: bool = False,
     ) -> Stage:
@@ -110,6 +114,7 @@ class Run:
             run_folder=self.run_folder,
             inputs=inputs,
             scratch=scratch,
+            version=version,
             resumable=resumable,
             replace=replace,
         )
@@ -185,15 +190,32 @@ class Run:
             fetch_teacher(reverse.teacher, where=REVERSE_TEACHER)
         for config, content in self._identities:  # the stages look into these settings
             content |= identify_teacher(config)
+        for stage in self.stages:
+            if stage.reused and stage.stamp() is None:  # what was fetched is another model than the other run had
+                stage.run_folder, stage.reused = self.run_folder, False
         return files
+
+    def _pinned(self, config: TeacherConfig) -> TeacherConfig:
+        """Name the commit of a model on the hub that the stages were told of, so that no other is loaded later."""
+        commits = [content.get("commit") for known, content in self._identities if known == config]
+        if isinstance(config, TransformersTeacherConfig) and commits and commits[0]:
+            return replace(config, revision=commits[0])
+        return config
 
     def teacher(self, direction: Direction) -> Teacher:
         """The teacher of a direction; one is in memory at a time, the last that was asked for."""
         if self._loaded is None or self._loaded[0] != direction:
-            self._loaded = None
-            config = self.recipe.teachers[direction]
+            self.release_teachers()
+            config = self._pinned(self.recipe.teachers[direction])
             self._loaded = (direction, load_teacher(config, direction=direction, device=self.recipe.training.device))
         return self._loaded[1]
+
+    def release_teachers(self) -> None:
+        """Close what is loaded and give its memory back."""
+        for loaded in (self._loaded, self._reverse):
+            if loaded is not None:
+                loaded[1].close()
+        self._loaded = self._reverse = None
 
     def reverse_teacher(self, direction: Direction) -> Teacher | None:
         """What translates the labels of a direction back, loaded; None where the recipe wants none."""
@@ -203,7 +225,7 @@ class Run:
         back = direction.reversed
         if self._reverse is None or self._reverse[0] != direction:
             self._reverse = None
-            config = reverse.teacher or self.recipe.teachers[back]
+            config = self._pinned(reverse.teacher or self.recipe.teachers[back])
             if isinstance(config, TransformersTeacherConfig):
                 config = replace(config, engine="transformers")  # nothing is searched for
             self._reverse = (direction, load_teacher(config, direction=back, device=self.recipe.training.device))

@@ -201,11 +201,7 @@ def teacher_contestants(run: Run) -> list[Contestant]:
         found = run.teacher(direction).translate(lines, beam_size=beam_size)
         return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
 
-    facts = [
-        (teacher.origin, teacher.engine, teacher.batch_rule, teacher.num_parameters, _search(config, beam_size))
-        for config, direction in _distinct(configs)
-        for teacher in [run.teacher(direction)]
-    ]
+    facts = [_facts(run, direction, _search(config, beam_size)) for config, direction in _distinct(configs)]
     origins, engines, rules, counts, searches = zip(*facts, strict=True)
     parameters = [count for count in counts if count is not None]
     files = {path for paths in run.teacher_files.values() for path in paths}
@@ -225,6 +221,11 @@ def teacher_contestants(run: Run) -> list[Contestant]:
             can_be_timed=not any(isinstance(config, HttpTeacherConfig) for config in configs.values()),
         )
     ]
+
+
+def _facts(run: Run, direction: Direction, search: str) -> tuple[str, str, str, int | None, str]:
+    teacher = run.teacher(direction)
+    return teacher.origin, teacher.engine, teacher.batch_rule, teacher.num_parameters, search
 
 
 def _distinct(configs: Mapping[Direction, TeacherConfig]) -> list[tuple[TeacherConfig, Direction]]:

@@ -110,6 +110,8 @@ class Stage:
 
         :raises NmtDistillError: if something stands in the place of the artefacts that no run has made
         """
+        if self.reused:
+            raise ValueError(f"stage {self.name} belongs to {self.run_folder}, whose artefacts are only read here")
         stamp, begun = self._stamp_path, self._begun_path
         if not self.has_begun:
             self._make_room(stamp.exists() or begun.exists())

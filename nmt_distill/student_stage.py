@@ -89,7 +89,7 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
         id_map,
         resegment=lambda ids: own.encode([vocabulary.decode(ids)])[0],
         pad_id=pad_id,
-        all_sources=not is_first,
+        sources=None if is_first else _encoded_text(run, direction, own),
     )
     say(
         f"{direction}, {'trimmed' if is_first else 'another'} vocabulary: of {len(records):,} records "

@@ -66,7 +66,9 @@ def new_student(run: Run) -> tuple[StudentModel, Heir | None]:
     inheritance = inheritance_of(run)
     start = initialize_from(student, config, inheritance, kept_ids=teacher_ids(run, inheritance))
     say(start.describe())
-    return student, Heir(run, student, start, inheritance)
+    heir = Heir(run, student, start, inheritance)
+    run.release_teachers()
+    return student, heir
 
 
 def inheritance_of(run: Run) -> Inheritance:

@@ -11,6 +11,8 @@ from nmt_distill.teacher.base import Kept, Sampling
 
 DivergenceName: TypeAlias = Literal["kl", "reverse_kl", "js", "tvd", "skew_kl"]
 """how the student's next-token distribution is compared with the teacher's"""
+STORE_FORMAT = 2
+"""version of the files that hold labels and soft targets"""
 ESTIMATED_FROM_DRAWS: tuple[DivergenceName, ...] = ("kl", "skew_kl")
 """divergences that are a mean under the teacher's distribution, which drawn tokens stand for"""
 

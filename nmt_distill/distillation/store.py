@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from nmt_distill.distillation.config import STORE_FORMAT
 from nmt_distill.distillation.draws import NAMES as DRAWS
 from nmt_distill.distillation.draws import count_type, pack_draws, unpack_draws
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, fingerprint, read_json, write_json
 
-FORMAT_VERSION = 2
 HEADER_NAME = "store.json"
 _DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
@@ -139,7 +139,7 @@ def write_header(
     :param num_records: of each shard, in order
     :param left_out: of each shard, the places of records that are no part of the corpus, in order
     """
-    content = {"format": FORMAT_VERSION, "header": asdict(header), "num_records": list(num_records)}
+    content = {"format": STORE_FORMAT, "header": asdict(header), "num_records": list(num_records)}
     if any(left_out):
         content["left_out"] = [list(places) for places in left_out]
     write_json(folder / HEADER_NAME, content)
@@ -186,10 +186,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         content = read_json(folder / HEADER_NAME)
-        if not isinstance(content, dict) or content.get("format") != FORMAT_VERSION:
+        if not isinstance(content, dict) or content.get("format") != STORE_FORMAT:
             raise NmtDistillError(
-                f"{folder / HEADER_NAME} is of another format than {FORMAT_VERSION}; "
-                "delete the folder and distil again."
+                f"{folder / HEADER_NAME} is of another format than {STORE_FORMAT}; delete the folder and distil again."
             )
         self.folder = folder
         self.header = StoreHeader(**content["header"])

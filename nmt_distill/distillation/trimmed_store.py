@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nmt_distill.distillation.store import Array, Record, Store
+from nmt_distill.distillation.store import Array, Record, Records, Store
 from nmt_distill.vocabulary.trimming import IdMap
 
 
@@ -27,23 +27,25 @@ class TrimmedStore:
         *,
         resegment: Callable[[Sequence[int]], Sequence[int]],
         pad_id: int,
-        all_sources: bool = False,
+        sources: Records | None = None,
     ) -> None:
         """Look through a store once.
 
         :param resegment: ids of the full vocabulary to ids of the trimmed one, for the same text
         :param pad_id: stands for candidates that are gone, with probability 0
-        :param all_sources: whether every source is segmented anew, since the vocabulary is not a trimmed one: its own
-            segmentation of a source is what the student will be given
+        :param sources: the same pairs with their sources in the new ids, where the vocabulary is another one and not a
+            trimmed one: its own segmentation of a source is what the student will be given
         """
-        self._store, self._id_map, self._pad_id = store, id_map, pad_id
+        self._store, self._id_map, self._pad_id, self._sources = store, id_map, pad_id, sources
         self.folder, self.header = store.folder, store.header
         self._new_sources: dict[int, Array] = {}
         self._new_targets: dict[int, Array] = {}
         for place in range(len(store)):
             record = store[place]
             for ids, anew in ((record.source_ids, self._new_sources), (record.target_ids, self._new_targets)):
-                if (all_sources and anew is self._new_sources) or not id_map.covers(ids):
+                if sources is not None and anew is self._new_sources:
+                    continue
+                if not id_map.covers(ids):
                     anew[place] = np.asarray(resegment(ids.tolist()), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class TrimmedStore:
     @property
     def num_new_sources(self) -> int:
         """How many sources were segmented anew."""
-        return len(self._new_sources)
+        return len(self._new_sources) if self._sources is None else len(self)
 
     @property
     def num_new_targets(self) -> int:
@@ -65,12 +67,15 @@ class TrimmedStore:
         for column, anew in zip(lengths, (self._new_sources, self._new_targets), strict=True):
             for place, ids in anew.items():
                 column[place] = len(ids)
-        return lengths
+        return lengths if self._sources is None else (self._sources.lengths()[0], lengths[1])
 
     def __getitem__(self, index: int) -> Record:
         record = self._store[index]
         new_ids = self._id_map.new_ids
-        source_ids = self._new_sources[index] if index in self._new_sources else new_ids[record.source_ids]
+        if self._sources is not None:
+            source_ids = self._sources[index].source_ids
+        else:
+            source_ids = self._new_sources[index] if index in self._new_sources else new_ids[record.source_ids]
         if index in self._new_targets:
             return self._without_soft_targets(record, source_ids, self._new_targets[index])
         kept_ids, kept_probs, tail, weights = record.kept_ids, record.kept_probs, record.tail, record.kept_weights

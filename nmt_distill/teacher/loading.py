@@ -111,10 +111,14 @@ def local_files(config: TeacherConfig) -> list[Path]:
         case MarianTeacherConfig(folder=None, wheel=None):
             return [Path(str(config.model)), Path(str(config.vocabulary))]
         case MarianTeacherConfig(folder=str(folder)) | TransformersTeacherConfig(name=folder):
-            return sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+            return sorted(path for path in Path(folder).expanduser().glob("*") if path.is_file())
         case Fairseq2TeacherConfig():
             path = Path(config.name).expanduser()
-            named = [path, *sorted(path.glob("*")), *([Path(config.vocabulary)] if config.vocabulary else [])]
+            named = [
+                path,
+                *sorted(path.glob("*")),
+                *([Path(config.vocabulary).expanduser()] if config.vocabulary else []),
+            ]
             return [file for file in named if file.is_file()]
         case CTranslate2TeacherConfig():
             files = (Path(config.folder) / "model.bin", Path(config.vocabulary), config.target_vocabulary)

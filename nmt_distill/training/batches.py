@@ -91,6 +91,7 @@ def plan_batches(
     *,
     batch_tokens: int,
     balance: Balance | None = None,
+    longest: int | None = None,
     seed: int,
     epoch: int,
 ) -> list[Indices]:
@@ -99,12 +100,15 @@ def plan_batches(
     Records are shuffled, sorted by length, cut and the batches shuffled: all by a generator seeded with both numbers.
 
     :param balance: chooses the records of the epoch; None takes each once
+    :param longest: records with more source or target tokens are passed over
     """
     generator = np.random.default_rng([seed, epoch])
     balance = balance or Balance((len(target_lengths),))
     order = generator.permutation(balance.records(seed=seed, epoch=epoch))
     order = order[np.lexsort((source_lengths[order], target_lengths[order]))]
     widths = np.maximum(source_lengths[order], target_lengths[order])
+    if longest is not None:
+        order, widths = order[widths <= longest], widths[widths <= longest]
     batches, start, widest = [], 0, 0
     for position, width in enumerate(widths.tolist()):
         widest = max(widest, width)
@@ -122,6 +126,7 @@ def batch_indices(
     *,
     batch_tokens: int,
     balance: Balance | None = None,
+    longest: int | None = None,
     seed: int,
     first: tuple[int, int] = (0, 0),
 ) -> Iterator[tuple[tuple[int, int], Indices]]:
@@ -132,7 +137,13 @@ def batch_indices(
     epoch, index = first
     while True:
         batches = plan_batches(
-            source_lengths, target_lengths, batch_tokens=batch_tokens, balance=balance, seed=seed, epoch=epoch
+            source_lengths,
+            target_lengths,
+            batch_tokens=batch_tokens,
+            balance=balance,
+            longest=longest,
+            seed=seed,
+            epoch=epoch,
         )
         for place in range(index, len(batches)):
             last = place + 1 == len(batches)

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from nmt_distill.devices import choose_device
 from nmt_distill.distillation.store import Records
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.progress import Job, job
+from nmt_distill.progress import Job, job, say
 from nmt_distill.student.graph import StudentModel, learned_parameters
 from nmt_distill.training.batches import Balance, Indices, batch_indices, collate
 from nmt_distill.training.checkpoint import TrainingFolder
@@ -92,8 +93,16 @@ class Trainer:
         self.objective = Objective(self.student, temperature=temperature, has_anchor=is_anchored)
         self.folder = TrainingFolder(folder)
         self.source_lengths, self.target_lengths = store.lengths()
+        self.longest: int = student.config.max_position_embeddings
+        too_long = int((np.maximum(self.source_lengths, self.target_lengths) > self.longest).sum())
         if not len(store):
-            raise NmtDistillError(f"{store.folder} holds no records; look at the counts in corpus.json.")
+            raise NmtDistillError(f"{store.folder} holds no records; look at the counts in distilled.json.")
+        if len(store) == too_long:
+            raise NmtDistillError(
+                f"all records of {store.folder} are longer than {self.longest} tokens; raise student.max_positions."
+            )
+        if too_long:
+            say(f"{too_long:,} of {len(store):,} records are longer than student.max_positions and passed over")
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -133,6 +142,7 @@ class Trainer:
             self.target_lengths,
             batch_tokens=phase.batch_tokens,
             balance=Balance(self.store.group_sizes, config.balance_exponent),
+            longest=self.longest,
             seed=config.seed,
             first=progress.position,
         )

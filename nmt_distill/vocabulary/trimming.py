@@ -38,15 +38,7 @@ def choose_pieces(model: bytes, counts: npt.NDArray[np.int64], size: int) -> npt
     :raises NmtDistillError: if ``size`` is too small for specials and characters, or more than there are
     """
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    total = processor.vocab_size()
-    if size > total:
-        raise NmtDistillError(f"vocabulary.size must be at most the teacher's {total} pieces, but is {size} instead.")
-    forced = np.array([_is_forced(processor, index) for index in range(total)])
-    if forced.sum() > size:
-        raise NmtDistillError(
-            f"vocabulary.size is {size}, but the teacher has {forced.sum()} special and single-character pieces, "
-            "which all stay; raise it."
-        )
+    total, forced = processor.vocab_size(), forced_pieces(model, size)
     order = np.lexsort((np.arange(total), -counts, ~forced))
     if not _is_byte_pair_model(model):
         return np.sort(order[:size])
@@ -57,6 +49,24 @@ def choose_pieces(model: bytes, counts: npt.NDArray[np.int64], size: int) -> npt
         if len(kept) + len(new) <= size:
             kept |= new
     return np.array(sorted(kept), dtype=np.int64)
+
+
+def forced_pieces(model: bytes, size: int) -> npt.NDArray[np.bool_]:
+    """Tell which pieces stay in any case, (P,): specials and single characters.
+
+    :raises NmtDistillError: if ``size`` is too small for them, or more than there are
+    """
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    total = processor.vocab_size()
+    if size > total:
+        raise NmtDistillError(f"vocabulary.size must be at most the teacher's {total} pieces, but is {size} instead.")
+    forced = np.array([_is_forced(processor, index) for index in range(total)])
+    if forced.sum() > size:
+        raise NmtDistillError(
+            f"vocabulary.size is {size}, but the teacher has {forced.sum()} special and single-character pieces, "
+            "which all stay; raise it."
+        )
+    return forced
 
 
 def _is_byte_pair_model(model: bytes) -> bool:

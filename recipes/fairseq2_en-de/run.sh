@@ -2,6 +2,6 @@
 # Makes everything the README of this folder claims; arguments go to `nmt-distill run`, such as --set or --out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export PATH="$PWD/.venv/bin:$PATH"
+export PATH="$PWD/.venv-fairseq2/bin:$PATH"
 
 nmt-distill run fairseq2_en-de "$@"

@@ -200,6 +200,14 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
             },
             "distillation.filters.reverse.teacher must be given, since the teacher of pt-BR-en shows",
         ),
+        (
+            {"corpus__sources__0__language": "de"},
+            "corpus.sources[0] serves none of the directions (en-pt-BR)",
+        ),
+        (
+            {"corpus__sources": [{"kind": "tsv", "path": "a.tsv", "source_language": "en"}]},
+            "corpus.sources[0].target_language must be given where the other language is",
+        ),
         ({"teacher": None}, "teacher must be given, since directions[0] has none of its own"),
         ({"export__precisions": []}, "export.precisions must be non-empty, but is a list of 0 items instead"),
         (

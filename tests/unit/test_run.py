@@ -33,8 +33,10 @@ def fetch(hub: Path, commit: str, name: str = "toys/model") -> None:
     (folder / "refs" / "main").write_text(commit)
 
 
-def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, **teacher: Any) -> Run:
+def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, reuse: Path | None = None, **teacher: Any) -> Run:
+    folder.mkdir(exist_ok=True)
     content = {
+        "reuse": str(reuse) if reuse else None,
         "directions": [{"source": "en", "target": "pt"}],
         "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
         "teacher": {"kind": "transformers", "name": "toys/model", **ORIGIN, **teacher},
@@ -80,6 +82,53 @@ def test_what_is_fetched_counts_at_once(hub: Path, tmp_path: Path, monkeypatch: 
     _ = run.teacher_files
     assert before != run.distilled.fingerprint == fingerprint(tmp_path, reverse=reverse)
     assert [content["commit"] for _, content in run._identities] == [FIRST, FIRST]
+
+
+def test_labels_of_a_model_that_has_moved_since_are_made_here(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(hub, FIRST)
+    first = open_run(tmp_path / "first")
+    for stage in (first.corpus, first.distilled):
+        stage.execute()
+    second = open_run(tmp_path / "second", reuse=first.run_folder)
+    assert (second.corpus.reused, second.distilled.reused) == (True, True)
+
+    def fetch_now(*_: Any, **__: Any) -> tuple[Path, ...]:
+        fetch(hub, SECOND)
+        return ()
+
+    monkeypatch.setattr(run_module, "fetch_teacher", fetch_now)
+    _ = second.teacher_files
+    assert (second.corpus.reused, second.distilled.reused) == (True, False)
+    assert second.distilled.run_folder == second.run_folder
+    second.distilled.begin()
+    assert first.run_folder.joinpath(".stages", "distilled.json").is_file(), "what the other run has stays"
+
+
+def test_the_commit_that_counts_is_the_one_that_is_loaded(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(hub, FIRST)
+    run = open_run(tmp_path)
+    fetch(hub, SECOND)
+    loaded: list[Any] = []
+    closed: list[str] = []
+
+    class Loaded:
+        def close(self) -> None:
+            closed.append("one")
+
+    def load(config: Any, **_: Any) -> Loaded:
+        loaded.append(config.revision)
+        return Loaded()
+
+    monkeypatch.setattr(run_module, "load_teacher", load)
+    assert run.teacher(run.directions[0]) is run.teacher(run.directions[0])
+    assert (loaded, closed) == ([FIRST], [])
+    run.release_teachers()
+    run.release_teachers()
+    assert closed == ["one"]
 
 
 def test_pinned_revision_counts(tmp_path: Path, hub: Path) -> None:

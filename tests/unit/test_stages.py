@@ -236,3 +236,12 @@ def test_stage_of_another_run_is_reused_and_left_alone(folder: Path, tmp_path: P
     assert here.describe() == f"  toy        reused from {folder}"
     run_stages([here])
     assert (folder / "tmp").exists()
+
+
+def test_artefacts_of_another_run_are_only_read(folder: Path) -> None:
+    stage = make_stage(folder)
+    stage.execute()
+    reused = replace(stage, settings={"size": 4}, reused=True)
+    with pytest.raises(ValueError, match="belongs to"):
+        reused.execute()
+    assert stage.stamp() is not None

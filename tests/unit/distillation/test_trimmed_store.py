@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,14 +138,19 @@ def test_pieces_are_counted_in_sources_and_targets(store: Store) -> None:
     assert count_pieces(store, VOCAB_SIZE).tolist() == [ids.count(token) for token in range(VOCAB_SIZE)]
 
 
-def test_under_another_vocabulary_every_source_is_segmented_anew(store: Store) -> None:
-    id_map = IdMap.of(np.arange(VOCAB_SIZE), VOCAB_SIZE)
-    records = TrimmedStore(store, id_map, resegment=lambda ids: [1, *ids], pad_id=PAD, all_sources=True)
+def test_under_another_vocabulary_every_source_is_segmented_anew(store: Store, tmp_path: Path) -> None:
+    pairs = [([1, *store[place].source_ids.tolist()], [0]) for place in range(len(store))]
+    header = replace(HEADER, num_kept=0, state_dim=0)
+    write_shard(shard_path(tmp_path, 0), header, *zip(*pairs, strict=True))
+    write_header(tmp_path, header, [len(pairs)])
+    id_map = IdMap.of(np.delete(np.arange(VOCAB_SIZE), 3), VOCAB_SIZE)
+    records = TrimmedStore(store, id_map, resegment=lambda ids: [1], pad_id=PAD, sources=Store(tmp_path))
     assert (records.num_new_sources, records.num_new_targets) == (len(store), 0)
     for place in range(len(store)):
         assert records[place].source_ids.tolist() == [1, *store[place].source_ids]
-        assert (records[place].target_ids == store[place].target_ids).all()
+        assert (records[place].target_ids == id_map.new_ids[store[place].target_ids]).all()
     assert (records.lengths()[0] == store.lengths()[0] + 1).all()
+    assert (records.lengths()[1] == store.lengths()[1]).all()
 
 
 DRAWN = StoreHeader(

@@ -108,6 +108,12 @@ def test_exponent_zero_is_uniform_and_one_takes_all() -> None:
     assert Balance([90, 10], 1).records(seed=1, epoch=3).tolist() == list(range(100))
 
 
+def test_records_that_are_too_long_are_passed_over() -> None:
+    sources, targets = arrays([(5, 5), (9, 5), (5, 9), (8, 8)])
+    batches = plan_batches(sources, targets, batch_tokens=100, longest=8, seed=1, epoch=0)
+    assert sorted(np.concatenate(batches).tolist()) == [0, 3]
+
+
 def test_balance_reaches_the_batches() -> None:
     lengths = np.full(100, 5, dtype=np.int32)
     batches = plan_batches(lengths, lengths, batch_tokens=20, balance=Balance([90, 10], 0), seed=1, epoch=0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.store import Records, Store, write_header
+from nmt_distill.distillation.store import Records, Store, shard_path, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import collate, plan_batches
@@ -384,6 +384,22 @@ def test_store_without_records_is_told(new_student: Make, toy_store: Store, tmp_
     write_header(tmp_path, toy_store.header, [])
     with pytest.raises(NmtDistillError, match=r"holds no records; look at the counts in"):
         Trainer(new_student(), Store(tmp_path), CONFIG, folder=tmp_path / "training")
+
+
+def test_records_longer_than_the_student_are_passed_over_and_counted(
+    new_student: Make, toy_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = replace(toy_store.header, num_kept=0, state_dim=0)
+    long = [*[3] * 40, 0]
+    phase = replace(PHASE, kd_weight=0.0, state_weight=0.0)
+    for name, sources in (("some", [[2, 0], long]), ("all", [long, long])):
+        write_shard(shard_path(tmp_path / name, 0), header, sources, [[4, 0], [5, 0]])
+        write_header(tmp_path / name, header, [2])
+    config = replace(CONFIG, phases=(phase,))
+    train(new_student(), Store(tmp_path / "some"), config, tmp_path / "run")
+    assert "1 of 2 records are longer than student.max_positions and passed over" in capsys.readouterr().err
+    with pytest.raises(NmtDistillError, match=r"all records of .* are longer than \d+ tokens; raise student\.max_p"):
+        Trainer(new_student(), Store(tmp_path / "all"), config, folder=tmp_path / "none")
 
 
 def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: Path) -> None:

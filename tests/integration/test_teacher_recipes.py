@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,17 @@ def nllb(language: ToyLanguage, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write_trained_nllb(tmp_path_factory.mktemp("nllb") / "model", language, lines, random.Random())
 
 
-def run_recipe(name: str, nllb: Path, language: ToyLanguage, folder: Path, *overrides: str) -> Finished:
+CODES = {"de": "deu_Latn", "fr": "fra_Latn"}
+
+
+def run_recipe(
+    name: str, nllb: Path, language: ToyLanguage, folder: Path, *overrides: str, targets: Sequence[str]
+) -> Finished:
     sources = sorted({language.source() for _ in range(600)})
     (folder / "text.en").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
     entries = []
-    for tag, code in (("de", "deu_Latn"), ("fr", "fra_Latn")):
-        translations = [language.translation(line, code) for line in sources]
+    for tag in targets:
+        translations = [language.translation(line, CODES[tag]) for line in sources]
         (folder / f"text.{tag}").write_text("".join(f"{line}\n" for line in translations), encoding="utf-8")
         entries.append(
             f"{{kind: lines, source: {folder / 'text.en'}, target: {folder / f'text.{tag}'}, licence: CC0-1.0, "
@@ -68,7 +74,7 @@ def parity_of(run: Path) -> dict[str, int]:
 
 
 def test_one_pair_starts_from_the_teachers_embeddings(nllb: Path, language: ToyLanguage, tmp_path: Path) -> None:
-    finished = run_recipe("nllb_en-de", nllb, language, tmp_path)
+    finished = run_recipe("nllb_en-de", nllb, language, tmp_path, targets=["de"])
     assert finished.status == 0, finished.stderr
     assert "CC-BY-NC 4.0" in finished.stderr, "the licence is told before work starts"
     run = tmp_path / "run"
@@ -81,8 +87,8 @@ def test_one_pair_starts_from_the_teachers_embeddings(nllb: Path, language: ToyL
 
 
 def test_several_targets_share_one_student(nllb: Path, language: ToyLanguage, tmp_path: Path) -> None:
-    targets = "directions=[{source: en, target: de}, {source: en, target: fr}]"
-    finished = run_recipe("nllb_en-many", nllb, language, tmp_path, targets)
+    directions = "directions=[{source: en, target: de}, {source: en, target: fr}]"
+    finished = run_recipe("nllb_en-many", nllb, language, tmp_path, directions, targets=["de", "fr"])
     assert finished.status == 0, finished.stderr
     run = tmp_path / "run"
     for direction in ("en-de", "en-fr"):

@@ -54,7 +54,7 @@ def fetch_teacher(config: TeacherConfig, *, where: str = "teacher") -> Files:
 
             return tuple(find_model(config.name, config.revision).files())
         case Fairseq2TeacherConfig():
-            from nmt_distill.teacher.fairseq2.library import check_fairseq2
+            from nmt_distill.teacher.fairseq2.installation import check_fairseq2
 
             check_fairseq2()
             from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint
@@ -183,7 +183,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 converted_copies=wheel_cache() / CONVERTED if config.engine == "ctranslate2" else None,
             )
         case Fairseq2TeacherConfig():
-            from nmt_distill.teacher.fairseq2.library import check_fairseq2
+            from nmt_distill.teacher.fairseq2.installation import check_fairseq2
 
             check_fairseq2()
             from nmt_distill.teacher.fairseq2.teacher import Fairseq2Teacher

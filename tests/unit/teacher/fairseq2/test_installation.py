@@ -12,7 +12,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.config import Fairseq2TeacherConfig
-from nmt_distill.teacher.fairseq2.library import TORCH_VERSION, check_fairseq2
+from nmt_distill.teacher.fairseq2.installation import TORCH_VERSION, check_fairseq2
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher
 
 SNDFILE = (

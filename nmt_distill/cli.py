@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("prepare-data", "corpus", "make the corpus: read sources, filter, split, check"),
         ("distill", "distilled", "let the teacher label the corpus: translations, soft targets, decoder states"),
         ("train-vocabulary", "vocabulary", "make the student's SentencePiece model"),
+        ("train-teacher", "student", "train a model on people's translations, to be a teacher of others"),
         ("train", "student", "train the student"),
         ("export", "export", "convert the student to CTranslate2 and check that it is the same model"),
     ):
@@ -229,6 +230,10 @@ def _run_to(arguments: argparse.Namespace) -> int:
             )
         pipeline.label_share(arguments.num_shards, arguments.shard_idx)
         return 0
+    if arguments.verb == "train-teacher" and pipeline.recipe.teachers:
+        raise NmtDistillError(
+            f"train-teacher is for recipes without a teacher, but {arguments.recipe} names one; use `train`."
+        )
     pipeline.run(arguments.stage)
     print({stage.name: stage for stage in pipeline.stages}[arguments.stage].path)
     return 0

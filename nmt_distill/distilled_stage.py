@@ -118,6 +118,8 @@ def make_labelling(run: Run, direction: Direction) -> Labelling:
 
 def _vocabulary(run: Run, direction: Direction) -> SharedVocabulary | None:
     """Return the vocabulary that a student can share with its teacher, None where the teacher shows none."""
+    if direction not in run.recipe.teachers:
+        return None
     teacher = run.teacher(direction)
     vocabulary = teacher.vocabulary if isinstance(teacher, WhiteBoxTeacher) else None
     if vocabulary is None and direction == run.directions[0]:

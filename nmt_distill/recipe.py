@@ -94,7 +94,8 @@ class Recipe:
     description: str = ""
     """one sentence for people"""
     teacher: TeacherConfig | None = None
-    """the large model, of all directions that name none of their own"""
+    """the large model, of all directions that name none of their own; a model that learns from people's translations
+    alone needs none"""
     directions: Annotated[tuple[DirectionConfig, ...], NotEmpty()]
     """what the student translates; with several target languages a tag such as `>>de<<` before the source says which"""
     reuse: str | None = None
@@ -160,12 +161,20 @@ class Recipe:
 
     def _teacher_faults(self) -> Faults:
         lacking = [f"directions[{index}]" for index, entry in enumerate(self.directions) if entry.teacher is None]
-        if self.teacher is None and lacking:
-            yield "teacher", f"must be given, since {', '.join(lacking)} has none of its own"
+        if lacking and self.teacher is None and (self.distillation.targets == "teacher" or self.teachers):
+            yield (
+                "teacher",
+                f"must be given, since {', '.join(lacking)} has none of its own; without any teacher a model learns "
+                "from people's translations (distillation.targets=human)",
+            )
 
     def _initialization_faults(self) -> Faults:
         student, teacher = self.student, self._first_teacher
-        if student.initialization == "random" or student.initialize_from is not None or teacher is None:
+        if student.initialization == "random" or student.initialize_from is not None:
+            return
+        if teacher is None:
+            if self.distillation.targets == "human":
+                yield "student.initialization", "must be random where the recipe has no teacher"
             return
         graphs = teacher.student_graphs
         if graphs is None:
@@ -219,7 +228,11 @@ class Recipe:
 
     def _vocabulary_faults(self) -> Faults:
         teacher = self._first_teacher
-        if self.vocabulary.size is None and teacher is not None and not teacher.shows_probabilities:
+        if self.vocabulary.size is not None:
+            return
+        if teacher is None and self.distillation.targets == "human":
+            yield "vocabulary.size", "must be given where the recipe has no teacher; 8000 to 32000 is usual"
+        elif teacher is not None and not teacher.shows_probabilities:
             yield (
                 "vocabulary.size",
                 f"must be given where teacher.kind is {teacher.kind}: it shows no vocabulary that a student could "

@@ -51,7 +51,7 @@ class Run:
         self._reverse: tuple[Direction, Teacher] | None = None
         self._identities: list[tuple[TeacherConfig, dict[str, Any]]] = []
         names = [str(direction) for direction in self.directions]
-        teachers = dict(zip(names, map(self._teacher_settings, recipe.teachers.values()), strict=True))
+        teachers = {str(direction): self._teacher_settings(config) for direction, config in recipe.teachers.items()}
         corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
         asked = recipe.distillation.targets == "teacher" or recipe.distillation.filters.reverse is not None
 

@@ -193,7 +193,7 @@ def score_text(
 def teacher_contestants(run: Run) -> list[Contestant]:
     """The recipe's teachers as one system, as they label; none where all that is known of one are translations."""
     configs = run.recipe.teachers
-    if any(isinstance(config, CandidatesTeacherConfig) for config in configs.values()):
+    if not configs or any(isinstance(config, CandidatesTeacherConfig) for config in configs.values()):
         return []
     beam_size = run.recipe.distillation.beam_size
 

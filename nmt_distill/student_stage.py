@@ -50,12 +50,13 @@ def train_student(run: Run) -> dict[str, Any]:
 def _records(run: Run, pad_id: int) -> Records:
     """Open the labels of all directions in the student's ids."""
     own = SharedVocabulary(run.sentencepiece_path)
-    first = run.recipe.teachers[run.directions[0]]
+    teachers = run.recipe.teachers
+    first = teachers.get(run.directions[0])
     parts = [
         Part(
             _records_of(run, direction, own, pad_id),
             None if tag is None else own.processor.piece_to_id(tag),
-            run.recipe.teachers[direction] == first,
+            teachers.get(direction) == first,
         )
         for direction, tag in run.tags.items()
     ]
@@ -67,7 +68,8 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
     folder = run.labels(direction)
     vocabulary, first = SharedVocabulary.load(folder), SharedVocabulary.load(run.labels(run.directions[0]))
     if vocabulary is None or first is None:
-        say(f"{direction}: teacher and student share no ids, so it is learned at sequence level")
+        if run.recipe.teachers:
+            say(f"{direction}: teacher and student share no ids, so it is learned at sequence level")
         return _encoded_text(run, direction, own)
     store = Store(folder)
     store.require(

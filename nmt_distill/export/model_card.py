@@ -8,6 +8,11 @@ from typing import Any
 from nmt_distill.export.parity import Parity
 from nmt_distill.languages import Direction
 
+TERMS = (
+    "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms may "
+    "apply to it. Whoever publishes it decides on that, not this card."
+)
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -52,8 +57,9 @@ def model_card(facts: CardFacts) -> str:
     lines = [
         f"# {facts.name}, {', '.join(map(str, facts.directions))}, {facts.precision}",
         "",
-        f"Translates {into}. A student of {facts.num_parameters:,} parameters ({facts.shape}), distilled with "
-        "nmt-distill and converted to CTranslate2.",
+        f"Translates {into}. A {'student' if facts.teachers else 'model'} of {facts.num_parameters:,} parameters "
+        f"({facts.shape}), {'distilled' if facts.teachers else 'trained on translations by people'} with nmt-distill "
+        "and converted to CTranslate2.",
         "",
         "```",
         f"nmt-distill translate --model .{choice} --to {first.target} < text.{first.source}",
@@ -62,8 +68,7 @@ def model_card(facts: CardFacts) -> str:
         "## Origin and licences",
         "",
         *(f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers),
-        "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms "
-        "may apply to it. Whoever publishes it decides on that, not this card.",
+        *([TERMS] if facts.teachers else []),
         *(
             f"- Text, {direction}: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs for "
             f"training and {source['mono']:,} sentences without translation."

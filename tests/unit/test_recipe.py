@@ -93,6 +93,17 @@ def test_unknown_preset_is_told(tmp_path: Path, preset: Any) -> None:
     assert fault.startswith("student.preset must be ")
 
 
+def test_recipe_of_human_translations_needs_no_teacher(tmp_path: Path) -> None:
+    content = changed(
+        distillation={"targets": "human"},
+        student={"initialization": "random"},
+        vocabulary={"size": 8000},
+        training__phases__0__kd_weight=0,
+    )
+    del content["teacher"]
+    assert load_recipe(write(tmp_path / "toy.yaml", content)).teachers == {}
+
+
 def test_faults_are_told_together(tmp_path: Path) -> None:
     content = changed(student={"model_dimm": 128, "num_heads": 0}, teacher__batch_tokens="many")
     content["directions"] = [{"source": "en", "target": "en"}]
@@ -209,6 +220,28 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
             "corpus.sources[0].target_language must be given where the other language is",
         ),
         ({"teacher": None}, "teacher must be given, since directions[0] has none of its own"),
+        (
+            {"teacher": None, "distillation__targets": "human", "training__phases__0__kd_weight": 0}
+            | {"student__initialization": "random"},
+            "vocabulary.size must be given where the recipe has no teacher",
+        ),
+        (
+            {"teacher": None, "distillation__targets": "human", "training__phases__0__kd_weight": 0}
+            | {"vocabulary__size": 8000},
+            "student.initialization must be random where the recipe has no teacher",
+        ),
+        (
+            {
+                "teacher": None,
+                "directions": [EN_PT, {"source": "pt-BR", "target": "en", "teacher": COMMAND}],
+                "distillation__targets": "human",
+                "corpus__sources__0__language": "en",
+                "training__phases__0__kd_weight": 0,
+                "student__initialization": "random",
+                "vocabulary__size": 8000,
+            },
+            "teacher must be given, since directions[0] has none of its own",
+        ),
         ({"export__precisions": []}, "export.precisions must be non-empty, but is a list of 0 items instead"),
         (
             {"distillation__beam_size": 2, "distillation__num_candidates": 3},

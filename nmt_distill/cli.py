@@ -65,7 +65,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
     compare.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders; the first is compared with all"
+        "runs", nargs="*", type=Path, metavar="RUN", help="run folders; the first is compared with all"
+    )
+    compare.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        metavar="NAME=RUN,RUN,...",
+        help="instead of RUN: runs that differ in their seed alone; rows are compared seed by seed",
+    )
+    compare.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="row that later rows are compared with (default: the first)",
     )
     compare.add_argument("--report", type=Path, required=True, metavar="FOLDER", help="where the report is written")
     compare.add_argument("--title", default="Runs compared", help="its heading")
@@ -262,6 +276,10 @@ def _grow(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    if bool(arguments.runs) == bool(arguments.row):
+        raise NmtDistillError("compare needs run folders, or rows of runs by --row NAME=RUN,RUN, one of both.")
+    if arguments.row:
+        return _compare_rows(arguments)
     from nmt_distill.comparison import compare_runs
     from nmt_distill.evaluation.tables import score_table
 
@@ -275,6 +293,25 @@ def _compare(arguments: argparse.Namespace) -> int:
         command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
     )
     print(score_table(report))
+    return 0
+
+
+def _compare_rows(arguments: argparse.Namespace) -> int:
+    from nmt_distill.ablation import compare_rows
+    from nmt_distill.evaluation.ablation_page import summary
+
+    if arguments.peer:
+        raise NmtDistillError("--peer has no seeds; compare it with run folders instead of rows.")
+    report = compare_rows(
+        arguments.row,
+        arguments.report,
+        baselines=arguments.against,
+        overrides=arguments.set,
+        title=arguments.title,
+        notes=arguments.note,
+        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
+    )
+    print("\n".join(summary(report)))
     return 0
 
 

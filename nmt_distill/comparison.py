@@ -48,7 +48,9 @@ def compare_runs(
     :param peers: ``NAME=COMMAND``: outside engines, a program that answers every line of standard input with one
     :raises NmtDistillError: if a run is not finished, or was made from another corpus than the first
     """
-    pipelines = [_finished(run_folder, overrides if not index else ()) for index, run_folder in enumerate(run_folders)]
+    pipelines = [
+        finished_run(run_folder, overrides if not index else ()) for index, run_folder in enumerate(run_folders)
+    ]
     first = pipelines[0]
     for other in pipelines[1:]:
         if other.corpus.fingerprint != first.corpus.fingerprint:
@@ -88,7 +90,11 @@ def _speed_reference(pipeline: Pipeline, name: str | None) -> str | None:
     return name if pipeline.recipe.evaluation.speed_repetitions else None
 
 
-def _finished(run_folder: Path, overrides: Sequence[str]) -> Pipeline:
+def finished_run(run_folder: Path, overrides: Sequence[str]) -> Pipeline:
+    """Open a run whose export is valid.
+
+    :raises NmtDistillError: if there is none
+    """
     path = run_folder / "recipe.yaml"
     if not path.is_file():
         raise NmtDistillError(f"{run_folder} holds no run (no recipe.yaml); name run folders such as runs/quickstart.")

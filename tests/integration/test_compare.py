@@ -95,3 +95,37 @@ def test_peer_that_fails_is_told(runs: tuple[Path, Path], tmp_path: Path, progra
     finished = compare(tmp_path, runs[0], "--peer", f"p={sys.executable} {script}")
     assert finished.status == 2
     assert said in finished.error
+
+
+def test_rows_of_seeds_are_compared(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    distilled, human = runs
+    rows = ("--row", f"no teacher={human}", "--row", f"hybrid={distilled}")
+    finished = compare(tmp_path, *rows, "--set", "evaluation.max_sentences=30", "--made-by", "sh make.sh")
+    assert finished.status == 0, finished.stderr
+    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert [row["name"] for row in results["rows"]] == ["no teacher", "hybrid"]
+    assert [row["seeds"] for row in results["rows"]] == [[1], [1]]
+    (test_set,) = results["test_sets"]
+    assert test_set["num_sentences"] == 30
+    bleu, chrf = test_set["gains"]
+    assert (bleu["row"], bleu["baseline"]) == ("hybrid", "no teacher")
+    scores = [row["scores"][0]["chrf"]["value"] for row in test_set["rows"]]
+    assert chrf["summary"]["mean"] == pytest.approx(scores[1] - scores[0])
+    assert "held-out, against no teacher: hybrid" in finished.stdout
+
+
+def test_faulty_rows_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    distilled, human = runs
+    for arguments, message in (
+        ((), "compare needs run folders, or rows of runs by --row NAME=RUN,RUN, one of both"),
+        ((distilled, "--row", f"a={human}"), "compare needs run folders, or rows of runs"),
+        (("--row", "a"), "--row must be NAME=RUN,RUN,..., but is `a`"),
+        (("--row", f"a={human},{distilled}"), "the runs of row `a` have the seeds [1, 1]"),
+        (("--row", f"a={human}", "--row", f"a={distilled}"), "--row names `a` twice"),
+        (("--row", f"a={tmp_path}"), "holds no run"),
+        (("--row", f"a={human}", "--against", "b"), "The rows have no `b` to compare with; they are a"),
+        (("--row", f"a={human}", "--peer", "b=cat"), "--peer has no seeds"),
+    ):
+        finished = compare(tmp_path, *arguments)
+        assert finished.status == 2
+        assert message in finished.error

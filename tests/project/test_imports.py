@@ -46,6 +46,7 @@ ORDER = [
     "scoreboard",
     "pipeline",
     "comparison",
+    "ablation",
     "translate_command",
     "cli",
     "__main__",

@@ -11,6 +11,8 @@ from nmt_distill.errors import NmtDistillError
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*/recipe.yaml"))
+EVALUATED = sorted((ROOT / "eval" / "recipes").glob("*.yaml"))
+"""recipes that only reports are made of"""
 SUITES = sorted((ROOT / "eval" / "suites").glob("*.yaml"))
 
 
@@ -21,12 +23,12 @@ def test_there_are_recipes_and_suites() -> None:
 
 def test_every_yaml_is_looked_at(project_files: list[Path]) -> None:
     found = {path for path in project_files if path.suffix in (".yaml", ".yml")}
-    known = {*RECIPES, *SUITES}
+    known = {*RECIPES, *EVALUATED, *SUITES}
     elsewhere = {path for path in found if {"recipes", "eval"} & {*path.relative_to(ROOT).parts[:1]}} - known
     assert elsewhere == set()
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [*RECIPES, *EVALUATED], ids=lambda path: "-".join(path.parts[-2:]))
 def test_recipe_loads_and_its_resolved_form_means_the_same(path: Path) -> None:
     from nmt_distill.recipe import Recipe, load_recipe
 

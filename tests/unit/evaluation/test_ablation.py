@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import sacrebleu
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, score_rows
+from nmt_distill.evaluation.ablation_page import summary, write_ablation
+from nmt_distill.evaluation.speed import machine
+from nmt_distill.languages import Direction
+
+REFERENCES = [f"o gato número {number} dorme na casa azul" for number in range(60)]
+GOOD = [line if number % 10 else "" for number, line in enumerate(REFERENCES)]
+POOR = [line if number % 3 else "o cão" for number, line in enumerate(REFERENCES)]
+WORSE = [line if number % 2 else "" for number, line in enumerate(REFERENCES)]
+EN_PT = Direction(source="en", target="pt-BR")
+
+
+def scored(outputs: dict[str, dict[int, list[str]]], *baselines: str) -> AblationSet:
+    return score_rows(
+        outputs, REFERENCES, name="toy", direction=EN_PT, baselines=baselines, origin="a test", licence="CC0-1.0"
+    )
+
+
+def report(test_set: AblationSet, rows: dict[str, tuple[int, ...]]) -> Ablation:
+    return Ablation(
+        title="What pays",
+        rows=tuple(
+            Row(name=name, description=f"{name} <b>", seeds=seeds, num_parameters=1234567, hours=0.25)
+            for name, seeds in rows.items()
+        ),
+        baselines=("none",),
+        test_sets=(test_set,),
+        machine=machine(),
+        command="sh make.sh",
+        notes=("small",),
+    )
+
+
+def test_differences_are_those_of_sacrebleu_seed_by_seed() -> None:
+    test_set = scored({"none": {1: POOR, 2: WORSE}, "all": {2: GOOD, 1: GOOD}}, "none")
+    bleu, chrf = test_set.gains
+    assert (bleu.metric, chrf.metric, chrf.row, chrf.baseline) == ("BLEU", "chrF2++", "all", "none")
+    expected = [
+        sacrebleu.corpus_chrf(GOOD, [REFERENCES], word_order=2).score
+        - sacrebleu.corpus_chrf(other, [REFERENCES], word_order=2).score
+        for other in (WORSE, POOR)
+    ]
+    assert [one.difference for one in chrf.comparisons] == pytest.approx(expected)
+    assert chrf.summary.mean == pytest.approx(sum(expected) / 2)
+    assert chrf.verdict() == "gain: all 2 seeds, 2 of them significant"
+
+
+def test_no_gain_is_claimed_where_seeds_disagree() -> None:
+    test_set = scored({"none": {1: POOR, 2: GOOD}, "all": {1: GOOD, 2: POOR}}, "none")
+    assert {gain.verdict() for gain in test_set.gains} == {"no: 2 seeds disagree in sign"}
+
+
+def test_one_seed_is_called_one() -> None:
+    test_set = scored({"none": {1: POOR, 2: POOR}, "all": {2: GOOD}}, "none")
+    assert test_set.gains[0].verdict().startswith("one seed: better (p = 0.0")
+    same = scored({"none": {1: POOR}, "all": {1: POOR}}, "none")
+    assert {gain.verdict() for gain in same.gains} == {"one seed: identical"}
+
+
+def test_rows_are_compared_with_every_baseline_before_them() -> None:
+    rows = {"none": {1: POOR}, "some": {1: WORSE}, "all": {1: GOOD}}
+    pairs = [(gain.row, gain.baseline) for gain in scored(rows, "none", "some").gains if gain.metric == "BLEU"]
+    assert pairs == [("some", "none"), ("all", "none"), ("all", "some")]
+
+
+def test_unknown_baseline_and_rows_without_a_common_seed_are_refused() -> None:
+    with pytest.raises(NmtDistillError, match=r"have no `other` to compare with; they are none"):
+        scored({"none": {1: POOR}}, "other")
+    with pytest.raises(NmtDistillError, match=r"The rows `all` and `none` have no seed in common"):
+        scored({"none": {1: POOR}, "all": {2: GOOD}}, "none")
+
+
+def test_report_tells_every_seed(tmp_path: Path) -> None:
+    test_set = scored({"none": {1: POOR, 2: WORSE}, "all": {1: GOOD, 2: GOOD}}, "none")
+    made = report(test_set, {"none": (1, 2), "all": (1, 2)})
+    write_ablation(made, tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert (results["kind"], results["baselines"]) == ("ablation", ["none"])
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    chrf = next(gain for gain in test_set.gains if gain.metric == "chrF2++")
+    for comparison in chrf.comparisons:
+        assert f"{comparison.difference:+.2f}" in page
+    assert "gain: all 2 seeds, 2 of them significant" in page
+    assert "1,234,567" in page
+    assert "none \\<b\\>" in page
+    assert summary(made) == [
+        f"toy, against none: all {chrf.summary.mean:+.1f} chrF2++ (gain: all 2 seeds, 2 of them significant)."
+    ]
+
+
+def test_plot_has_a_dot_for_every_seed_and_a_bar_for_every_row(tmp_path: Path) -> None:
+    test_set = scored({"none": {1: GOOD, 2: GOOD}, "up": {1: GOOD, 2: REFERENCES}, "down": {1: POOR, 2: POOR}}, "none")
+    write_ablation(report(test_set, {"none": (1, 2), "up": (1, 2), "down": (1, 2)}), tmp_path)
+    svg = (tmp_path / "gains.svg").read_text(encoding="utf-8")
+    assert (svg.count("<rect"), svg.count("<circle")) == (2, 4)
+    assert svg.count('class="down"') == 3

@@ -16,7 +16,7 @@ row() { # title, seeds, description, then overrides
   for seed in $wanted; do
     folder="$runs/${title//[^a-zA-Z0-9]/_}_$seed"
     "$bin/nmt-distill" export eval/recipes/kd_pays.yaml --out "$folder" --set reuse=base \
-      --set "training.seed=$seed" --set "description='$description'" "${sets[@]}" > /dev/null
+      --set "training.seed=$seed" --set "description=$description" "${sets[@]}" > /dev/null
     folders+=("$folder")
   done
   rows+=(--row "$title=$(IFS=,; echo "${folders[*]}")")

@@ -24,6 +24,7 @@ from nmt_distill.reverse_teacher import check_reverse_teacher, reverse_score
 from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
+from nmt_distill.teacher.place import settings_at
 from nmt_distill.vocabulary.shared import SharedVocabulary
 from nmt_distill.vocabulary.trimming import forced_pieces
 
@@ -38,7 +39,10 @@ def label_corpus(run: Run) -> dict[str, Any]:
 
     :returns: the counts of each direction
     """
-    summaries = {str(direction): _label_direction(run, direction) for direction in run.directions}
+    summaries = {}
+    for direction in run.directions:
+        with settings_at(run.recipe.teacher_places[direction]):
+            summaries[str(direction)] = _label_direction(run, direction)
     run.release_teachers()
     return summaries
 
@@ -65,8 +69,9 @@ def label_share(run: Run, share: Share) -> None:
     """Label what falls to one of several processes; :func:`label_corpus` afterwards finds it done."""
     for direction in run.directions:
         say_which(run, direction)
-        _check_teacher(run, direction)
-        make_labelling(run, direction).label(source_texts(run, direction), run.labels(direction), share=share)
+        with settings_at(run.recipe.teacher_places[direction]):
+            _check_teacher(run, direction)
+            make_labelling(run, direction).label(source_texts(run, direction), run.labels(direction), share=share)
 
 
 def say_which(run: Run, direction: Direction) -> None:

@@ -121,6 +121,13 @@ class Recipe:
         given = {entry.direction: entry.teacher or self.teacher for entry in self.directions}
         return {direction: teacher for direction, teacher in given.items() if teacher is not None}  # the faults tell
 
+    @property
+    def teacher_places(self) -> dict[Direction, str]:
+        """Where the teacher of each direction is set, as a dotted path."""
+        own = {entry.direction: index for index, entry in enumerate(self.directions) if entry.teacher is not None}
+        places = {entry.direction: "teacher" for entry in self.directions}
+        return places | {direction: f"directions[{index}].teacher" for direction, index in own.items()}
+
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
@@ -178,7 +185,7 @@ class Recipe:
             return
         graphs = teacher.student_graphs
         if graphs is None:
-            yield "student.initialization", f"must be random where teacher.kind is {teacher.kind}"
+            yield "student.initialization", f"must be random where {self._first_place}.kind is {teacher.kind}"
         elif student.initialization == "teacher" and not graphs:
             yield (
                 "student.initialization",
@@ -196,17 +203,22 @@ class Recipe:
         """The teacher whose vocabulary and weights a student takes over: that of the first direction."""
         return self.directions[0].teacher or self.teacher
 
+    @property
+    def _first_place(self) -> str:
+        return self.teacher_places[self.directions[0].direction]
+
     def _search_faults(self) -> Faults:
         distillation = self.distillation
         if distillation.targets == "human":
             return
-        teachers = [entry.teacher or self.teacher for entry in self.directions]
-        searchless = [teacher.kind for teacher in teachers if teacher is not None and not teacher.searches]
+        teachers, places = self.teachers, self.teacher_places
+        searchless = [each for each, teacher in teachers.items() if not teacher.searches]
         if searchless and distillation.beam_size > 1:
+            first = searchless[0]
             yield (
                 "distillation.beam_size",
-                f"must be 1 where teacher.kind is {searchless[0]}, which searches in its own way, but is "
-                f"{distillation.beam_size} instead",
+                f"must be 1 where {places[first]}.kind is {teachers[first].kind}, which searches in its own way, but "
+                f"is {distillation.beam_size} instead",
             )
         most = distillation.beam_size
         if not searchless and distillation.sampling is None and distillation.num_candidates > most:
@@ -235,8 +247,8 @@ class Recipe:
         elif teacher is not None and not teacher.shows_probabilities:
             yield (
                 "vocabulary.size",
-                f"must be given where teacher.kind is {teacher.kind}: it shows no vocabulary that a student could "
-                "share; 8000 to 32000 is usual",
+                f"must be given where {self._first_place}.kind is {teacher.kind}: it shows no vocabulary that a "
+                "student could share; 8000 to 32000 is usual",
             )
 
     def _training_faults(self) -> Faults:
@@ -281,7 +293,8 @@ class Recipe:
         if teacher is not None and not teacher.shows_probabilities:
             yield (
                 where,
-                f"must be 0 where teacher.kind is {teacher.kind}: it shows translations alone, no probabilities",
+                f"must be 0 where {self._first_place}.kind is {teacher.kind}: it shows translations alone, no "
+                "probabilities",
             )
 
 

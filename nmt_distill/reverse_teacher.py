@@ -10,7 +10,7 @@ from nmt_distill.distillation.reverse import ReverseScore
 from nmt_distill.distillation.source_text import SourceText, read_sources
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
-from nmt_distill.run import REVERSE_TEACHER, Run
+from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 
 SAMPLE_SENTENCES = 32
@@ -43,16 +43,20 @@ def check_reverse_teacher(run: Run, direction: Direction, texts: Sequence[Source
     else:
         found = teacher.translate([source for source, _ in sample])
         pairs = [(source, said[0].text) for (source, _), said in zip(sample, found, strict=True) if said]
-    check_direction(score, [source for source, _ in pairs], [label for _, label in pairs], direction)
+    sides = [source for source, _ in pairs], [label for _, label in pairs]
+    check_direction(score, *sides, direction, where=run.reverse_place(direction))
 
 
-def check_direction(score: ReverseScore, sources: Sequence[str], labels: Sequence[str], direction: Direction) -> None:
+def check_direction(
+    score: ReverseScore, sources: Sequence[str], labels: Sequence[str], direction: Direction, *, where: str
+) -> None:
     """Refuse a model that does not translate labels back to their sources.
 
     For one that does, a source is more probable given its label than its label is given the source, and more probable
     than another source.
 
     :param direction: of the labels
+    :param where: what the recipe calls the model
     :raises NmtDistillError: if it is another model
     """
     if not sources:
@@ -64,7 +68,7 @@ def check_direction(score: ReverseScore, sources: Sequence[str], labels: Sequenc
         wrong = "between other languages"
     if wrong is not None:
         raise NmtDistillError(
-            f"{REVERSE_TEACHER} must translate {direction.target} to {direction.source}, but seems to translate "
+            f"{where} must translate {direction.target} to {direction.source}, but seems to translate "
             f"{wrong}: over {len(sources)} sentences it finds that more probable than the sources; name a model of the "
             "opposite direction, and its own vocabulary."
         )

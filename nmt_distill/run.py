@@ -19,6 +19,7 @@ from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, identify_teacher, load_teacher
+from nmt_distill.teacher.place import settings_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,9 +186,13 @@ class Run:
     @cached_property
     def teacher_files(self) -> dict[Direction, tuple[Path, ...]]:
         """The files of each direction's teacher; what is not here yet is fetched, for a reverse teacher too."""
-        files = {direction: fetch_teacher(teacher) for direction, teacher in self.recipe.teachers.items()}
+        files: dict[Direction, tuple[Path, ...]] = {}
+        for direction, teacher in self.recipe.teachers.items():
+            with settings_at(self.recipe.teacher_places[direction]):
+                files[direction] = fetch_teacher(teacher)
         if (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
-            fetch_teacher(reverse.teacher, where=REVERSE_TEACHER)
+            with settings_at(REVERSE_TEACHER):
+                fetch_teacher(reverse.teacher)
         for config, content in self._identities:  # the stages look into these settings
             content |= identify_teacher(config)
         for stage in self.stages:
@@ -207,7 +212,9 @@ class Run:
         if self._loaded is None or self._loaded[0] != direction:
             self.release_teachers()
             config = self._pinned(self.recipe.teachers[direction])
-            self._loaded = (direction, load_teacher(config, direction=direction, device=self.recipe.training.device))
+            with settings_at(self.recipe.teacher_places[direction]):
+                teacher = load_teacher(config, direction=direction, device=self.recipe.training.device)
+            self._loaded = (direction, teacher)
         return self._loaded[1]
 
     def release_teachers(self) -> None:
@@ -228,8 +235,16 @@ class Run:
             config = self._pinned(reverse.teacher or self.recipe.teachers[back])
             if isinstance(config, TransformersTeacherConfig):
                 config = replace(config, engine="transformers")  # nothing is searched for
-            self._reverse = (direction, load_teacher(config, direction=back, device=self.recipe.training.device))
+            with settings_at(self.reverse_place(direction)):
+                teacher = load_teacher(config, direction=back, device=self.recipe.training.device)
+            self._reverse = (direction, teacher)
         return self._reverse[1]
+
+    def reverse_place(self, direction: Direction) -> str:
+        """Where the recipe sets what translates the labels of a direction back, as a dotted path."""
+        reverse = self.recipe.distillation.filters.reverse
+        has_own = reverse is not None and reverse.teacher is not None
+        return REVERSE_TEACHER if has_own else self.recipe.teacher_places[direction.reversed]
 
     @property
     def sentencepiece_path(self) -> Path:

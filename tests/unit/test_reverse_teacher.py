@@ -10,6 +10,7 @@ from nmt_distill.reverse_teacher import check_direction
 
 DIRECTION = Direction(source="en", target="pt-BR")
 WORDS = {"one": "um", "two": "dois", "three": "tres"}
+WHERE = "directions[1].teacher"
 SOURCES, LABELS = list(WORDS), list(WORDS.values())
 
 
@@ -23,9 +24,9 @@ def turned(written: Sequence[str], given: Sequence[str]) -> list[float]:
 
 
 def test_model_that_translates_back_passes() -> None:
-    check_direction(right, SOURCES, LABELS, DIRECTION)
-    check_direction(right, ["one"], ["um"], DIRECTION)
-    check_direction(right, [], [], DIRECTION)
+    check_direction(right, SOURCES, LABELS, DIRECTION, where=WHERE)
+    check_direction(right, ["one"], ["um"], DIRECTION, where=WHERE)
+    check_direction(right, [], [], DIRECTION, where=WHERE)
 
 
 def test_one_sentence_without_room_does_not_decide() -> None:
@@ -33,16 +34,16 @@ def test_one_sentence_without_room_does_not_decide() -> None:
         scores = zip(written, right(written, given), strict=True)
         return [-float("inf") if source == "two" else score for source, score in scores]
 
-    check_direction(cramped, SOURCES, LABELS, DIRECTION)
+    check_direction(cramped, SOURCES, LABELS, DIRECTION, where=WHERE)
 
 
 def test_model_of_the_same_direction_is_told() -> None:
     told = (
-        r"distillation\.filters\.reverse\.teacher must translate pt-BR to en, but seems to translate en to pt-BR: over "
+        r"directions\[1\]\.teacher must translate pt-BR to en, but seems to translate en to pt-BR: over "
         r"3 sentences .*; name a model of the opposite direction, and its own vocabulary\."
     )
     with pytest.raises(NmtDistillError, match=told):
-        check_direction(turned, SOURCES, LABELS, DIRECTION)
+        check_direction(turned, SOURCES, LABELS, DIRECTION, where=WHERE)
 
 
 def test_model_of_other_languages_is_told() -> None:
@@ -51,4 +52,4 @@ def test_model_of_other_languages_is_told() -> None:
         return [-5.0 - score / 10 if source in WORDS else -20.0 for source, score in zip(written, same, strict=True)]
 
     with pytest.raises(NmtDistillError, match="must translate pt-BR to en, but seems to translate between other lang"):
-        check_direction(foreign, SOURCES, LABELS, DIRECTION)
+        check_direction(foreign, SOURCES, LABELS, DIRECTION, where=WHERE)

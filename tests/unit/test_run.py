@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from nmt_distill import run as run_module
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.recipe import load_recipe
 from nmt_distill.run import Run
 
@@ -129,6 +130,26 @@ def test_the_commit_that_counts_is_the_one_that_is_loaded(
     run.release_teachers()
     run.release_teachers()
     assert closed == ["one"]
+
+
+def test_errors_name_the_setting_of_the_direction_that_has_it(tmp_path: Path) -> None:
+    own = {"kind": "candidates", "path": "none.tsv", **ORIGIN}
+    content = {
+        "directions": [{"source": "en", "target": "pt"}, {"source": "pt", "target": "en", "teacher": own}],
+        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0", "language": "en"}]},
+        "teacher": own,
+        "student": {"initialization": "random"},
+        "vocabulary": {"size": 8000},
+        "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001, "kd_weight": 0.0}]},
+    }
+    for present, place in ((), r"teacher"), (("none.tsv",), r"directions\[1\]\.teacher"):
+        for name in present:
+            content["teacher"] = own | {"path": str(tmp_path / name)}
+            (tmp_path / name).write_text("a\tb\n")
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+        run = Run(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "run", defaultdict(lambda: lambda _: {}))
+        with pytest.raises(NmtDistillError, match=rf"^{place}\.path: none\.tsv does not exist"):
+            _ = run.teacher_files
 
 
 def test_pinned_revision_counts(tmp_path: Path, hub: Path) -> None:

@@ -106,8 +106,8 @@ def test_folder_names_all_files(config: MarianTeacherConfig, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"model": None}, "model is missing; give the file, or teacher.folder in place of both"),
-        ({"folder": "f", "vocabulary": None}, "model must be left out where teacher.folder is given"),
+        ({"model": None}, "model is missing; give the file, or `folder` in place of both"),
+        ({"folder": "f", "vocabulary": None}, "model must be left out where `folder` is given"),
     ],
 )
 def test_files_are_given_in_one_way(config: MarianTeacherConfig, changes: dict[str, str | None], told: str) -> None:

@@ -186,7 +186,7 @@ def prepare(arguments: argparse.Namespace) -> Work:
     lines = list(islice(read_lines(arguments.text), arguments.lines))
     if not lines:
         fail(f"{arguments.text} is empty.")
-    return Work(teacher.graph, teacher._with_prefix(teacher.encode(lines)), teacher)
+    return Work(teacher.graph, teacher.room.with_prefix(teacher.encode(lines)), teacher)
 
 
 def random_model(shape: Any) -> M2M100ForConditionalGeneration:

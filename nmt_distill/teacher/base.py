@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt_distill.configuration.constraints import Bounds, NaturalInt, Positive, Seed
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -62,6 +63,17 @@ class Sampling:
     """divides the logits before; below 1 sharpens"""
     seed: Seed = 1
     """another one draws other candidates"""
+
+
+def check_request(num_candidates: int, beam_size: int, sampling: Sampling | None) -> None:
+    """Refuse what no search can do.
+
+    :raises NmtDistillError: if beams are asked for draws, or more candidates than a beam holds
+    """
+    if sampling is not None and beam_size != 1:
+        raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
+    if sampling is None and num_candidates > beam_size:
+        raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
 
 
 class Teacher(Protocol):

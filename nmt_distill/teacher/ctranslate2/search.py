@@ -31,7 +31,7 @@ import ctranslate2
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Sampling, check_request
 from nmt_distill.teacher.ctranslate2.folder import MODEL_FILE, PADDING, read_converted
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.translator import available_cores
@@ -120,10 +120,7 @@ class CTranslate2Search:
         :param target_prefix: ids of forced first tokens
         :raises NmtDistillError: if a source has more tokens than the model has positions, or the settings do not fit
         """
-        if sampling is not None and beam_size != 1:
-            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
-        if sampling is None and num_candidates > beam_size:
-            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        check_request(num_candidates, beam_size, sampling)
         self._check_lengths(source_ids)
         if self._target_positions is not None:
             limits = [min(limit, self._target_positions - len(target_prefix)) for limit in limits]

@@ -14,11 +14,10 @@ from nmt_distill.teacher.base import Hypothesis, Sampling, WhiteBoxTeacher
 from nmt_distill.teacher.ctranslate2.folder import PADDING, ConvertedModel
 from nmt_distill.teacher.ctranslate2.search import ComputeType, CTranslate2Search
 from nmt_distill.teacher.families import FAMILIES, Family, LanguageNaming, language_codes, name_languages
+from nmt_distill.teacher.room import target_limits
 from nmt_distill.teacher.transformers.tokenization import SentencePieceText
 from nmt_distill.translator import Pieces
 
-MIN_TARGET_TOKENS = 16
-"""tokens that every translation may have, however short its source is"""
 MIN_KNOWN_PIECES = 0.9
 """share of the pieces of its SentencePiece models that a model must have"""
 SAME_SCORE = 0.05
@@ -131,7 +130,7 @@ class CTranslate2Teacher:
         source_ids = self.encode(sentences)
         results = self._search.search(
             [[*self._source_prefix, *ids] for ids in source_ids],
-            limits=[max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids],
+            limits=target_limits(source_ids, self._max_length_factor),
             target_prefix=self._target_prefix,
             num_candidates=num_candidates,
             beam_size=beam_size,

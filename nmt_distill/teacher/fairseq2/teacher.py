@@ -13,14 +13,14 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.fairseq2.checkpoint import FoundCheckpoint, find_checkpoint
 from nmt_distill.teacher.fairseq2.folder import NLLB, SPECIALS
 from nmt_distill.teacher.fairseq2.graph import Fairseq2Graph
 from nmt_distill.teacher.fairseq2.interop import to_transformers
 from nmt_distill.teacher.fairseq2.search import PATIENCE, Fairseq2Search
 from nmt_distill.teacher.families import name_languages
-from nmt_distill.teacher.marian.teacher import MIN_TARGET_TOKENS
+from nmt_distill.teacher.room import Room
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -68,16 +68,15 @@ class Fairseq2Teacher:
             mode: tokenizer.create_encoder(lang=tag, mode=mode).prefix_indices.tolist()
             for mode, (tag,) in (("source", naming.source_tokens), ("target", naming.target_tokens))
         }
-        self._source_prefix: list[int] = tags["source"]
         self.end_id: int = specials.eos_idx
         model = checkpoint.load_model(device=device, dtype=dtype)
         self.graph = Fairseq2Graph(model, pad_id=specials.pad_idx, forced_ids=tags["target"])
         self.vocab_size, self.state_dim = self.graph.vocab_size, self.graph.model_dim
-        self._positions: int = model.max_source_seq_len
+        self.room = Room(name, model.max_source_seq_len, tags["source"], num_forced=len(tags["target"]))
         self._search = Fairseq2Search(self.graph, specials, length_penalty=length_penalty, batch_tokens=batch_tokens)
         self.vocabulary = _shared_vocabulary(checkpoint, self.vocab_size)
         self._text_ids = {specials.unk_idx, *self.vocabulary.teacher_ids[len(SPECIALS) - 1 :].tolist()}
-        decoding = [self._source_prefix, self.graph.forced_ids, dtype, max_length_factor, length_penalty, PATIENCE]
+        decoding = [tags["source"], self.graph.forced_ids, dtype, max_length_factor, length_penalty, PATIENCE]
         self.fingerprint = fingerprint([checkpoint.hashes(), decoding])
 
     @property
@@ -89,9 +88,9 @@ class Fairseq2Teacher:
         """Do nothing: no process or connection is open."""
 
     @property
-    def max_source_tokens(self) -> int:
+    def max_source_tokens(self) -> int | None:
         """The longest source, in ids as :meth:`encode` gives them."""
-        return self._positions - len(self._source_prefix)
+        return self.room.longest_source
 
     def hand_down(self) -> Inheritance:
         """Return its parameters by the names of the nllb graph of students, in the order of its own ids."""
@@ -106,15 +105,6 @@ class Fairseq2Teacher:
         """Return the source ids of each sentence, end of sentence included, without tags; no text makes a special."""
         return [[*self._encode(sentence).tolist(), self.end_id] for sentence in sentences]
 
-    def _with_prefix(self, source_ids: Sequence[Sequence[int]]) -> list[list[int]]:
-        for place, ids in enumerate(source_ids, start=1):
-            if len(ids) > self.max_source_tokens:
-                raise NmtDistillError(
-                    f"sentence {place} of {len(source_ids)} has {len(ids):,} source tokens, but {self.name} takes "
-                    f"{self.max_source_tokens:,} at most; set distillation.max_source_tokens to that or less."
-                )
-        return [[*self._source_prefix, *ids] for ids in source_ids]
-
     def translate(
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
@@ -124,16 +114,11 @@ class Fairseq2Teacher:
 
         :raises NmtDistillError: if a sentence is longer than :attr:`max_source_tokens`
         """
-        if sampling is not None and beam_size != 1:
-            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
-        if sampling is None and num_candidates > beam_size:
-            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        check_request(num_candidates, beam_size, sampling)
         source_ids = self.encode(sentences)
-        room = self._positions - len(self.graph.forced_ids) - 1  # fairseq2 forces the end at the last position
-        wanted = (max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids)
         found = self._search.search(
-            self._with_prefix(source_ids),
-            limits=[min(limit, room) for limit in wanted],
+            self.room.with_prefix(source_ids),
+            limits=self.room.target_limits(source_ids, self._max_length_factor, reserved=1),  # for a forced end
             num_candidates=num_candidates,
             beam_size=beam_size,
             sampling=sampling,
@@ -147,9 +132,9 @@ class Fairseq2Teacher:
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
-        source_ids = [[*self._source_prefix, *ids] for ids in self.encode(sources)]
+        source_ids = [[*self.room.source_prefix, *ids] for ids in self.encode(sources)]
         return self.graph.scores(
-            source_ids, self.encode(targets), room=self._positions, batch_tokens=self._batch_tokens
+            source_ids, self.encode(targets), room=self.room.positions, batch_tokens=self._batch_tokens
         )
 
     def teacher_output(
@@ -168,14 +153,9 @@ class Fairseq2Teacher:
 
         :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
         """
-        sources = self._with_prefix(source_ids)
-        longest = len(self.graph.forced_ids) + max(map(len, target_ids)) - 1
-        if longest > self._positions:
-            raise NmtDistillError(
-                f"a target has {longest:,} tokens with its tag, but {self.name} has {self._positions:,} positions."
-            )
+        self.room.check_targets(target_ids)
         return self.graph.output(
-            sources,
+            self.room.with_prefix(source_ids),
             target_ids,
             num_kept=num_kept,
             kept=kept,

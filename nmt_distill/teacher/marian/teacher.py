@@ -14,7 +14,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
@@ -22,12 +22,11 @@ from nmt_distill.teacher.marian.graph import MarianGraph, pad
 from nmt_distill.teacher.marian.search import beam_search, greedy_search, random_search
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles, load_vocabulary, shared_vocabulary, tag_id
 from nmt_distill.teacher.reading import read_distributions
+from nmt_distill.teacher.room import target_limits
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 PROJECTED_ROWS = 512
 """decoder states that are projected to the vocabulary at once"""
-MIN_TARGET_TOKENS = 16
-"""so many target tokens every sentence may have"""
 
 
 class MarianTeacher:
@@ -117,10 +116,7 @@ class MarianTeacher:
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
         """Translate; see :class:`nmt_distill.teacher.base.Teacher`."""
-        if sampling is not None and beam_size != 1:
-            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
-        if sampling is None and num_candidates > beam_size:
-            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        check_request(num_candidates, beam_size, sampling)
         source_ids = self.encode(sentences)
         found: list[list[Hypothesis]] = [[] for _ in source_ids]
         num_rows = beam_size if sampling is None else num_candidates
@@ -136,7 +132,7 @@ class MarianTeacher:
     ) -> list[list[tuple[list[int], float]]]:
         """Search a batch; the tokens and the score of each candidate."""
         state = self._decoder.encode(*pad(self._with_tag(source_ids), self._device))
-        limits = [max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids]
+        limits = target_limits(source_ids, self._max_length_factor)
         if sampling is not None:
             return random_search(
                 self._decoder,

@@ -15,11 +15,12 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
+from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
-from nmt_distill.teacher.marian.teacher import MIN_TARGET_TOKENS, batches_by_length
+from nmt_distill.teacher.marian.teacher import batches_by_length
+from nmt_distill.teacher.room import Room
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
@@ -92,12 +93,13 @@ class TransformersTeacher:
         prompt = self._text.encode_prompt(naming.prompt) if naming.prompt else []
         if naming.prompt in tokens and tokens[naming.prompt] not in prompt:  # a tag that even a prompt does not make
             prompt = [tokens[naming.prompt]]
-        self._source_prefix = [*(tokens[token] for token in naming.source_tokens), *prompt]
+        source_prefix = [*(tokens[token] for token in naming.source_tokens), *prompt]
         forced = [start_id, *(tokens[token] for token in naming.target_tokens)]
         self.graph = TransformersGraph(model, end_id=self.end_id, pad_id=pad_id, forced_ids=forced)
         self.vocab_size, self.state_dim = self.graph.vocab_size, self.graph.model_dim
-        self._positions: int | None = getattr(config, "max_position_embeddings", None)
-        decoding: list[Any] = [self._source_prefix, forced, dtype, max_length_factor, length_penalty]
+        positions = getattr(config, "max_position_embeddings", None)
+        self.room = Room(name_or_path, positions, source_prefix, num_forced=len(forced))
+        decoding: list[Any] = [source_prefix, forced, dtype, max_length_factor, length_penalty]
         self._search: CTranslate2Search | None = None
         if converted_copies is not None:
             ids = {"start_id": start_id, "end_id": self.end_id}
@@ -139,21 +141,11 @@ class TransformersTeacher:
     @property
     def max_source_tokens(self) -> int | None:
         """The longest source, in ids as :meth:`encode` gives them; None where the model has no limit."""
-        return None if self._positions is None else self._positions - len(self._source_prefix)
+        return self.room.longest_source
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the source ids of each sentence, end of sentence included, without tags; no text makes a special."""
         return [[*ids, self.end_id] for ids in self._text.encode(sentences)]
-
-    def _with_prefix(self, source_ids: Sequence[Sequence[int]]) -> list[list[int]]:
-        longest = self.max_source_tokens
-        for place, ids in enumerate(source_ids, start=1):
-            if longest is not None and len(ids) > longest:
-                raise NmtDistillError(
-                    f"sentence {place} of {len(source_ids)} has {len(ids):,} source tokens, but {self.name} takes "
-                    f"{longest:,} at most; set distillation.max_source_tokens to that or less."
-                )
-        return [[*self._source_prefix, *ids] for ids in source_ids]
 
     def translate(
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
@@ -164,15 +156,10 @@ class TransformersTeacher:
 
         :raises NmtDistillError: if a sentence is longer than :attr:`max_source_tokens`
         """
-        if sampling is not None and beam_size != 1:
-            raise NmtDistillError(f"beam_size must be 1 where candidates are drawn by sampling, but is {beam_size}.")
-        if sampling is None and num_candidates > beam_size:
-            raise NmtDistillError(f"num_candidates must be at most beam_size ({beam_size}), but is {num_candidates}.")
+        check_request(num_candidates, beam_size, sampling)
         source_ids = self.encode(sentences)
-        inputs = self._with_prefix(source_ids)
-        room = None if self._positions is None else self._positions - len(self.graph.forced_ids)
-        wanted = [max(MIN_TARGET_TOKENS, round(self._max_length_factor * len(ids))) for ids in source_ids]
-        limits = [limit if room is None else min(limit, room) for limit in wanted]
+        inputs = self.room.with_prefix(source_ids)
+        limits = self.room.target_limits(source_ids, self._max_length_factor)
         if self._search is None:
             found = self._generate(inputs, limits, num_candidates, beam_size, sampling)
         else:
@@ -240,14 +227,9 @@ class TransformersTeacher:
 
         :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
         """
-        sources = self._with_prefix(source_ids)
-        longest = len(self.graph.forced_ids) + max(map(len, target_ids)) - 1
-        if self._positions is not None and longest > self._positions:
-            raise NmtDistillError(
-                f"a target has {longest:,} tokens with its tag, but {self.name} has {self._positions:,} positions."
-            )
+        self.room.check_targets(target_ids)
         return self.graph.output(
-            sources,
+            self.room.with_prefix(source_ids),
             target_ids,
             num_kept=num_kept,
             kept=kept,
@@ -258,9 +240,9 @@ class TransformersTeacher:
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
-        source_ids = [[*self._source_prefix, *ids] for ids in self.encode(sources)]
+        source_ids = [[*self.room.source_prefix, *ids] for ids in self.encode(sources)]
         target_ids = [[*ids, self.end_id] for ids in self._text.encode_target(targets)]
-        return self.graph.scores(source_ids, target_ids, room=self._positions, batch_tokens=self._batch_tokens)
+        return self.graph.scores(source_ids, target_ids, room=self.room.positions, batch_tokens=self._batch_tokens)
 
 
 def _specials(name: str, model: Any, tokenizer: Any, text: TextIds) -> tuple[int, int, int]:

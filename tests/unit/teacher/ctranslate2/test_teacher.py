@@ -56,7 +56,7 @@ class ConvertedTeacher(TransformersTeacher):
     def translate(
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None
     ) -> list[list[Hypothesis]]:
-        sources = [[*self._source_prefix, *ids] for ids in self.encode(sentences)]
+        sources = [[*self.room.source_prefix, *ids] for ids in self.encode(sentences)]
         results = CTranslate2Search(self.engine_folder).search(
             sources, limits=[30] * len(sources), target_prefix=self.graph.forced_ids[1:]
         )
@@ -105,7 +105,7 @@ def test_a_converted_copy_is_the_same_model(
     teacher, folder = original
     engine = CTranslate2Search(convert(teacher, folder, tmp_path), threads=1)
     sources = teacher.encode(toy_sentences[:40])
-    with_tags = [[*teacher._source_prefix, *ids] for ids in sources]
+    with_tags = [[*teacher.room.source_prefix, *ids] for ids in sources]
     found = engine.search(with_tags, limits=[12] * 40, target_prefix=teacher.graph.forced_ids[1:])
     output = teacher.teacher_output(sources, [candidates[0][0] for candidates in found], num_kept=2)
     first = 0

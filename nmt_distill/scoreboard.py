@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -23,12 +23,12 @@ from nmt_distill.progress import say
 from nmt_distill.recipe import SuiteConfig
 from nmt_distill.run import Run
 from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig, TeacherConfig
+from nmt_distill.teacher.place import settings_at
 from nmt_distill.translator import BATCH_TOKENS, Translator, available_cores
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 TEACHER = "teacher"
 SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
-
 
 Translate = Callable[[list[str], Direction], list[str]]
 """translates lines in a direction, line for line"""
@@ -42,8 +42,10 @@ class Contestant:
     translate: Translate
     batch_rule: str
     decoding: str
-    can_be_timed: bool = True
-    """false where a second answer comes out of a memory"""
+    directions: Collection[Direction] | None = None
+    """those that it can be asked for; None for all"""
+    untimed: Collection[Direction] = ()
+    """those in which a second answer comes out of a memory"""
 
     def into(self, direction: Direction) -> Callable[[list[str]], list[str]]:
         """Return the translation of one direction."""
@@ -150,7 +152,7 @@ def score_text(
     focus: str,
     comparisons: Sequence[tuple[str, str]],
 ) -> TestSetScores:
-    """Let every system translate a text, score and time them.
+    """Let every system that serves its direction translate a text, score and time them.
 
     :param focus: the system whose examples and worst sentences are shown
     :param comparisons: (system, baseline) pairs to test for significance
@@ -160,10 +162,12 @@ def score_text(
     repetitions = run.recipe.evaluation.speed_repetitions
     counter = load_sentencepiece(run.sentencepiece_path)
     for contestant in contestants:
+        if contestant.directions is not None and test_set.direction not in contestant.directions:
+            continue
         name = contestant.system.name
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences")
         outputs[name] = contestant.translate(test_set.sources, test_set.direction)
-        if repetitions and contestant.can_be_timed:
+        if repetitions and test_set.direction not in contestant.untimed:
             speeds[name] = measure_speed(
                 contestant.into(test_set.direction),
                 test_set.sources,
@@ -183,7 +187,7 @@ def score_text(
         speeds=speeds,
         teacher=TEACHER if TEACHER in outputs else None,
         focus=focus,
-        comparisons=comparisons,
+        comparisons=[pair for pair in comparisons if outputs.keys() >= {*pair}],
         origin=test_set.origin,
         licence=test_set.licence,
         text_may_be_published=test_set.text_may_be_published,
@@ -191,20 +195,22 @@ def score_text(
 
 
 def teacher_contestants(run: Run) -> list[Contestant]:
-    """The recipe's teachers as one system, as they label; none where all that is known of one are translations."""
-    configs = run.recipe.teachers
-    if not configs or any(isinstance(config, CandidatesTeacherConfig) for config in configs.values()):
+    """The recipe's teachers as one system, as they label, in all directions but those of a file of translations."""
+    teachers = run.recipe.teachers.items()
+    configs = {each: config for each, config in teachers if not isinstance(config, CandidatesTeacherConfig)}
+    if not configs:
         return []
     beam_size = run.recipe.distillation.beam_size
 
     def translate(lines: list[str], direction: Direction) -> list[str]:
-        found = run.teacher(direction).translate(lines, beam_size=beam_size)
+        with settings_at(run.recipe.teacher_places[direction]):
+            found = run.teacher(direction).translate(lines, beam_size=beam_size)
         return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
 
     facts = [_facts(run, direction, _search(config, beam_size)) for config, direction in _distinct(configs)]
     origins, engines, rules, counts, searches = zip(*facts, strict=True)
     parameters = [count for count in counts if count is not None]
-    files = {path for paths in run.teacher_files.values() for path in paths}
+    files = {path for direction in configs for path in run.teacher_files[direction]}
     search = _joined(searches)
     return [
         Contestant(
@@ -218,7 +224,8 @@ def teacher_contestants(run: Run) -> list[Contestant]:
             translate=translate,
             batch_rule=_joined(rules),
             decoding=search,
-            can_be_timed=not any(isinstance(config, HttpTeacherConfig) for config in configs.values()),
+            directions=tuple(configs),
+            untimed=[direction for direction, config in configs.items() if isinstance(config, HttpTeacherConfig)],
         )
     ]
 

@@ -126,7 +126,8 @@ def _test_set_blocks(report: Report, test_set: TestSetScores) -> Iterator[Block]
         yield Paragraph("Evenly spaced over the test set, not chosen by score.", "soft")
         yield _sentence_table(test_set.examples)
     if test_set.worst:
-        lost = f"loses most chrF2++ against {report.teacher}" if report.teacher is not None else "has least chrF2++"
+        has_teacher = report.teacher in [row.system for row in test_set.systems]
+        lost = f"loses most chrF2++ against {report.teacher}" if has_teacher else "has least chrF2++"
         yield Heading(3, f"Where {test_set.focus} {lost}")
         yield _sentence_table(test_set.worst)
         if test_set.worst[0].source is None:

@@ -70,6 +70,11 @@ def test_every_direction_is_checked_and_scored(both_ways: Path) -> None:
     report = json.loads((both_ways / "scores.json").read_text(encoding="utf-8"))
     scored = {(entry["name"], entry["source"], entry["target"]) for entry in report["test_sets"]}
     assert scored == {(f"held-out {source}-{target}", source, target) for source, target in BOTH}
+    asked = {entry["target"]: [row["system"] for row in entry["systems"]] for entry in report["test_sets"]}
+    exports = ["student float32", "student int8"]
+    assert asked == {"pt-BR": ["teacher", *exports], "en": exports}, "a file of translations cannot be asked"
+    compared = {entry["target"]: len(entry["comparisons"]) for entry in report["test_sets"]}
+    assert compared["pt-BR"] > compared["en"] == 0
     parity = json.loads((both_ways / ".stages" / "export.json").read_text(encoding="utf-8"))["result"]["parity"]
     assert parity["num_equal"] == parity["num_sentences"] == 40
     languages = json.loads((both_ways / "export" / "int8" / "languages.json").read_text(encoding="utf-8"))
@@ -81,6 +86,7 @@ def test_every_direction_is_checked_and_scored(both_ways: Path) -> None:
 def test_log_says_what_is_learned_at_sequence_level(both_ways: Path) -> None:
     log = (both_ways / "log").read_text(encoding="utf-8")
     assert "pt-BR-en: teacher and student share no ids, so it is learned at sequence level" in log
+    assert "en-pt-BR, vocabulary the teacher's with new pieces: all " in log
     assert "teacher: a toy teacher; licence: CC0-1.0" in log
     assert "teacher: people; licence: CC0-1.0" in log
     assert (both_ways / "distilled" / "en-pt-BR" / "store.json").is_file()

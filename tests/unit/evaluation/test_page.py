@@ -154,3 +154,11 @@ def test_endless_sentences_are_cut_and_said_to_be(report: Report) -> None:
     text = markdown(list(report_blocks(dataclasses.replace(report, test_sets=(test_set,)))))
     assert "x" * 500 + "… (100,000 characters)" in text
     assert "x" * 501 not in text
+
+
+def test_a_test_set_that_the_teacher_did_not_translate_names_no_teacher(report: Report) -> None:
+    first, *others = report.test_sets
+    alone = dataclasses.replace(first, systems=first.systems[1:])
+    text = markdown(list(report_blocks(dataclasses.replace(report, test_sets=(alone, *others)))))
+    assert "Where student int8 has least chrF2++" in text
+    assert "Where student int8 loses most chrF2++ against teacher" in markdown(list(report_blocks(report)))

@@ -93,11 +93,8 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
         pad_id=pad_id,
         sources=None if is_first else _encoded_text(run, direction, own),
     )
-    say(
-        f"{direction}, {'trimmed' if is_first else 'another'} vocabulary: of {len(records):,} records "
-        f"{records.num_new_sources:,} have their source segmented anew, {records.num_new_targets:,} their target, "
-        "which makes them sequence level only"
-    )
+    own_pieces = "the teacher's with new pieces" if run.recipe.vocabulary.size is None else "trimmed"
+    say(f"{direction}, vocabulary {own_pieces if is_first else 'of another teacher'}: {records.describe()}")
     return records
 
 

@@ -61,6 +61,15 @@ class TrimmedStore:
         """How many targets were segmented anew, and lost their soft targets."""
         return len(self._new_targets)
 
+    def describe(self) -> str:
+        """Tell in words how much was segmented anew."""
+        if not (self.num_new_sources or self.num_new_targets):
+            return f"all {len(self):,} records are segmented as the teacher does"
+        return (
+            f"of {len(self):,} records {self.num_new_sources:,} have their source segmented anew, "
+            f"{self.num_new_targets:,} their target, which makes these sequence level only"
+        )
+
     def lengths(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Return the source and target tokens of every record."""
         lengths = self._store.lengths()

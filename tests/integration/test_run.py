@@ -277,7 +277,7 @@ def test_second_student_reuses_corpus_and_labels(small_run: tuple[Path, str]) ->
 
 def test_second_student_is_smaller_and_still_good(small_run: tuple[Path, str], finished_run: Path, toy: Toy) -> None:
     folder, said = small_run
-    assert "trimmed vocabulary: " in said
+    assert "vocabulary trimmed: " in said
     config = json.loads((folder / "student" / "config.json").read_text())
     assert (config["vocab_size"], config["encoder_layers"]) == (361, 1)
     sizes = [(run / "export" / "int8" / "model.bin").stat().st_size for run in (folder, finished_run)]

@@ -56,6 +56,7 @@ def trimmed(store: Store, kept: Sequence[int]) -> TrimmedStore:
 def test_everything_kept_changes_nothing(store: Store) -> None:
     records = trimmed(store, range(VOCAB_SIZE))
     assert (len(records), records.num_new_sources, records.num_new_targets) == (4, 0, 0)
+    assert records.describe() == "all 4 records are segmented as the teacher does"
     assert (records.folder, records.header) == (store.folder, store.header)
     for index in range(4):
         for name, array in vars(store[index]).items():
@@ -65,6 +66,8 @@ def test_everything_kept_changes_nothing(store: Store) -> None:
 def test_text_with_a_piece_that_is_gone_is_segmented_anew(store: Store) -> None:
     records = trimmed(store, range(11))  # without 11
     assert (len(records), records.num_new_sources, records.num_new_targets) == (4, 2, 1)
+    told = "of 4 records 2 have their source segmented anew, 1 their target, which makes these sequence level only"
+    assert records.describe() == told
     assert [records[index].source_ids.tolist() for index in range(4)] == [[3, 4, 0], [1, 1, 7, 0], [3, 0], [1, 1, 0]]
     assert [records[index].target_ids.tolist() for index in range(4)] == [[5, 6, 0], [5, 0], [1, 1, 0], [8, 9, 10, 0]]
     source_lengths, target_lengths = records.lengths()

@@ -116,6 +116,7 @@ class Crew:
         """Start another worker in the place of one that is lost; return what it has left undone."""
         cause = getattr(error, "cause", None)
         if isinstance(cause, NmtDistillError):
+            self._idle.append(replace(hired, task=None))
             raise cause
         told = one_line(error) if cause is None else f"{type(cause).__name__}: {one_line(cause)}"
         self.ray.kill(hired.worker)
@@ -144,6 +145,13 @@ class Crew:
                 "Every machine of the cluster needs this version of nmt-distill with its extras `train` and `ray`."
             )
         return []
+
+    def dismiss(self) -> None:
+        """End all workers, so that what they hold of the cluster is free."""
+        for hired in [*self._idle, *self._under_way.values()]:
+            self.ray.kill(hired.worker)
+        self._idle.clear()
+        self._under_way.clear()
 
     def close(self) -> None:
         """End the teachers; a worker that is lost has ended its own.

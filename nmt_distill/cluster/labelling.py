@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from nmt_distill.cluster.crew import Crew, Task, one_line
-from nmt_distill.cluster.slots import Slot, find_slots
+from nmt_distill.cluster.slots import find_slots
 from nmt_distill.distillation.labels import in_words
 from nmt_distill.distillation.source_text import shard_texts
 from nmt_distill.distilled_stage import say_which, source_texts
@@ -18,6 +18,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job, say
 from nmt_distill.run import Run
+from nmt_distill.teacher.place import settings_at
 
 
 def load_ray() -> Any:
@@ -66,17 +67,25 @@ def label_on_cluster(run: Run, *, address: str | None = None, cpus_per_worker: i
         if not slots:
             raise NmtDistillError("the Ray cluster has no machine with processor cores to work on; see `ray status`.")
         say(f"labelling on Ray, {len(slots)} workers with {'a GPU' if slots[0].num_gpus else 'processor cores'} each")
-        return {str(direction): _label_direction(ray, run, direction, slots) for direction in run.directions}
+        summaries = {}
+        for direction in run.directions:
+            crew = Crew(ray, (run.recipe, run.run_folder, Path.cwd(), direction), slots)
+            try:
+                with settings_at(run.recipe.teacher_places[direction]):
+                    summaries[str(direction)] = _label_direction(crew, run, direction)
+            finally:
+                crew.dismiss()  # the teacher of the next direction wants the same devices
+        return summaries
 
 
-def _label_direction(ray: Any, run: Run, direction: Direction, slots: Sequence[Slot]) -> dict[str, Any]:
+def _label_direction(crew: Crew, run: Run, direction: Direction) -> dict[str, Any]:
     say_which(run, direction)
+    crew.hire()
+    _ask(crew, Task("the check of the teacher", "prepare"))
+    if expected := _ask(crew, Task("the forecast", "forecast", (len(crew.slots),))):
+        say(str(expected))
     texts, shard_sentences = source_texts(run, direction), run.recipe.distillation.shard_sentences
     total = sum(map(len, shard_texts(texts, shard_sentences)))
-    crew = Crew(ray, (run.recipe, run.run_folder, Path.cwd(), direction), slots)
-    crew.hire()
-    for _ in crew.do([Task("the check of the teacher", "prepare")]):
-        pass
     parts = enumerate(shard_texts(texts, shard_sentences))
     tasks = (Task(f"shard {index}", "label", (index, part)) for index, part in parts)
     num_records: dict[int, int] = {}
@@ -87,6 +96,12 @@ def _label_direction(ray: Any, run: Run, direction: Direction, slots: Sequence[S
             (running.advance if is_new else running.skip)(len(part))
     crew.close()
     in_order = [num_records[index] for index in range(len(num_records))]
-    ((_, summary),) = crew.do([Task("the last files", "put_together", (in_order,))])
+    summary = _ask(crew, Task("the last files", "put_together", (in_order,)))
     say(in_words(summary))
     return dict(summary)
+
+
+def _ask(crew: Crew, task: Task) -> Any:
+    """Let one worker do one thing."""
+    ((_, result),) = crew.do([task])
+    return result

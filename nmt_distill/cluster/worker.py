@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.cluster.slots import Slot
+from nmt_distill.distillation.forecast import Forecast
 from nmt_distill.distillation.labelling import Labelling
 from nmt_distill.distillation.source_text import Pair
-from nmt_distill.distilled_stage import make_labelling, prepare_labelling
+from nmt_distill.distilled_stage import make_labelling, prepare_labelling, source_texts
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import remove_partials_below
 from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.recipe import Recipe
@@ -63,6 +65,17 @@ class LabellingWorker:
     def prepare(self) -> None:
         """Check the teacher, and keep its vocabulary."""
         prepare_labelling(self._run, self._direction)
+
+    def forecast(self, num_workers: int) -> Forecast | None:
+        """Measure on a sample what labelling will cost so many workers; None where that is not worth while.
+
+        :raises NmtDistillError: if the disk has not room for the labels
+        """
+        folder = self._run.labels(self._direction)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partials_below(folder)  # of a worker that was lost over its sample
+        texts = source_texts(self._run, self._direction)
+        return self._labelling.forecast(texts, folder, num_workers=num_workers)
 
     def label(self, index: int, part: Sequence[Pair]) -> tuple[int, bool]:
         """Make a shard that is not whole yet; return the number of its labels, and whether it was made now."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
-from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, forecast
+from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, Forecast, forecast
 from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
 from nmt_distill.distillation.reverse import ReverseScore, worst_labels
 from nmt_distill.distillation.source_text import Pair, Share, SourceText, count_words, shard_texts
@@ -91,9 +91,8 @@ class Labelling:
         folder.mkdir(parents=True, exist_ok=True)
         share = share or Share()
         total = sum(map(len, self._parts(texts, share)))
-        if total >= WORTH_A_SAMPLE and not any(folder.glob("hypotheses-*.jsonl")):
-            pairs = chain.from_iterable(self._parts(texts, share))
-            say(str(forecast(pairs, total, folder, self._label_sample)))
+        if expected := self.forecast(texts, folder, share=share):
+            say(str(expected))
         num_records: list[int] = []
         made: list[int] = []
         with job("distilling", total=total) as running:
@@ -108,6 +107,20 @@ class Labelling:
                 num_records.append(known)
         self.close_teacher(folder, made)
         return num_records
+
+    def forecast(
+        self, texts: Sequence[SourceText], folder: Path, *, share: Share | None = None, num_workers: int = 1
+    ) -> Forecast | None:
+        """Measure on a sample what labelling will cost; None where there is little text, or labelling has begun.
+
+        :param num_workers: that will share the work
+        :raises NmtDistillError: if the disk has not room for the labels
+        """
+        total = sum(map(len, self._parts(texts, share or Share())))
+        if total < WORTH_A_SAMPLE or any(folder.glob("hypotheses-*.jsonl")):
+            return None
+        pairs = chain.from_iterable(self._parts(texts, share or Share()))
+        return forecast(pairs, total, folder, self._label_sample, num_workers=num_workers)
 
     def close_teacher(self, folder: Path, made: Sequence[int]) -> None:
         """End the teacher; if only then it shows that it was out of step, what it said is not kept.

@@ -131,7 +131,8 @@ def local_files(config: TeacherConfig) -> list[Path]:
 def identify_teacher(config: TeacherConfig) -> dict[str, Any]:
     """Name what decides about a teacher beside its settings, as far as this machine has it.
 
-    :returns: ``files``: the hash of each of :func:`local_files`, and ``commit`` where the hub's model is known
+    :returns: ``files``: the hash of each of :func:`local_files`; ``commit`` where the hub's model is known;
+        ``checkpoint``: the hashes of what a card of fairseq2 names, wherever it lies, where fairseq2 and that are here
     """
     content: dict[str, Any] = {
         "files": [known_sha256(path) if path.is_file() else "missing" for path in local_files(config)]
@@ -141,7 +142,23 @@ def identify_teacher(config: TeacherConfig) -> dict[str, Any]:
 
         if commit := local_commit(config.name, config.revision):
             content["commit"] = commit
+    if isinstance(config, Fairseq2TeacherConfig) and (hashes := _fairseq2_hashes(config)):
+        content["checkpoint"] = hashes
     return content
+
+
+def _fairseq2_hashes(config: Fairseq2TeacherConfig) -> list[str] | None:
+    """Ask fairseq2 which files a teacher has, by its card and that card's bases; None where it or they are not here."""
+    from nmt_distill.teacher.fairseq2.installation import check_fairseq2
+
+    try:
+        check_fairseq2()
+        from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint
+
+        found = find_checkpoint(config.name, base=config.base, vocabulary=config.vocabulary, fetches=False)
+    except NmtDistillError:  # what is missing is told when the teacher is wanted
+        return None
+    return found.hashes()
 
 
 def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device) -> Teacher:

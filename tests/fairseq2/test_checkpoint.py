@@ -16,7 +16,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.teacher.config import Fairseq2TeacherConfig
 from nmt_distill.teacher.fairseq2.folder import read_fairseq2
 from nmt_distill.teacher.fairseq2.interop import FAIRSEQ2_TABLE, to_transformers
-from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
+from nmt_distill.teacher.loading import fetch_teacher, identify_teacher, load_teacher, local_files
 from tests.fairseq2.conftest import FACTS, Toy, load
 
 pytestmark = pytest.mark.fairseq2
@@ -194,3 +194,35 @@ def test_a_recipe_names_it(toy: Toy) -> None:
     loaded = load_teacher(config, direction=FACTS["direction"], device="cpu")
     assert loaded.fingerprint == load(toy).fingerprint
     assert (loaded.origin, loaded.licence) == ("trained by a test", "none")
+
+
+def test_weights_that_a_card_names_elsewhere_count(toy: Toy, asset: str, copy: Path, tmp_path: Path) -> None:
+    """By a card that says where they are, and by one that leaves the tokenizer to its base."""
+    weights, card = copy / "model.safetensors", tmp_path / "cards" / "tuned.yaml"
+    card.parent.mkdir()
+    card.write_text(yaml.safe_dump({"name": "tuned", "base": asset, "checkpoint": str(weights)}))
+    config = Fairseq2TeacherConfig(name=str(card), origin="trained by a test", licence="none")
+    before = identify_teacher(config)
+    assert before == identify_teacher(config)
+    with weights.open("ab") as stream:
+        stream.write(b" ")
+    after = identify_teacher(config)
+    assert (before["files"], before["checkpoint"][1:]) == (after["files"], after["checkpoint"][1:])
+    assert before["checkpoint"][0] != after["checkpoint"][0]
+
+
+def test_weights_of_an_asset_count(toy: Toy, asset: str, tmp_path: Path) -> None:
+    config = Fairseq2TeacherConfig(name=asset, origin="trained by a test", licence="none")
+    assert identify_teacher(config)["checkpoint"] == find(toy.fairseq2).hashes()
+
+
+def test_nothing_is_fetched_to_name_a_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NLLB's own asset lies on the net; a run that is only planned asks for none of it."""
+    import socket
+
+    def connect(*_: Any) -> None:
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    config = Fairseq2TeacherConfig(name="nllb-200_dense_distill_600m", origin="NLLB", licence="CC-BY-NC-4.0")
+    assert identify_teacher(config) == {"files": []}

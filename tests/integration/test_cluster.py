@@ -101,7 +101,9 @@ def test_killed_labelling_goes_on(toy: Toy, cluster: str, undisturbed: Path, tmp
     assert {path: path.stat().st_mtime_ns for path in begun} == begun, "what is whole is not made again"
 
 
-def test_workers_make_together_what_one_process_makes(toy: Toy, undisturbed: Path, tmp_path: Path) -> None:
+def test_workers_make_together_what_one_process_makes(
+    toy: Toy, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe, run = toy.write_recipe(tmp_path, *SHORT), tmp_path / "run"
     assert run_command("prepare-data", recipe, "--out", run, cwd=tmp_path).status == 0
     pipeline = Pipeline(load_recipe(recipe), run)
@@ -111,7 +113,14 @@ def test_workers_make_together_what_one_process_makes(toy: Toy, undisturbed: Pat
         assert f"process {os.getpid()}" in worker.start()
     workers[0].prepare()
     parts = list(shard_texts(source_texts(pipeline, DIRECTION), 40))
+    assert workers[0].forecast(2) is None, "so little text is labelled at once"
+    monkeypatch.setattr("nmt_distill.distillation.labelling.WORTH_A_SAMPLE", 200)
+    (run / "distilled" / "en-pt-BR" / ".sample.x.partial").mkdir()  # of a worker that was killed over it
+    expected = workers[0].forecast(2)
+    assert expected is not None
+    assert (expected.num_sentences, expected.num_workers) == (sum(map(len, parts)), 2)
     labelled = [workers[index % 2].label(index, part) for index, part in enumerate(parts)]
+    assert workers[1].forecast(2) is None, "labelling has begun"
     assert workers[0].label(1, parts[1]) == (labelled[1][0], False), "the other worker has made it"
     assert all(is_new for _, is_new in labelled)
     for worker in workers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from fairseq2.models.nllb import get_nllb_model_hub, get_nllb_tokenizer_hub
 
 from nmt_distill.configuration import read_yaml
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import sha256_of
 from nmt_distill.teacher.fairseq2.folder import CARD
+from nmt_distill.teacher.file_hashes import known_sha256
 
 _CARDS = (".yaml", ".yml")
 _WEIGHTS = (".pt", ".pth", ".bin", ".safetensors")
@@ -50,7 +51,7 @@ class FoundCheckpoint:
 
     def hashes(self) -> list[str]:
         """Name the contents."""
-        return [*(sha256_of(path) for path in self.files()), repr(self.sizes), *self.languages]
+        return [*(known_sha256(path) for path in self.files()), repr(self.sizes), *self.languages]
 
     def load_model(self, *, device: str, dtype: str) -> Any:
         """Load the weights, as tensors alone.
@@ -85,23 +86,28 @@ class FoundCheckpoint:
             ) from None
 
 
-def find_checkpoint(name: str, *, base: str | None = None, vocabulary: str | None = None) -> FoundCheckpoint:
+def find_checkpoint(
+    name: str, *, base: str | None = None, vocabulary: str | None = None, fetches: bool = True
+) -> FoundCheckpoint:
     """Find a model, or fetch it as fairseq2 does where its card names an address.
 
     :param name: an asset of fairseq2, a card or the folder that holds it, or a file of weights
     :param base: the asset that a file of weights alone is like: of its sizes and languages
     :param vocabulary: a SentencePiece model in place of that of the card
+    :param fetches: false finds only what is on this machine already
     :raises NmtDistillError: if it is not there, is no NLLB model, or cannot be fetched
     """
     card, manager = _find_card(name, base), get_asset_download_manager()
+    fetch_model = partial(manager.download_model, local_only=not fetches)
+    fetch_tokenizer = partial(manager.download_tokenizer, local_only=not fetches)
     try:
         family = card.field("model_family").as_(str)
         if family != "nllb":
             raise NmtDistillError(f"teacher.name must be a model of fairseq2's family nllb, but {name} is of {family}.")
         return FoundCheckpoint(
             name,
-            _fetch(card, "checkpoint", manager.download_model),
-            _given(vocabulary) if vocabulary else _fetch(card, "tokenizer", manager.download_tokenizer),
+            _fetch(card, "checkpoint", fetch_model),
+            _given(vocabulary) if vocabulary else _fetch(card, "tokenizer", fetch_tokenizer),
             get_nllb_model_hub().get_model_config(card),
             get_nllb_tokenizer_hub().get_tokenizer_config(card),
         )

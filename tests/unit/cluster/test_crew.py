@@ -201,3 +201,24 @@ def test_teacher_out_of_step_is_told_at_the_end_and_a_lost_worker_is_not() -> No
     wrong[0] = RayError("a trace", NmtDistillError("one answer too many"))
     with pytest.raises(NmtDistillError, match=r"^one answer too many$"):
         crew.close()
+
+
+def test_dismissed_workers_hold_nothing_any_more() -> None:
+    crew = crew_of(lambda *_: None)
+    list(crew.do(tasks(4)))
+    crew.dismiss()
+    assert sorted(crew.ray.killed) == [0, 1]
+    crew.dismiss()
+    assert sorted(crew.ray.killed) == [0, 1], "once is enough"
+
+
+def test_workers_at_work_are_dismissed_too() -> None:
+    def answer(_: Worker, method: str, arguments: tuple[Any, ...]) -> Any:
+        if arguments == (0,):
+            raise RayError("a trace", NmtDistillError("the teacher has no such language."))
+
+    crew = crew_of(answer)
+    with pytest.raises(NmtDistillError):
+        list(crew.do(tasks(9)))
+    crew.dismiss()
+    assert sorted(crew.ray.killed) == [0, 1]

@@ -29,6 +29,14 @@ def test_sample_is_spread_and_scaled_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_workers_share_the_time_and_not_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 22.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    expected = forecast(PAIRS, TOTAL, tmp_path, write_much, num_workers=4)
+    assert (expected.seconds, expected.num_bytes) == (12.0 * 10 / 4, 5000 * TOTAL)
+    assert str(expected).startswith(f"forecast from a sample: {TOTAL:,} sentences at 43/s with 4 workers take about 30")
+
+
 def test_full_disk_is_told_before_work_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))

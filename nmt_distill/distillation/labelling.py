@@ -13,7 +13,7 @@ import numpy as np
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, Forecast, forecast
-from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, write_labels
+from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, in_words, write_labels
 from nmt_distill.distillation.reverse import ReverseScore, worst_labels
 from nmt_distill.distillation.source_text import Pair, Share, SourceText, count_words, shard_texts
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
@@ -70,6 +70,7 @@ class Labelling:
         """Write what stands beside the shards, once all of them are there; see :meth:`run`.
 
         :param num_records: labels of each shard
+        :raises NmtDistillError: if no sentence has a label
         """
         hypotheses = [_hypotheses_path(folder, index) for index in range(len(num_records))]
         wanted = self.config.filters.reverse
@@ -78,6 +79,12 @@ class Labelling:
         if left_out:
             summary["reverse"] = left_out.summary()
         write_json(folder / SUMMARY_NAME, summary)
+        if not summary["counts"].get("labels", 0) and summary["counts"].get("sentences", 0):
+            raise NmtDistillError(
+                f"there is nothing to learn from ({in_words(summary)}); see the samples in {folder / SUMMARY_NAME}: if "
+                "most are unfinished, tokenizer and weights of the teacher may not belong together, or "
+                "teacher.max_length_factor is too small; if a filter left them out, loosen it in distillation.filters."
+            )
         if self.header:
             write_header(folder, self.header, num_records, left_out.places if left_out else ())
         return summary

@@ -65,8 +65,9 @@ def load_model(folder: ModelFolder, dtype: str) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # transformers raises what its parts raise
+        told = _reason(error).split(". ")[0]  # torch goes on with how to run what is in a pickle all the same
         raise NmtDistillError(
-            f"the weights of {folder.path} cannot be loaded ({_reason(error)}); a .bin that holds more than tensors is "
+            f"the weights of {folder.path} cannot be loaded ({told}); a .bin that holds more than tensors is "
             "refused: convert it to safetensors."
         ) from None
     if missing := sorted(found["missing_keys"]):

@@ -260,6 +260,18 @@ def test_no_text_at_all(letter_teacher: LetterTeacher, letters: Encode, tmp_path
     assert len(Store(tmp_path / "out")) == 0
 
 
+def test_text_without_any_label_is_told(letter_teacher: LetterTeacher, letters: Encode, tmp_path: Path) -> None:
+    write_lines(tmp_path / "mono.en", ["zoo", "", "zoo"])
+    told = (
+        r"^there is nothing to learn from \(labels: 0 for 3 sentences; left out: 2 unfinished, 1 empty\); see the "
+        r"samples in .*distilled\.json: if most are unfinished, tokenizer and weights"
+    )
+    with pytest.raises(NmtDistillError, match=told):
+        label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "distilled.json").read_text())
+    assert summary["samples_of_dropped"]["unfinished"] == ["zoo", "zoo"]
+
+
 def test_forecast_is_told_once_and_changes_nothing(
     letter_teacher: LetterTeacher,
     letters: Encode,

@@ -68,6 +68,7 @@ class Pipeline(Run):
             raise NmtDistillError(f"{self.run_folder} has no valid corpus yet; run `prepare-data` on the recipe first.")
         if self.distilled.stamp() is not None:
             return
+        self._say_licences()
         _ = self.teacher_files  # before labelling has begun, since they decide about what began
         with self._own_folder(shared=True):
             with locked(self.run_folder / f"{LOCK}-begin", wait=True):
@@ -91,14 +92,17 @@ class Pipeline(Run):
         write_yaml(self.run_folder / RECIPE_NAME, to_content(self.recipe))
         wanted = self.stages[: names.index(last) + 1]
         teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
-        if teacher_needed and self.recipe.distillation.targets == "teacher":
-            for told in dict.fromkeys((teacher.origin, teacher.licence) for teacher in self.recipe.teachers.values()):
-                say("teacher: {}; licence: {}".format(*told))
-        if teacher_needed and (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
-            say(f"reverse teacher: {reverse.teacher.origin}; licence: {reverse.teacher.licence}")
         if teacher_needed:
+            self._say_licences()
             _ = self.teacher_files  # what is missing is told now, not after the corpus is made
         run_stages(wanted)
+
+    def _say_licences(self) -> None:
+        """Tell whose teachers these are and what their licences say."""
+        for told in dict.fromkeys((teacher.origin, teacher.licence) for teacher in self.recipe.teachers.values()):
+            say("teacher: {}; licence: {}".format(*told))
+        if (reverse := self.recipe.distillation.filters.reverse) and reverse.teacher:
+            say(f"reverse teacher: {reverse.teacher.origin}; licence: {reverse.teacher.licence}")
 
     def _clear_up(self) -> None:
         """Remove files that a killed run was writing."""

@@ -257,6 +257,15 @@ class HttpTeacherConfig:
     searches = False
     student_graphs = None
 
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        if self.api == "openai" and not self.model:
+            yield "model", "must name the chat model where `api` is openai"
+        if self.api == "libretranslate":
+            for name in ("model", "prompt", "temperature", "max_tokens"):
+                if getattr(self, name):
+                    yield name, "must be left out where `api` is libretranslate: it is for chat models"
+
 
 TeacherConfig = (
     MarianTeacherConfig

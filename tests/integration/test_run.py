@@ -354,6 +354,7 @@ def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp
     for command in side_by_side:
         finished = command.wait()
         assert finished.status == 0, finished.stderr
+        assert finished.stderr.startswith("teacher: a toy teacher; licence: CC0-1.0\n"), "before any work"
     every = {path.name for path in whole.glob("shard-*")}
     assert {path.name for path in labels.glob("shard-*")} == {name for name in every if int(name[6:11]) % 3 != 1}
     assert will_run(toy, tmp_path, folder) == STAGES[2:]

@@ -133,8 +133,8 @@ class HttpTeacher:
             raise NmtDistillError("teacher.model must name the chat model where teacher.api is openai.")
         if not is_chat and (self._model or self._temperature or self._options or prompt != DEFAULT_PROMPT):
             raise NmtDistillError(
-                "teacher.model, prompt, temperature and options are for chat models; leave them out where teacher.api "
-                "is libretranslate."
+                "teacher.model, prompt, temperature and max_tokens are for chat models; leave them out where "
+                "teacher.api is libretranslate."
             )
         if own := sorted(_OWN_OPTIONS & set(self._options)):
             raise NmtDistillError(f"teacher.options must not hold {', '.join(own)}: other settings say that.")
@@ -158,8 +158,7 @@ class HttpTeacher:
             )
         elif sampling is not None and sampling.top_k:
             raise NmtDistillError(
-                "sampling.top_k must be 0 for a chat model: OpenAI's API has no such setting; use top_p, or "
-                "`teacher.options` if the server has one."
+                "sampling.top_k must be 0 for a chat model: OpenAI's API has no such setting; use top_p."
             )
 
     def _request(self, source: str, num_candidates: int, sampling: Sampling | None) -> dict[str, Any]:

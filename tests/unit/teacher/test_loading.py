@@ -4,6 +4,7 @@ import hashlib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher import loading
 from nmt_distill.teacher.base import WhiteBoxTeacher
-from nmt_distill.teacher.config import MarianTeacherConfig
+from nmt_distill.teacher.config import HttpTeacherConfig, MarianTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 from tests.faults import faults_of
 
@@ -112,6 +113,26 @@ def test_folder_names_all_files(config: MarianTeacherConfig, tmp_path: Path) -> 
 )
 def test_files_are_given_in_one_way(config: MarianTeacherConfig, changes: dict[str, str | None], told: str) -> None:
     assert faults_of(MarianTeacherConfig, to_content(config) | changes) == (told,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"api": "openai", "model": "m", "prompt": "{text}", "temperature": 0.5, "max_tokens": 9}, ()),
+        ({"api": "libretranslate"}, ()),
+        ({"api": "openai"}, ("model must name the chat model where `api` is openai",)),
+        (
+            {"api": "libretranslate", "model": "m", "max_tokens": 9},
+            tuple(
+                f"{key} must be left out where `api` is libretranslate: it is for chat models"
+                for key in ("model", "max_tokens")
+            ),
+        ),
+    ],
+)
+def test_settings_of_a_server_go_together(settings: dict[str, Any], told: tuple[str, ...]) -> None:
+    content = {"kind": "http", "url": "http://localhost/v1", "origin": "a test", "licence": "none"} | settings
+    assert faults_of(HttpTeacherConfig, content) == told
 
 
 @pytest.mark.parametrize(

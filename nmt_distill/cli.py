@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from nmt_distill import __version__, translate_command
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.progress import say
+from nmt_distill.progress import say, silence
+from nmt_distill.ranks import Ranks
 
 if TYPE_CHECKING:
     from nmt_distill.pipeline import Pipeline
@@ -164,8 +165,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that people are meant to read become one line and an exit status."""
     parsed = build_parser().parse_args(arguments)
+    ranks = Ranks.of_environment()
     try:
-        status: int = parsed.run(parsed)
+        status: int = parsed.run(parsed) if ranks.is_main or not _may_train(parsed) else _train_along(parsed, ranks)
     except NmtDistillError as error:
         if parsed.debug:
             raise
@@ -197,13 +199,31 @@ def _disk_problem(error: BaseException | None) -> str | None:
     return None
 
 
-def _pipeline(arguments: argparse.Namespace) -> Pipeline:
+def _may_train(arguments: argparse.Namespace) -> bool:
+    """Whether the command may come to train a student, which several processes can do together."""
+    return arguments.verb in ("run", "train", "export") or (arguments.verb == "evaluate" and bool(arguments.recipe))
+
+
+def _train_along(arguments: argparse.Namespace, ranks: Ranks) -> int:
+    """Be one of the processes that only train: the main one says all that there is to say."""
+    if getattr(arguments, "plan", False):
+        return 0
+    with silence():
+        ranks.join()
+        called_for = ranks.from_main()
+        if called_for is not None:
+            _pipeline(arguments, ranks).train_along(called_for)
+    return 0
+
+
+def _pipeline(arguments: argparse.Namespace, ranks: Ranks | None = None) -> Pipeline:
     from nmt_distill.pipeline import Pipeline
     from nmt_distill.recipe import find_recipe, load_recipe
 
     recipe = load_recipe(find_recipe(arguments.recipe), arguments.set)
     folder = arguments.out or Path("runs") / recipe.name
-    return Pipeline(recipe, folder, force=getattr(arguments, "force", False), label=_cluster(arguments))
+    force = getattr(arguments, "force", False)
+    return Pipeline(recipe, folder, force=force, label=_cluster(arguments), ranks=ranks)
 
 
 def _cluster(arguments: argparse.Namespace) -> Work | None:
@@ -222,7 +242,7 @@ def _cluster(arguments: argparse.Namespace) -> Work | None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    pipeline = _pipeline(arguments)
+    pipeline = _pipeline(arguments, Ranks.of_environment())
     if arguments.plan:
         print("\n".join(pipeline.plan()))
         return 0
@@ -235,7 +255,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_to(arguments: argparse.Namespace) -> int:
-    pipeline = _pipeline(arguments)
+    pipeline = _pipeline(arguments, Ranks.of_environment() if _may_train(arguments) else None)
     if arguments.verb == "distill" and (arguments.shard_idx is not None or arguments.num_shards > 1):
         if arguments.shard_idx is None or not 0 <= arguments.shard_idx < arguments.num_shards:
             raise NmtDistillError(
@@ -317,7 +337,7 @@ def _compare_rows(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.recipe:
-        pipeline = _pipeline(arguments)
+        pipeline = _pipeline(arguments, Ranks.of_environment())
         pipeline.run("scores")
         from nmt_distill.scoreboard import closing_words
 

@@ -14,6 +14,7 @@ from nmt_distill.files import locked, read_json, remove_partials, remove_partial
 from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
+from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import RECIPE_NAME, Recipe
 from nmt_distill.run import Run, Work
 from nmt_distill.stages import STAMPS, run_stages
@@ -25,11 +26,20 @@ LOCK = ".lock"
 class Pipeline(Run):
     """The stages of one recipe in one run folder, and what makes them."""
 
-    def __init__(self, recipe: Recipe, run_folder: Path, *, force: bool = False, label: Work | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        run_folder: Path,
+        *,
+        force: bool = False,
+        label: Work | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
         """Find out what is valid; nothing is computed or fetched yet.
 
         :param force: whether the export is made again, whatever stands there
         :param label: what labels the corpus in the place of this process, such as a cluster
+        :param ranks: the processes that train the student; only the main one may :meth:`run` the stages
         """
         work = {
             "corpus": _corpus,
@@ -39,7 +49,7 @@ class Pipeline(Run):
             "export": _export,
             "scores": _scores,
         }
-        super().__init__(recipe, run_folder, work, force=force)
+        super().__init__(recipe, run_folder, work, force=force, ranks=ranks)
 
     def plan(self) -> list[str]:
         """One line a stage: what is valid, what runs."""
@@ -53,7 +63,27 @@ class Pipeline(Run):
                 say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
         keep_freed_memory()
         with self._own_folder():
-            self._run(last)
+            self.ranks.join()
+            try:
+                self._run(last)
+            finally:
+                self.ranks.call(None)
+
+    def train_along(self, called_for: str) -> None:
+        """Be one of the processes that only train, once the main one has made all that is read and calls.
+
+        :param called_for: fingerprint of the student that the main process trains
+        :raises NmtDistillError: if this process would train another one
+        """
+        from nmt_distill.student_stage import train_along
+
+        if self.student.fingerprint != called_for:
+            raise NmtDistillError(
+                f"{self.run_folder} holds another run here than for the main process; give every process the same "
+                "recipe, files and run folder, on a disk that all of them see."
+            )
+        keep_freed_memory()
+        train_along(self)
 
     def label_share(self, num_shards: int, shard_idx: int) -> None:
         """Do one of several processes' share of labelling; they may run side by side, on machines that share the disk.
@@ -91,6 +121,10 @@ class Pipeline(Run):
         self._clear_up()
         write_yaml(self.run_folder / RECIPE_NAME, to_content(self.recipe))
         wanted = self.stages[: names.index(last) + 1]
+        if self.student in wanted and self.student.stamp() is None:
+            from nmt_distill.training.requirements import require_machine
+
+            require_machine(self.recipe.training)
         teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
         if teacher_needed:
             self._say_licences()

@@ -11,9 +11,24 @@ LOG_INTERVAL = 10.0
 """seconds between two plain lines of one job"""
 
 
+_is_silent = False
+
+
 def say(message: str) -> None:
     """Print a line of talk to standard error at once."""
-    print(message, file=sys.stderr, flush=True)
+    if not _is_silent:
+        print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Say nothing inside the block, because another process of the same command says it."""
+    global _is_silent
+    before, _is_silent = _is_silent, True
+    try:
+        yield
+    finally:
+        _is_silent = before
 
 
 class Job:
@@ -96,7 +111,7 @@ def job(name: str, *, total: float | None = None, unit: str = "sentences", start
     :param total: in ``unit``; without it no time left is told
     :param start: how much an earlier run has done already
     """
-    kind = _BarJob if sys.stderr.isatty() else Job
+    kind = _BarJob if sys.stderr.isatty() and not _is_silent else Job
     running = kind(name, total, unit, start=start)
     if not isinstance(running, _BarJob):
         say(running.describe())

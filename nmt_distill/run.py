@@ -14,6 +14,7 @@ from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSourc
 from nmt_distill.distillation.config import STORE_FORMAT
 from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.languages import Direction, target_tags
+from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import Teacher
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SENTENCEPIECE = "joint.spm"
 KEPT_IDS = "kept_ids.json"
 TRAINING = "training"
+TENSORBOARD = "tensorboard"
 REVERSE_TEACHER = "distillation.filters.reverse.teacher"
 """path of the reverse teacher in a recipe"""
 
@@ -38,13 +40,22 @@ Work = Callable[["Run"], dict[str, Any]]
 class Run:
     """One recipe in one folder, with its stages, its text and its teacher."""
 
-    def __init__(self, recipe: Recipe, run_folder: Path, work: Mapping[str, Work], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        run_folder: Path,
+        work: Mapping[str, Work],
+        *,
+        force: bool = False,
+        ranks: Ranks | None = None,
+    ) -> None:
         """Find out what is valid; nothing is computed or fetched yet.
 
         :param work: what each stage does, by the name of the stage
         :param force: whether the export is made again, whatever stands there
+        :param ranks: the processes that train the student
         """
-        self.recipe, self.run_folder = recipe, run_folder
+        self.recipe, self.run_folder, self.ranks = recipe, run_folder, ranks or Ranks()
         self.tags = target_tags([entry.direction for entry in recipe.directions])
         self.directions = tuple(self.tags)
         self._work = work
@@ -155,7 +166,8 @@ class Run:
     def _training_settings(self) -> dict[str, Any]:
         """What decides about the student's weights: not how often a checkpoint is written, nor where it runs."""
         content: dict[str, Any] = to_content(self.recipe.training)
-        return {key: value for key, value in content.items() if key not in ("checkpoint_every", "device")} | {
+        others = ("checkpoint_every", "device", "compile", "tensorboard")
+        return {key: value for key, value in content.items() if key not in others} | {
             "temperature": self.recipe.distillation.temperature
         }
 

@@ -15,9 +15,9 @@ from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.files import atomic_file, read_lines
 from nmt_distill.languages import Direction
 from nmt_distill.progress import say
-from nmt_distill.run import TRAINING, Run
-from nmt_distill.student.checkpoint import save_student
-from nmt_distill.student.graph import StudentModel, count_parameters
+from nmt_distill.run import TENSORBOARD, TRAINING, Run
+from nmt_distill.student.checkpoint import save_student, special_ids
+from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student_start import new_student
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
@@ -28,15 +28,11 @@ from nmt_distill.vocabulary.trimming import IdMap
 def train_student(run: Run) -> dict[str, Any]:
     """Train the student of a run and write its folder and ``metrics.jsonl``."""
     student, heir = new_student(run)
-    trainer = Trainer(
-        student,
-        _records(run, student.config.pad_token_id),
-        run.recipe.training,
-        folder=run.run_folder / TRAINING,
-        temperature=run.recipe.distillation.temperature,
-        validate=_validation(run),
-    )
+    records = _records(run, student.config.pad_token_id)
+    run.ranks.call(run.student.fingerprint)
+    trainer = _trainer(run, student, records)
     progress = trainer.run()
+    run.ranks.leave()
     save_student(student.to("cpu"), run.sentencepiece_path, run.student.path)
     with atomic_file(run.run_folder / "metrics.jsonl", "wb") as stream:
         stream.write(trainer.folder.metrics.read_bytes())
@@ -45,6 +41,26 @@ def train_student(run: Run) -> dict[str, Any]:
         "best_dev_chrf": progress.best_score,
         **(heir.facts() if heir else {"num_copied_parameters": 0}),
     }
+
+
+def train_along(run: Run) -> None:
+    """Train the student of a run together with the main process, which has made all that is read here."""
+    student = build_student(run.recipe.student, special_ids(run.sentencepiece_path))  # weights come from there
+    _trainer(run, student, _records(run, student.config.pad_token_id)).run()
+    run.ranks.leave()
+
+
+def _trainer(run: Run, student: StudentModel, records: Records) -> Trainer:
+    return Trainer(
+        student,
+        records,
+        run.recipe.training,
+        folder=run.run_folder / TRAINING,
+        temperature=run.recipe.distillation.temperature,
+        validate=_validation(run),
+        ranks=run.ranks,
+        events=run.run_folder / TENSORBOARD,
+    )
 
 
 def _records(run: Run, pad_id: int) -> Records:
@@ -99,8 +115,13 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
 
 
 def _encoded_text(run: Run, direction: Direction, own: SharedVocabulary) -> Store:
-    """Write the labels in the ids of the student's own vocabulary, where the teacher has none to share."""
+    """Write the labels in the ids of the student's own vocabulary, where the teacher has none to share.
+
+    The main process does; the others read what it has written.
+    """
     folder = run.run_folder / TRAINING / "records" / str(direction)
+    if not run.ranks.is_main:
+        return Store(folder)
     header = StoreHeader(
         teacher="",
         vocabulary=own.fingerprint,

@@ -21,7 +21,12 @@ from nmt_distill.student.graph import StudentModel
 class TrainingFolder:
     """Reads and writes the files of one training; each appears whole or not at all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        """Take a folder.
+
+        :param writes: False in processes that only read what the main one writes
+        """
+        self.path, self._writes = folder, writes
         self.checkpoint = folder / "checkpoint.pt"
         self.best = folder / "best.safetensors"
         self.metrics = folder / "metrics.jsonl"
@@ -46,11 +51,15 @@ class TrainingFolder:
 
     def save_checkpoint(self, content: dict[str, Any]) -> None:
         """Replace the last checkpoint."""
+        if not self._writes:
+            return
         with atomic_file(self.checkpoint, "wb") as stream:
             torch.save(content | {"log": self._lines}, stream)
 
     def save_best(self, student: StudentModel) -> None:
         """Keep the student's weights as the best so far; shared tensors are written once."""
+        if not self._writes:
+            return
         tensors = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
         first: dict[int, str] = {}
         unique = {name: tensor for name, tensor in tensors.items() if first.setdefault(tensor.data_ptr(), name) == name}
@@ -68,12 +77,19 @@ class TrainingFolder:
             aliases = json.loads(opened.metadata()["names"])
         return {name: tensors[own] for name, own in aliases.items()}
 
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What has been logged."""
+        return [json.loads(line) for line in self._lines]
+
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``."""
         self._lines.append(json.dumps(values))
         self._write_log()
 
     def _write_log(self) -> None:
+        if not self._writes:
+            return
         with self.metrics.open("w", encoding="utf-8") as stream:
             stream.writelines(line + "\n" for line in self._lines)
             stream.flush()

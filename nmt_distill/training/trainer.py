@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,28 +14,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast
 from torch import Tensor
 
 from nmt_distill.devices import choose_device
 from nmt_distill.distillation.store import Records
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import Job, job, say
-from nmt_distill.student.graph import StudentModel, learned_parameters
-from nmt_distill.training.batches import Balance, Indices, batch_indices, collate
+from nmt_distill.ranks import Ranks
+from nmt_distill.student.graph import StudentModel
+from nmt_distill.training.batches import Balance, Batch, Indices, batch_indices, collate
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.objective import LOGGED, SHOWN, Objective
+from nmt_distill.training.parameters import trainable_parameters
+from nmt_distill.training.requirements import require_machine
 from nmt_distill.training.schedule import WeightAverage, learning_rate
+from nmt_distill.training.tensorboard import TensorBoardLog
+from nmt_distill.training.trouble import DoneBatch, Place, save_batches, told_of_memory
 
 Validate = Callable[[StudentModel], float]
-_FROZEN: dict[str, tuple[str, ...]] = {
-    "all": (),
-    "layers": ("model.shared.",),
-    "decoder_and_embeddings": ("model.encoder.",),
-    "decoder": ("model.shared.", "model.encoder."),
-}
-"""by what a phase trains, how the names of parameters begin that do not move"""
 
 
 @dataclass
@@ -54,19 +56,6 @@ class Progress:
     finished: bool = False
 
 
-def trainable_parameters(student: StudentModel, phase: PhaseConfig) -> list[Tensor]:
-    """Freeze what the phase does not train, and return the parameters that it does."""
-    chosen: list[Tensor] = []
-    student.requires_grad_(False)
-    frozen = _FROZEN[phase.trainable]
-    for name, parameter in learned_parameters(student):
-        moves = not name.startswith(frozen)
-        parameter.requires_grad_(moves)
-        if moves:
-            chosen.append(parameter)
-    return chosen
-
-
 class Trainer:
     """Trains a student on a store."""
 
@@ -79,19 +68,32 @@ class Trainer:
         folder: Path,
         temperature: float = 1.0,
         validate: Validate | None = None,
+        ranks: Ranks | None = None,
+        events: Path | None = None,
     ) -> None:
         """Prepare a training; nothing is computed yet.
 
         :param folder: for checkpoints and the log, which outlive this process
         :param validate: gives the student a score, higher is better; without it the last weights are kept
+        :param ranks: processes that train together, joined already; only the main one validates, writes and is listened
+            to, and the student of the others gets its weights
+        :param events: where TensorBoard's files go, if the configuration wants them
         """
-        self.config, self.store, self.validate = config, store, validate
-        mixed = "bf16" if config.precision == "bfloat16" else "no"
-        self.accelerator = Accelerator(cpu=choose_device(config.device) == "cpu", mixed_precision=mixed)
+        require_machine(config)
+        self.config, self.store, self.validate, self.ranks = config, store, validate, ranks or Ranks()
+        self.accelerator = Accelerator(
+            cpu=choose_device(config.device) == "cpu",
+            mixed_precision="bf16" if config.precision == "bfloat16" else "no",
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
+        )
         self.student = student.to(self.accelerator.device)
+        if config.compile:
+            self.student.model.compile(dynamic=True)
         is_anchored = any(phase.embedding_anchor for phase in config.phases)
         self.objective = Objective(self.student, temperature=temperature, has_anchor=is_anchored)
-        self.folder = TrainingFolder(folder)
+        self.folder = TrainingFolder(folder, writes=self.ranks.is_main)
+        self.events = events or folder / "tensorboard"
+        self.board: TensorBoardLog | None = None
         self.source_lengths, self.target_lengths = store.lengths()
         self.longest: int = student.config.max_position_embeddings
         too_long = int((np.maximum(self.source_lengths, self.target_lengths) > self.longest).sum())
@@ -107,21 +109,33 @@ class Trainer:
 
     def run(self) -> Progress:
         """Train from the last checkpoint (or the beginning) to the end; the student then has the best weights."""
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.config.seed + (self.ranks.rank << 32))  # another dropout in every process
+        self._share_weights()
         saved = self.folder.load_checkpoint()
         if saved:
             self.progress = Progress(**saved["progress"])
             self.student.load_state_dict(saved["student"])
+        if self.config.tensorboard and self.ranks.is_main:
+            self.board = TensorBoardLog(self.events, self.config.phases, self.folder.lines)
         if not self.progress.finished:
             total = sum(phase.num_steps for phase in self.config.phases)
             done = sum(phase.num_steps for phase in self.config.phases[: self.progress.phase]) + self.progress.step
-            with job("training", total=total, unit="steps", start=done) as running:
+            with job("training", total=total, unit="steps", start=done) as running, self.ranks.watched():
                 while self.progress.phase < len(self.config.phases) and not self.progress.finished:
                     self._run_phase(self.config.phases[self.progress.phase], saved, running)
                     saved = None
-        if self.validate is not None:
+        if self.board is not None:
+            self.board.close()
+        if self.validate is not None and self.ranks.is_main:
             self.student.load_state_dict(self.folder.load_best())
         return self.progress
+
+    def _share_weights(self) -> None:
+        """Give every process what the main one's student begins with."""
+        if self.ranks.num_ranks > 1:
+            with torch.no_grad(), self.ranks.watched():
+                for tensor in (*self.objective.parameters(), *self.objective.buffers()):
+                    broadcast(tensor)
 
     def _run_phase(self, phase: PhaseConfig, saved: dict[str, Any] | None, running: Job) -> None:
         parameters = trainable_parameters(self.student, phase)
@@ -131,12 +145,14 @@ class Trainer:
         )
         average = WeightAverage(parameters, config.average_decay)
         if saved:
-            _set_random_state(saved["random_state"])
+            self._go_on_drawing(saved)
             if "optimizer" in saved:
                 optimizer.load_state_dict(saved["optimizer"])
                 average.load(saved["average"], saved["average_updates"])
         self.accelerator.free_memory()  # of the optimiser before
-        objective, optimizer = self.accelerator.prepare(self.objective, optimizer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)  # what follows is new
+            objective, optimizer = self.accelerator.prepare(self.objective, optimizer)
         batches = batch_indices(
             self.source_lengths,
             self.target_lengths,
@@ -146,7 +162,7 @@ class Trainer:
             seed=config.seed,
             first=progress.position,
         )
-        began, ended = time.monotonic(), False
+        began, num_before, ended = time.monotonic(), progress.num_tokens, False
         objective.train()
         while not (ended or progress.finished):
             rate = learning_rate(
@@ -155,7 +171,9 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             taken = list(islice(batches, phase.num_accumulated * self.accelerator.num_processes))
-            self._step(phase, objective, optimizer, parameters, [indices for _, indices in taken])
+            place = Place(progress.phase + 1, progress.step + 1)
+            with told_of_memory(place, batch_tokens=phase.batch_tokens, num_accumulated=phase.num_accumulated):
+                self._step(phase, objective, optimizer, parameters, [indices for _, indices in taken])
             average.update()
             progress.step += 1
             progress.position = taken[-1][0]
@@ -163,10 +181,12 @@ class Trainer:
 
             ended = progress.step == phase.num_steps
             if ended or progress.step % config.validate_every == 0:
+                speed = (progress.num_tokens - num_before) / (time.monotonic() - began)
                 with average.applied():
                     score = self._validate()
-                self._log(rate, time.monotonic() - began, score)
-                progress.sums, progress.num_tokens, began = [0.0] * len(LOGGED), 0, time.monotonic()
+                self._log(rate, speed, score)
+                progress.sums, progress.num_tokens = [0.0] * len(LOGGED), 0
+                began, num_before = time.monotonic(), 0
             if ended:
                 average.keep()
                 progress.phase, progress.step = progress.phase + 1, 0
@@ -178,38 +198,60 @@ class Trainer:
         self, phase: PhaseConfig, objective: Any, optimizer: Any, parameters: list[Tensor], taken: list[Indices]
     ) -> None:
         """Update the parameters once, by the mean loss over all target tokens of all batches on all ranks."""
-        ids = self.student.config
-        rank, num_ranks = self.accelerator.process_index, self.accelerator.num_processes
+        rank, num_ranks = self.ranks.rank, self.ranks.num_ranks
         num_tokens = sum(int(self.target_lengths[indices].sum()) for indices in taken)
+        done: list[DoneBatch] = []
+        sums = torch.zeros(1 + len(LOGGED), dtype=torch.float64, device=self.accelerator.device)
         for indices in taken[rank::num_ranks]:
-            records = [self.store[index] for index in indices.tolist()]
-            batch = collate(records, pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id)
-            loss, sums = objective(batch.to(self.accelerator.device), phase)
-            self.accelerator.backward(loss * (num_ranks / num_tokens))  # ranks average their gradients
-            self.progress.sums = [old + new for old, new in zip(self.progress.sums, sums.tolist(), strict=True)]
-        norm = self.accelerator.clip_grad_norm_(parameters, self.config.gradient_clip)
-        if not torch.isfinite(norm):
-            raise NmtDistillError(
-                f"the gradient of phase {self.progress.phase + 1}, step {self.progress.step + 1} is not finite; "
-                "lower training.phases[].learning_rate. The last checkpoint is kept."
-            )
+            batch = self._collate(indices)
+            is_last = len(done) + 1 == phase.num_accumulated
+            with contextlib.nullcontext() if is_last else self.accelerator.no_sync(objective):
+                loss, logged = objective(batch.to(self.accelerator.device), phase)
+                self.accelerator.backward(loss * (num_ranks / num_tokens))  # ranks average their gradients
+            done.append(DoneBatch(indices, batch, loss.detach()))
+            sums += torch.cat([loss.detach()[None], logged])
+        total, *logged_sums = self.accelerator.reduce(sums).tolist()
+        norm = float(self.accelerator.clip_grad_norm_(parameters, self.config.gradient_clip))
+        if not (math.isfinite(norm) and math.isfinite(total)):
+            self._refuse(done, total, norm, parameters)
         optimizer.step()
         optimizer.zero_grad()
+        self.progress.sums = [old + new for old, new in zip(self.progress.sums, logged_sums, strict=True)]
         self.progress.num_tokens += num_tokens
+
+    def _collate(self, indices: Indices) -> Batch:
+        ids, records = self.student.config, [self.store[index] for index in indices.tolist()]
+        return collate(records, pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id)
+
+    def _refuse(self, done: list[DoneBatch], total: float, norm: float, parameters: list[Tensor]) -> None:
+        """End a training whose loss or gradient is not finite, in every process, with what is wrong in one line."""
+        place = Place(self.progress.phase + 1, self.progress.step + 1)
+        told = save_batches(
+            self.folder.path,
+            done,
+            place=place,
+            total=total,
+            norm=norm,
+            parameters=parameters,
+            rank=self.ranks.rank,
+        )
+        raise NmtDistillError(next(message for message in self.ranks.gather(told) if message))
 
     def _validate(self) -> float | None:
         """Score the averaged weights; keep them if they are the best so far."""
         if self.validate is None:
             return None
-        self.student.eval()
-        with torch.no_grad():
-            score = self.validate(self.student)
-        self.student.train()
+        score = None
+        if self.ranks.is_main:
+            self.student.eval()
+            with torch.no_grad():
+                score = self.validate(self.student)
+            self.student.train()
+        score = float(self.ranks.from_main(score))
         progress = self.progress
         if progress.best_score is None or score > progress.best_score:
             progress.best_score, progress.num_worse = score, 0
-            if self.accelerator.is_main_process:
-                self.folder.save_best(self.student)
+            self.folder.save_best(self.student)
         else:
             progress.num_worse += 1
             progress.finished = 0 < self.config.patience <= progress.num_worse
@@ -224,31 +266,46 @@ class Trainer:
         best = self.progress.best_score
         return told + (f", best chrF {best:.2f}" if best is not None else "")
 
-    def _log(self, rate: float, seconds: float, score: float | None) -> None:
-        if not self.accelerator.is_main_process:
-            return
+    def _log(self, rate: float, tokens_per_second: float, score: float | None) -> None:
         progress = self.progress
-        self.folder.log({
+        line = {
             "phase": progress.phase + 1,
             "step": progress.step,
             "learning_rate": rate,
             "target_tokens": progress.num_tokens,
             **self._means(),
             "chrf": score,
-            "timing": {"tokens_per_second": round(progress.num_tokens / seconds, 1)},
-        })
+            "timing": {"tokens_per_second": round(tokens_per_second, 1)},
+        }
+        self.folder.log(line)
+        if self.board is not None:
+            self.board.add(line)
 
     def _checkpoint(self, optimizer: Any, average: WeightAverage, *, between_phases: bool) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        content: dict[str, Any] = {"progress": vars(self.progress), "student": self.student.state_dict()}
+        random_state, *others = self.ranks.gather(_random_state())
+        content: dict[str, Any] = {
+            "progress": vars(self.progress),
+            "student": self.student.state_dict(),
+            "random_state": random_state,
+            "other_random_states": others,
+        }
         if not between_phases:
             content |= {
                 "optimizer": optimizer.state_dict(),
                 "average": average.values,
                 "average_updates": average.num_updates,
             }
-        self.folder.save_checkpoint(content | {"random_state": _random_state()})
+        self.folder.save_checkpoint(content)
+
+    def _go_on_drawing(self, saved: dict[str, Any]) -> None:
+        """Take the random state of this process over from a checkpoint, which as many processes must have written."""
+        states = [saved["random_state"], *saved.get("other_random_states", [])]
+        if len(states) != self.ranks.num_ranks:
+            raise NmtDistillError(
+                f"this training was begun by {len(states)} processes, but {self.ranks.num_ranks} would go on with it; "
+                f"start {len(states)}, or delete {self.folder.path} to train anew."
+            )
+        _set_random_state(states[self.ranks.rank])
 
 
 def _random_state() -> list[Tensor]:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -36,10 +36,16 @@ class Finished:
 class Command:
     """A command under way: ``nmt-distill`` with arguments, in a process that can be killed."""
 
-    def __init__(self, *arguments: object, cwd: Path) -> None:
+    def __init__(self, *arguments: object, cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+        """Start it.
+
+        :param environment: what it finds in its environment besides what is there
+        """
         self._outputs = [cwd / f".{name}-{time.monotonic_ns()}" for name in ("stdout", "stderr")]
         words = [str(argument) for argument in arguments]
-        self.process: ForkServerProcess = _CONTEXT.Process(target=_main, args=(words, cwd, self._outputs))
+        self.process: ForkServerProcess = _CONTEXT.Process(
+            target=_main, args=(words, cwd, self._outputs, environment or {})
+        )
         self._began = time.monotonic()
         self.process.start()
 
@@ -76,8 +82,9 @@ class Command:
         return Finished(status, stdout, stderr, seconds)
 
 
-def _main(words: list[str], cwd: Path, outputs: list[Path]) -> None:
+def _main(words: list[str], cwd: Path, outputs: list[Path], environment: Mapping[str, str]) -> None:
     """Be the command: standard output and error go to files, and the exit status is the command's."""
+    os.environ.update(environment)
     for descriptor, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644), descriptor)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)

@@ -21,6 +21,7 @@ ORDER = [
     "progress",
     "memory",
     "devices",
+    "ranks",
     "configuration",
     "segmentation",
     "corpus",

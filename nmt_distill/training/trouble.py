@@ -1,0 +1,122 @@
+"""What is said, and kept to look at, when an update cannot be done."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_file, write_json
+from nmt_distill.training.batches import Batch, Indices
+
+KEPT = "The last checkpoint is kept."
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""what the messages of a processor's allocator, CUDA and its libraries hold"""
+
+
+@dataclass(frozen=True)
+class DoneBatch:
+    """A batch of an update that is under way."""
+
+    indices: Indices
+    """of its records"""
+    batch: Batch
+    loss: Tensor
+    """summed over its target tokens"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training is: both counted from 1."""
+
+    phase: int
+    step: int
+
+    def __str__(self) -> str:
+        return f"phase {self.phase}, step {self.step}"
+
+
+def save_batches(
+    folder: Path,
+    done: Sequence[DoneBatch],
+    *,
+    place: Place,
+    total: float,
+    norm: float,
+    parameters: Sequence[Tensor],
+    rank: int,
+) -> str | None:
+    """Keep the batches whose loss is not finite, or all where only the gradient is not, and say what is wrong.
+
+    ``not_finite.safetensors`` holds their tensors, ``not_finite.json`` their records and losses.
+
+    :param total: loss of the whole update, of all processes
+    :param norm: of its gradient
+    :returns: None where no batch of this process is at fault
+    """
+    losses = [float(each.loss) for each in done]
+    faulty = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
+    if not faulty and not math.isfinite(total):
+        return None
+    stem = folder / ("not_finite" if rank == 0 else f"not_finite-{rank}")
+    saved = faulty or list(range(len(done)))
+    tensors = {
+        f"{number}.{name}": tensor.detach().cpu().contiguous()
+        for number, index in enumerate(saved)
+        for name, tensor in _tensors(done[index].batch).items()
+    }
+    with atomic_file(stem.with_suffix(".safetensors"), "wb") as stream:
+        stream.write(save(tensors))
+    batches = [{"records": done[index].indices.tolist(), "loss": str(losses[index])} for index in saved]
+    content = {"phase": place.phase, "step": place.step, "gradient_norm": str(norm), "batches": batches}
+    write_json(stem.with_suffix(".json"), content)
+    what = "loss" if faulty else "gradient"
+    return (
+        f"the {what} of {place} is not finite; {_cause(tensors, parameters, place)}. {KEPT} Nothing was learned from "
+        f"this batch, which is in {stem.with_suffix('.safetensors')} (its records in {stem.name}.json)."
+    )
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    soft = batch.soft_targets
+    kept = {} if soft is None else {name: value for name, value in vars(soft).items() if value is not None}
+    return tensors | {f"soft_targets.{name}": value for name, value in kept.items()}
+
+
+def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Place) -> str:
+    bad = [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and "states" not in name and not tensor.isfinite().all()
+    ]
+    if bad:
+        return f"the stored {bad[0].split('.', 1)[1]} are not: delete the folder `distilled` of the run to label anew"
+    if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+        return "nor are the student's weights before it: look at what it started from"
+    return f"lower training.phases[{place.phase - 1}].learning_rate"
+
+
+@contextlib.contextmanager
+def told_of_memory(place: Place, *, batch_tokens: int, num_accumulated: int) -> Iterator[None]:
+    """Say which budget of tokens to try, where a block runs out of memory.
+
+    :raises NmtDistillError: in the place of the error that torch raises
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        phase = f"training.phases[{place.phase - 1}]"
+        raise NmtDistillError(
+            f"memory ran out in {place}, on a batch of up to {batch_tokens:,} target positions; set "
+            f"{phase}.batch_tokens={max(batch_tokens // 2, 1)} and {phase}.num_accumulated={2 * num_accumulated}, with "
+            f"which an update learns from as many tokens as before. {KEPT}"
+        ) from None

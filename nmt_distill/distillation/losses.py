@@ -95,7 +95,7 @@ def vocabulary_loss(
     The loss is that of Kim & Rush (2016, section 3.1) with the temperature of Hinton et al. (2015): the divergence over
     the K kept tokens and one bucket for all others, so that it is 0 where the student equals the teacher and never more
     than the full divergence. Gradients are formed in the same pass: at no time is there more than one float32 copy of
-    the logits of one chunk (two at a temperature other than 1).
+    the logits of one chunk. (At a temperature other than 1 there are two, of chunks half as long.)
 
     :param states: (R, D) last decoder states of the student
     :param weight: (V, D) output table
@@ -153,6 +153,8 @@ class _VocabularyLoss(torch.autograd.Function):
         total, sums = (torch.zeros(size, dtype=_wide(states), device=states.device) for size in ((), NUM_SUMS))
         possible = (bias > RULED_OUT).to(_wide(states))
         spread = possible / possible.sum()
+        if soft is not None and options.temperature != 1:
+            chunk_rows = max(chunk_rows // 2, 1)
         for start in range(0, states.shape[0], chunk_rows):
             rows = slice(start, start + chunk_rows)
             chunk = states[rows]

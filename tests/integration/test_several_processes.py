@@ -135,7 +135,7 @@ def test_torchrun_starts_them(
         str(recipe),
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
-    command = [sys.executable, "-m", *words, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", *map(str, words), "--out", str(tmp_path / "run")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     name = "student/model.safetensors"

@@ -449,11 +449,9 @@ def test_divergence_from_no_teacher_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kd_share", [1.0, 0.5])
-@pytest.mark.parametrize(("temperature", "num_copies"), [(1.0, 1), (2.0, 2)])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("name", get_args(DivergenceName))
-def test_few_copies_of_a_chunks_logits_exist_at_once(
-    name: DivergenceName, temperature: float, num_copies: int, kd_share: float
-) -> None:
+def test_one_copy_of_a_chunks_logits_exists_at_once(name: DivergenceName, temperature: float, kd_share: float) -> None:
     rows, size, chunk_rows = 96, 2000, 32
     states, weight = torch.randn(rows, 4, requires_grad=True), torch.randn(size, 4)
     soft = top_of(torch.randn(rows, size).softmax(dim=-1), 3)
@@ -467,7 +465,7 @@ def test_few_copies_of_a_chunks_logits_exist_at_once(
     sizes = [event.nbytes() for event in events.kineto_results.events() if event.name() == "[memory]"]
     peak = max(accumulate(sizes))  # what is given back counts as less than nothing
     copy = 4 * chunk_rows * size
-    assert num_copies * copy <= peak < (num_copies + 0.5) * copy
+    assert copy <= peak < 1.5 * copy
 
 
 def test_whole_share_is_plain_distillation_exactly() -> None:

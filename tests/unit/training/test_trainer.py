@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nmt_distill.distillation.losses import vocabulary_loss
 from nmt_distill.distillation.store import Record, Records, Store, shard_path, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
@@ -484,6 +486,120 @@ def test_records_longer_than_the_student_are_passed_over_and_counted(
     assert "1 of 2 records are longer than student.max_positions and passed over" in capsys.readouterr().err
     with pytest.raises(NmtDistillError, match=r"all records of .* are longer than \d+ tokens; raise student\.max_p"):
         Trainer(new_student(), Store(tmp_path / "all"), config, folder=tmp_path / "none")
+
+
+HAS_BFLOAT16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
+def test_losses_in_bfloat16_training_are_in_float32(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The logits are rounded as bfloat16 is; what is made of them is not."""
+    seen: list[float] = []
+
+    def look(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *others: Any, **options: Any) -> Any:
+        loss = vocabulary_loss(states, weight, bias, target, *others, **options)
+        assert {value.dtype for value in vars(loss).values()} == {torch.float32}
+        with torch.no_grad():
+            logits = torch.addmm(bias, states, weight.T)
+        assert logits.dtype == torch.bfloat16
+        expected = torch.nn.functional.cross_entropy(logits.double(), target, reduction="sum")
+        assert loss.nll.item() == pytest.approx(expected.item(), rel=1e-5)
+        seen.append(loss.divergence.item())
+        return loss
+
+    monkeypatch.setattr("nmt_distill.training.objective.vocabulary_loss", look)
+    student = new_student(seed=3)
+    phase = replace(PHASE, divergence="js", num_accumulated=2)
+    train(student, toy_store, replace(CONFIG, precision="bfloat16", phases=(phase, PHASE)), tmp_path)
+    assert len(seen) == 18
+    assert min(seen) > 0
+    assert {parameter.dtype for parameter in student.parameters()} == {torch.float32}
+
+
+OPTIONS: list[dict[str, Any]] = [{"precision": "bfloat16"}, {"precision": "float32"}]
+
+
+def test_precision_changes_the_weights(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    if not HAS_BFLOAT16:
+        pytest.skip("the processor has no bfloat16")
+    students = [new_student(seed=3) for _ in OPTIONS]
+    for number, (student, options) in enumerate(zip(students, OPTIONS, strict=True)):
+        train(student, toy_store, replace(CONFIG, **options), tmp_path / str(number))
+    assert not torch.equal(students[0].lm_head.weight, students[1].lm_head.weight)
+    torch.testing.assert_close(students[0].lm_head.weight, students[1].lm_head.weight, rtol=0.1, atol=0.05)
+
+
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
+def test_interrupted_training_in_bfloat16_ends_with_the_same_bits(
+    new_student: Make, toy_store: Store, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, precision="bfloat16")
+    whole = new_student(dropout=0.2, seed=3)
+    _, expected = train(whole, toy_store, config, tmp_path / "whole", validate=closeness_to_3)
+    scores: Iterator[Exception | None] = iter([None, InterruptedTrainingError(), None, None])
+
+    def validate(student: StudentModel) -> float:
+        if error := next(scores):
+            raise error
+        return closeness_to_3(student)
+
+    with pytest.raises(InterruptedTrainingError):
+        train(new_student(dropout=0.2, seed=3), toy_store, config, tmp_path / "parts", validate=validate)
+    student = new_student(dropout=0.2)
+    _, log = train(student, toy_store, config, tmp_path / "parts", validate=validate)
+    assert_same(weights(student), weights(whole))
+    assert [line | {"timing": None} for line in log] == [line | {"timing": None} for line in expected]
+
+
+def test_compiling_is_asked_for_with_shapes_that_change(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by dynamo alone, which needs no compiler: the same weights under the same names."""
+    compiled = []
+
+    def by_dynamo_alone(module: torch.nn.Module, **options: Any) -> None:
+        compiled.append(options)
+        module._compiled_call_impl = torch.compile(module._call_impl, backend="eager", **options)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", by_dynamo_alone)
+    students = [new_student(seed=3) for _ in range(2)]
+    logs = []
+    for student, compile in zip(students, (False, True), strict=True):
+        config = replace(CONFIG, compile=compile, average_decay=0.0)
+        logs.append(train(student, toy_store, config, tmp_path / str(compile), validate=closeness_to_3)[1])
+    assert compiled == [{"dynamic": True}]
+    assert weights(students[0]).keys() == weights(students[1]).keys()
+    for name, value in weights(students[0]).items():
+        torch.testing.assert_close(weights(students[1])[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    assert [line["nll"] for line in logs[0]] == pytest.approx([line["nll"] for line in logs[1]], rel=1e-5)
+
+
+def test_speed_counts_what_was_learned_since_the_break(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves on a second whenever the trainer looks; one of two updates was done before the break."""
+    clock = iter(range(1000))
+    monkeypatch.setattr("nmt_distill.training.trainer.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    config = replace(CONFIG, phases=(replace(PHASE, num_steps=2, batch_tokens=40),), checkpoint_every=1)
+    clip = torch.nn.utils.clip_grad_norm_
+    steps = iter(range(1, 100))
+
+    def stop(*arguments: Any, **options: Any) -> Tensor:
+        if next(steps) == 2:
+            raise InterruptedTrainingError
+        norm: Tensor = clip(*arguments, **options)
+        return norm
+
+    with monkeypatch.context() as patched, pytest.raises(InterruptedTrainingError):
+        patched.setattr(torch.nn.utils, "clip_grad_norm_", stop)
+        train(new_student(), toy_store, config, tmp_path)
+    _, (line,) = train(new_student(), toy_store, config, tmp_path)
+    taken = plan_batches(*toy_store.lengths(), batch_tokens=40, seed=1, epoch=0)[:2]
+    num_tokens = [int(toy_store.lengths()[1][indices].sum()) for indices in taken]
+    assert line["target_tokens"] == sum(num_tokens)
+    assert line["timing"]["tokens_per_second"] == num_tokens[1]
 
 
 def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ AdamW and gradient clipping, as many steps of as many tokens on average, in the 
 of its own. Padding and warm-up steps do not count. The contestants:
 
     ours                                  nmt_distill.training, freed memory kept
+    ours, word level                      the same, with KL from stored soft targets (top 16) in the place of likelihood
     transformers                          Seq2SeqTrainer as it comes: group_by_length, DataCollatorForSeq2Seq
     transformers, kept memory             the same with our setting of the allocator
     transformers, kept memory, our plan   the same, and with our batches: what is left is the step itself
@@ -47,8 +48,9 @@ from nmt_distill.training.batches import plan_batches
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.trainer import Trainer
 
-OURS, THEIRS = "ours", "transformers"
+OURS, OURS_BY_WORD, THEIRS = "ours", "ours, word level", "transformers"
 THEIRS_KEPT, THEIRS_PLANNED = "transformers, kept memory", "transformers, kept memory, our plan"
+NUM_KEPT = 16
 LEARNING_RATE = 3e-4
 
 
@@ -70,20 +72,24 @@ def main() -> None:
         return
     load_before = load_average()
     with tempfile.TemporaryDirectory(prefix="nmt-distill-") as folder:
-        synthetic.write_store(Path(folder), arguments.records, vocab_size=synthetic.SHAPES[arguments.shape].vocab_size)
+        stores = {num_kept: Path(folder) / str(num_kept) for num_kept in (0, NUM_KEPT)}
+        for num_kept, store in stores.items():
+            vocab_size = synthetic.SHAPES[arguments.shape].vocab_size
+            synthetic.write_store(store, arguments.records, vocab_size=vocab_size, num_kept=num_kept)
         turns: dict[str, Turn] = {
             name: partial(
                 in_own_process,
-                {"contestant": name, "store": folder},
+                {"contestant": name, "store": str(stores[NUM_KEPT if name == OURS_BY_WORD else 0])},
                 kept_memory=name != THEIRS,
                 threads=arguments.threads,
             )
-            for name in (OURS, THEIRS, THEIRS_KEPT, THEIRS_PLANNED)
+            for name in (OURS, OURS_BY_WORD, THEIRS, THEIRS_KEPT, THEIRS_PLANNED)
         }
         results = take_turns(turns, arguments.repeats)
     figure = "tokens_per_second"
     ratios = [
         Ratio(figure=figure, of=OURS, to=THEIRS, aim="at least 1.5"),
+        Ratio(figure="seconds_per_step", of=OURS_BY_WORD, to=OURS, aim="at most 1.15"),
         Ratio(figure=figure, of=THEIRS_KEPT, to=THEIRS),
         Ratio(figure=figure, of=THEIRS_PLANNED, to=THEIRS_KEPT),
         Ratio(figure=figure, of=OURS, to=THEIRS_PLANNED),
@@ -97,7 +103,7 @@ def measure(arguments: argparse.Namespace, contestant: str, folder: Path) -> Fig
         keep_freed_memory()
     student = synthetic.new_student(synthetic.SHAPES[arguments.shape])
     store = Store(folder)
-    if contestant == OURS:
+    if contestant in (OURS, OURS_BY_WORD):
         num_tokens, seconds = train_ours(student, store, arguments)
     else:
         num_tokens, seconds = train_theirs(student, store, arguments, planned=contestant == THEIRS_PLANNED)
@@ -117,7 +123,7 @@ def train_ours(student: StudentModel, store: Store, arguments: argparse.Namespac
             learning_rate=LEARNING_RATE,
             warmup_steps=0,
             batch_tokens=arguments.batch_tokens,
-            kd_weight=0.0,
+            kd_weight=1.0 if store.header.num_kept else 0.0,
         )
         for num_steps in (arguments.warm_up, arguments.steps)
     )

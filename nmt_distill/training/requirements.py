@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 
 import torch
 
@@ -22,6 +24,12 @@ def require_machine(config: TrainingConfig) -> None:
         raise NmtDistillError(
             f"training.precision is bfloat16, which the {name} of this machine does not have; set "
             "training.precision=float32."
+        )
+    compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    if config.compile and not any(map(shutil.which, compilers)):
+        raise NmtDistillError(
+            f"training.compile needs a C++ compiler, but there is no {' or '.join(compilers)}; install one, or set "
+            "training.compile=false."
         )
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise NmtDistillError(

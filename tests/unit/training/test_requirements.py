@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -47,3 +48,17 @@ def test_tensorboard_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPat
         r"training\.tensorboard=false; metrics\.jsonl is written either way\.$",
     ):
         require_machine(replace(CONFIG, tensorboard=True))
+
+
+def test_compiler_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(
+        NmtDistillError,
+        match=r"^training\.compile needs a C\+\+ compiler, but there is no g\+\+ or clang\+\+; install one, or set "
+        r"training\.compile=false\.$",
+    ):
+        require_machine(replace(CONFIG, compile=True))
+    monkeypatch.setenv("CXX", "icpx")
+    with pytest.raises(NmtDistillError, match=r"there is no icpx;"):
+        require_machine(replace(CONFIG, compile=True))

@@ -1,4 +1,4 @@
-"""Processes that train one student together, as torchrun or `accelerate launch` start them.
+"""Processes that train one student together, as torchrun (or `accelerate launch`) starts them.
 
 One of them, the main one, does all the work but training; the others wait until it calls, train along, and end.
 """
@@ -59,7 +59,7 @@ class Ranks:
         except (RuntimeError, ValueError) as error:
             raise NmtDistillError(
                 f"the {self.num_ranks} processes of this training do not find each other ({_first_line(error)}); start "
-                "them by torchrun or accelerate launch."
+                "them by torchrun."
             ) from None
 
     def call(self, fingerprint: str | None) -> None:

@@ -83,7 +83,7 @@ class Trainer:
         self.config, self.store, self.validate, self.ranks = config, store, validate, ranks or Ranks()
         self.accelerator = Accelerator(
             cpu=choose_device(config.device) == "cpu",
-            mixed_precision="bf16" if config.precision == "bfloat16" else "no",
+            mixed_precision="no",  # autocast is our own, since accelerate allows one precision a process
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
         )
         self.student = student.to(self.accelerator.device)
@@ -198,15 +198,16 @@ class Trainer:
         self, phase: PhaseConfig, objective: Any, optimizer: Any, parameters: list[Tensor], taken: list[Indices]
     ) -> None:
         """Update the parameters once, by the mean loss over all target tokens of all batches on all ranks."""
-        rank, num_ranks = self.ranks.rank, self.ranks.num_ranks
+        rank, num_ranks, device = self.ranks.rank, self.ranks.num_ranks, self.accelerator.device
         num_tokens = sum(int(self.target_lengths[indices].sum()) for indices in taken)
         done: list[DoneBatch] = []
-        sums = torch.zeros(1 + len(LOGGED), dtype=torch.float64, device=self.accelerator.device)
+        sums = torch.zeros(1 + len(LOGGED), dtype=torch.float64, device=device)
         for indices in taken[rank::num_ranks]:
             batch = self._collate(indices)
             is_last = len(done) + 1 == phase.num_accumulated
             with contextlib.nullcontext() if is_last else self.accelerator.no_sync(objective):
-                loss, logged = objective(batch.to(self.accelerator.device), phase)
+                with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+                    loss, logged = objective(batch.to(device), phase)
                 self.accelerator.backward(loss * (num_ranks / num_tokens))  # ranks average their gradients
             done.append(DoneBatch(indices, batch, loss.detach()))
             sums += torch.cat([loss.detach()[None], logged])

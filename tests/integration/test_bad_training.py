@@ -112,7 +112,7 @@ def test_preset_that_the_teacher_cannot_initialise(toy: Toy, fails: Fails, finis
 def test_divergence_from_a_teacher_without_probabilities(toy: Toy, fails: Fails, tmp_path: Path) -> None:
     recipe = toy.write_recipe(
         tmp_path,
-        "teacher={kind: command, command: [cat], origin: a test, licence: none}",
+        "teacher={kind: command, command: cat, origin: a test, licence: none}",
         "student.initialization=random",
         "vocabulary.size=8000",
         "training.phases=[{num_steps: 8, learning_rate: 0.002, divergence: js}]",

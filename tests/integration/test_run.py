@@ -112,6 +112,9 @@ def test_second_run_does_nothing_but_show_the_result(toy: Toy, own_run: Path, tm
     [
         ("description=another", ""),
         ("training.checkpoint_every=7", ""),
+        ("training.compile=true", ""),
+        ("training.tensorboard=true", ""),
+        ("training.precision=bfloat16", "student export scores"),
         ("evaluation.max_sentences=30", "scores"),
         ("export.precisions=[int8]", "export scores"),
         ("training.seed=2", "student export scores"),

@@ -85,6 +85,12 @@ def test_frozen_embeddings_need_no_anchor(trainable: str) -> None:
         ({"average_decay": 1.0}, "average_decay must be from 0 to below 1, but is 1.0 instead"),
         ({"gradient_clip": 0.0}, "gradient_clip must be above 0, but is 0.0 instead"),
         ({"patience": -1}, "patience must be 0 or more, but is -1 instead"),
+        ({"compile": 1}, "compile must be true or false, but is 1 instead"),
+        ({"tensorboard": "yes"}, "tensorboard must be true or false, but is the text 'yes' instead"),
+        (
+            {"precision": "float16"},
+            "precision must be one of float32, bfloat16, but is the text 'float16' instead; did you mean `bfloat16`?",
+        ),
     ],
 )
 def test_training_that_cannot_be(content: dict[str, Any], told: str) -> None:

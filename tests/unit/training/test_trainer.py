@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -622,3 +623,19 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
         assert line["teacher_entropy"] == pytest.approx(0.3944, abs=1e-3)
         assert 0 < line["student_entropy"] < 1.1
     assert log[-1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_compiled_student_learns_the_same(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    """By torch's own compiler, which takes a minute or more."""
+    phase = replace(PHASE, num_steps=3)
+    students = [new_student(seed=3) for _ in range(2)]
+    logs = []
+    for student, compile in zip(students, (False, True), strict=True):
+        config = replace(CONFIG, phases=(phase,), compile=compile, checkpoint_every=1)
+        logs.append(train(student, toy_store, config, tmp_path / str(compile))[1])
+    for name, value in weights(students[0]).items():
+        if "k_proj.bias" not in name:  # moves by rounding alone
+            torch.testing.assert_close(weights(students[1])[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    assert [line["nll"] for line in logs[0]] == pytest.approx([line["nll"] for line in logs[1]], rel=1e-4)

@@ -40,6 +40,5 @@ def require_machine(config: TrainingConfig) -> None:
 
 def _has_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    has: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return has
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -22,7 +22,7 @@ class TensorBoardLog:
         for path in folder.glob(EVENTS):
             path.unlink()
         self._phases = phases
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
         for line in lines:
             self.add(line)
 

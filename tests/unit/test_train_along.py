@@ -32,7 +32,7 @@ def test_process_that_sees_another_run_is_told(recipe: Path, tmp_path: Path) -> 
     pipeline = Pipeline(load_recipe(recipe), tmp_path / "run", ranks=Ranks(1, 2))
     with pytest.raises(
         NmtDistillError,
-        match=r"run holds another run here than for the main process; give every process the same recipe, files and run",
+        match=r"run holds another run here than for the main process; give every process the same recipe",
     ):
         pipeline.train_along("another fingerprint")
 

@@ -71,7 +71,7 @@ def train(store: Path, folder: Path, config: TrainingConfig, dropout: float, die
         norm: Tensor = clip(*arguments, **options)
         return norm
 
-    torch.nn.utils.clip_grad_norm_ = look  # type: ignore[assignment]
+    torch.nn.utils.clip_grad_norm_ = look
     trainer = Trainer(
         student_of(ranks.rank, dropout=dropout), Store(store), config, folder=folder, validate=validate, ranks=ranks
     )
@@ -155,8 +155,8 @@ def test_what_is_not_finite_in_one_process_ends_all(toy_store: Store, tmp_path: 
     for name in ("kept_ids", "kept_probs", "tail", "states"):
         rows[name] = np.concatenate([getattr(record, name) for record in records])
     rows["kept_probs"][-1, 0] = np.nan
-    pairs = [[getattr(record, name).tolist() for record in records] for name in ("source_ids", "target_ids")]
-    write_shard(shard_path(tmp_path / "store", 0), toy_store.header, *pairs, rows)
+    sources, targets = ([getattr(record, name) for record in records] for name in ("source_ids", "target_ids"))
+    write_shard(shard_path(tmp_path / "store", 0), toy_store.header, sources, targets, rows)
     write_header(tmp_path / "store", toy_store.header, [2])
     config = replace(CONFIG, phases=(replace(PHASE, batch_tokens=1),))
     folder = tmp_path / "training"

@@ -37,12 +37,12 @@ def test_curves_are_those_of_the_log_also_after_a_break(
     new_student: Callable[..., StudentModel], toy_store: Store, tmp_path: Path
 ) -> None:
     """The second validation of the second phase is done twice; what was written before the break is gone."""
-    scores = iter([3.0, 2.0, 1.0, 0.5, StoppedError(), 4.0, 5.0])
+    scores = iter([3.0, 2.0, 1.0, 0.5, None, 4.0, 5.0])
 
     def validate(_: StudentModel) -> float:
         score = next(scores)
-        if isinstance(score, Exception):
-            raise score
+        if score is None:
+            raise StoppedError
         return score
 
     def train(config: TrainingConfig) -> Trainer:
@@ -54,14 +54,14 @@ def test_curves_are_those_of_the_log_also_after_a_break(
     config = replace(CONFIG, phases=(PHASE, PHASE, PHASE), validate_every=3, checkpoint_every=2)
     with pytest.raises(StoppedError):
         train(config)
-    trainer = train(replace(config, patience=0))
+    trainer = train(config)
     lines = trainer.folder.lines
     found = curves(tmp_path / "events")
     places = [4 * (line["phase"] - 1) + line["step"] for line in lines]
     assert places == [3, 4, 7, 8, 11, 12]
     for name in ("nll", "kl", "agreed", "learning_rate", "target_tokens", "chrf", "teacher_entropy"):
-        expected = [(place, pytest.approx(line[name], rel=1e-6)) for place, line in zip(places, lines, strict=True)]
-        assert found[name] == expected, name
+        assert [place for place, _ in found[name]] == places, name
+        assert [value for _, value in found[name]] == pytest.approx([line[name] for line in lines], rel=1e-6), name
     assert "tokens_per_second" in found
     assert {"phase", "step"} & found.keys() == set()
     assert len(list((tmp_path / "events").iterdir())) == 1

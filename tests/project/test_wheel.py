@@ -61,7 +61,7 @@ def test_wheel_names_the_command_the_licence_and_what_it_needs(wheel: zipfile.Zi
     names = {line.split(">")[0].lower() for line in required}
     assert names == {"ctranslate2", "sentencepiece", "sacrebleu", "numpy", "pyyaml", "rich", "polib"}
     extras = {line.split(": ")[1] for line in metadata if line.startswith("Provides-Extra: ")}
-    assert extras == {"train", "fairseq2", "ray", "report", "dev"}
+    assert extras == {"train", "fairseq2", "ray", "tensorboard", "report", "dev"}
 
 
 def test_unpacked_wheel_answers_away_from_the_checkout(unpacked: Path, tmp_path: Path) -> None:

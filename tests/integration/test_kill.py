@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.integration.commands import Command, run_command
 from tests.integration.conftest import Toy
@@ -153,6 +154,31 @@ def test_run_that_is_killed_again_and_again_ends_all_the_same(toy: Toy, undistur
     assert kills > 1
     assert_same(run, undisturbed, "export")
     assert leftovers(run) == []
+
+
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="the processor has no bfloat16")
+def test_killed_training_goes_on_with_every_option(toy: Toy, undisturbed: Path, tmp_path: Path) -> None:
+    """In bfloat16, with several batches an update, and with TensorBoard's curves, which are those of the log again."""
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    options = ("training.precision=bfloat16", "training.phases[1].num_accumulated=3", "training.tensorboard=true")
+    recipe = toy.write_recipe(tmp_path, *SHORT, *options)
+    whole, killed = (before_stage("student", undisturbed, tmp_path / name) for name in ("whole", "killed"))
+    assert run_command("train", recipe, "--out", whole, cwd=tmp_path).status == 0
+    assert Command("train", recipe, "--out", killed, cwd=tmp_path).kill_when(has_checkpoint(9)(killed))
+    finished = run_command("train", recipe, "--out", killed, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    assert_same(killed, whole, "student")
+    assert bytes_of(killed, "student") != bytes_of(undisturbed, "student")
+    curves = []
+    for run in (whole, killed):
+        events = EventAccumulator(str(run / "tensorboard"))
+        events.Reload()
+        curves.append([(event.step, event.value) for event in events.Scalars("nll")])
+    log = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert curves[0] == curves[1]
+    assert [value for _, value in curves[0]] == pytest.approx([line["nll"] for line in log], rel=1e-6)
 
 
 def test_killed_run_says_that_it_can_be_gone_on_with(toy: Toy, undisturbed: Path, tmp_path: Path) -> None:

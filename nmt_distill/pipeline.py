@@ -67,7 +67,8 @@ class Pipeline(Run):
             try:
                 self._run(last)
             finally:
-                self.ranks.call(None)
+                with contextlib.suppress(NmtDistillError):  # who is gone need not be sent home
+                    self.ranks.call(None)
 
     def train_along(self, called_for: str) -> None:
         """Be one of the processes that only train, once the main one has made all that is read and calls.

@@ -25,6 +25,7 @@ from nmt_distill.run import Run
 from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.teacher.place import settings_at
+from nmt_distill.training.phase_faults import needed_zeros
 from nmt_distill.vocabulary.shared import SharedVocabulary
 from nmt_distill.vocabulary.trimming import forced_pieces
 
@@ -88,11 +89,16 @@ def _check_teacher(run: Run, direction: Direction) -> None:
         inheritance_of(run)
     if run.recipe.distillation.targets == "teacher":
         _check_converted_copy(run, direction)
-    check_reverse_teacher(run, direction, source_texts(run, direction), _labelling_teacher(run, direction))
+    check_reverse_teacher(run, direction, source_texts(run, direction), _translating_teacher(run, direction))
 
 
-def _labelling_teacher(run: Run, direction: Direction) -> Teacher | None:
+def _translating_teacher(run: Run, direction: Direction) -> Teacher | None:
     return run.teacher(direction) if run.recipe.distillation.targets == "teacher" else None
+
+
+def _asked_teacher(run: Run, direction: Direction) -> Teacher | None:
+    """Return what translates, or tells its distributions over human translations."""
+    return run.teacher(direction) if run.recipe.distillation.targets != "human" else None
 
 
 def source_texts(run: Run, direction: Direction) -> list[SourceText]:
@@ -107,7 +113,7 @@ def source_texts(run: Run, direction: Direction) -> list[SourceText]:
 def make_labelling(run: Run, direction: Direction) -> Labelling:
     """Load the teacher and all else that labels the text of a direction."""
     config, target = run.recipe.distillation, direction.target
-    teacher = _labelling_teacher(run, direction)
+    teacher = _asked_teacher(run, direction)
     vocabulary = _vocabulary(run, direction)
     ter = partial(sentence_ter, target=target)
     return Labelling(
@@ -154,10 +160,9 @@ def _check_converted_copy(run: Run, direction: Direction) -> None:
 def _refuse_shared_ids(recipe: Recipe) -> None:
     """Refuse what only a shared vocabulary makes possible, which for some kinds of teacher their files alone tell."""
     wanted = [
-        f"training.phases[{index}].{key}=0"
+        f"training.phases[{index}].{key}"
         for index, phase in enumerate(recipe.training.phases)
-        for key in ("kd_weight", "state_weight")
-        if getattr(phase, key) and not (key == "kd_weight" and not phase.vocabulary_weight)
+        for key in needed_zeros(phase)
     ]
     if recipe.vocabulary.size is None:
         wanted.append("vocabulary.size (8000 to 32000 is usual)")

@@ -11,13 +11,14 @@ from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
 from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt, Share
 from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.corpus.sources import Source
-from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DistillationConfig
+from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.presets import with_preset
 from nmt_distill.teacher.config import TeacherConfig
-from nmt_distill.training.config import PhaseConfig, TrainingConfig
+from nmt_distill.training.config import TrainingConfig
+from nmt_distill.training.phase_faults import phase_faults
 from nmt_distill.vocabulary.trimming import VocabularyConfig
 
 RECIPE_NAME = "recipe.yaml"
@@ -128,6 +129,12 @@ class Recipe:
         places = {entry.direction: "teacher" for entry in self.directions}
         return places | {direction: f"directions[{index}].teacher" for direction, index in own.items()}
 
+    @property
+    def teacher_configs(self) -> list[tuple[str, TeacherConfig | None]]:
+        """Where the teacher of each direction is set, and the teacher, None where one is missing (the faults tell)."""
+        places = self.teacher_places
+        return [(places[entry.direction], entry.teacher or self.teacher) for entry in self.directions]
+
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
@@ -135,6 +142,7 @@ class Recipe:
         yield self._teacher_faults()
         yield self._initialization_faults()
         yield self._search_faults()
+        yield self._forced_faults()
         yield self._reverse_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
@@ -209,7 +217,7 @@ class Recipe:
 
     def _search_faults(self) -> Faults:
         distillation = self.distillation
-        if distillation.targets == "human":
+        if distillation.targets != "teacher":
             return
         teachers, places = self.teachers, self.teacher_places
         searchless = [each for each, teacher in teachers.items() if not teacher.searches]
@@ -225,6 +233,21 @@ class Recipe:
             yield (
                 "distillation.num_candidates",
                 f"must be at most beam_size ({most}), but is {distillation.num_candidates} instead",
+            )
+
+    def _forced_faults(self) -> Faults:
+        if self.distillation.targets != "forced":
+            return
+        blind = [
+            f"{place}.kind is {teacher.kind}"
+            for place, teacher in self.teacher_configs
+            if teacher and not teacher.shows_probabilities
+        ]
+        if blind:
+            yield (
+                "distillation.targets",
+                f"must be teacher or human where {blind[0]}, which shows no probabilities of human "
+                "translations, but is forced",
             )
 
     def _reverse_faults(self) -> Faults:
@@ -253,49 +276,7 @@ class Recipe:
 
     def _training_faults(self) -> Faults:
         for index, phase in enumerate(self.training.phases):
-            yield self._soft_target_faults(f"training.phases[{index}]", phase)
-            yield self._state_faults(f"training.phases[{index}]", phase)
-
-    def _soft_target_faults(self, where: str, phase: PhaseConfig) -> Faults:
-        if not (phase.vocabulary_weight and phase.kd_weight):
-            return
-        if self.distillation.targets != "teacher" or self.distillation.num_kept == 0:
-            yield (
-                f"{where}.kd_weight",
-                "must be 0 where there are no soft targets (distillation.targets=teacher, num_kept > 0)",
-            )
-        else:
-            yield self._sequence_level_faults(f"{where}.kd_weight")
-            yield self._divergence_faults(f"{where}.divergence", phase)
-
-    def _divergence_faults(self, where: str, phase: PhaseConfig) -> Faults:
-        if self.distillation.kept == "drawn" and phase.divergence not in ESTIMATED_FROM_DRAWS:
-            yield (
-                where,
-                f"must be {' or '.join(ESTIMATED_FROM_DRAWS)} where distillation.kept is drawn, but is "
-                f"{phase.divergence} instead: tokens drawn by the teacher tell nothing of those that the student "
-                "alone finds probable",
-            )
-
-    def _state_faults(self, where: str, phase: PhaseConfig) -> Faults:
-        if not phase.state_weight:
-            return
-        if self.distillation.targets != "teacher" or not self.distillation.keep_states:
-            yield (
-                f"{where}.state_weight",
-                "must be 0 where no states are kept (distillation.targets=teacher, keep_states)",
-            )
-        else:
-            yield self._sequence_level_faults(f"{where}.state_weight")
-
-    def _sequence_level_faults(self, where: str) -> Faults:
-        teacher = self._first_teacher
-        if teacher is not None and not teacher.shows_probabilities:
-            yield (
-                where,
-                f"must be 0 where {self._first_place}.kind is {teacher.kind}: it shows translations alone, no "
-                "probabilities",
-            )
+            yield phase_faults(f"training.phases[{index}]", phase, self)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -17,7 +17,7 @@ from nmt_distill.languages import Direction, target_tags
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import Recipe
 from nmt_distill.stages import Stage
-from nmt_distill.teacher.base import Teacher
+from nmt_distill.teacher.base import OnlineTeacher, Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, identify_teacher, load_teacher
 from nmt_distill.teacher.place import settings_at
@@ -65,7 +65,7 @@ class Run:
         names = [str(direction) for direction in self.directions]
         teachers = {str(direction): self._teacher_settings(config) for direction, config in recipe.teachers.items()}
         corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
-        asked = recipe.distillation.targets == "teacher" or recipe.distillation.filters.reverse is not None
+        asked = recipe.distillation.targets != "human" or recipe.distillation.filters.reverse is not None
 
         self.corpus = self._stage("corpus", corpus_settings, ("corpus",), version=CORPUS_FORMAT)
         self.distilled = self._stage(
@@ -228,6 +228,15 @@ class Run:
                 teacher = load_teacher(config, direction=direction, device=self.recipe.training.device)
             self._loaded = (direction, teacher)
         return self._loaded[1]
+
+    def online_teacher(self, direction: Direction) -> OnlineTeacher:
+        """Load the teacher of a direction for the training step, where nothing is searched for."""
+        config = self._pinned(self.recipe.teachers[direction])
+        if isinstance(config, TransformersTeacherConfig):
+            config = replace(config, engine="transformers")
+        teacher = load_teacher(config, direction=direction, device=self.recipe.training.device)
+        assert isinstance(teacher, OnlineTeacher)  # the recipe was checked for it
+        return teacher
 
     def release_teachers(self) -> None:
         """Close what is loaded and give its memory back."""

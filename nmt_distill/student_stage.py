@@ -7,9 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nmt_distill.distillation.joined_records import JoinedRecords, Part
 from nmt_distill.distillation.store import Records, Store, StoreHeader, shard_path, write_header, write_shard
 from nmt_distill.distillation.trimmed_store import TrimmedStore
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.files import atomic_file, read_lines
@@ -19,6 +22,7 @@ from nmt_distill.run import TENSORBOARD, TRAINING, Run
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student_start import new_student
+from nmt_distill.training.supervision import Supervision
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -58,6 +62,7 @@ def _trainer(run: Run, student: StudentModel, records: Records) -> Trainer:
         folder=run.run_folder / TRAINING,
         temperature=run.recipe.distillation.temperature,
         validate=_validation(run),
+        supervision=_supervision(run),
         ranks=run.ranks,
         events=run.run_folder / TENSORBOARD,
     )
@@ -93,7 +98,7 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
         direction=str(direction),
         temperature=run.recipe.distillation.temperature,
         kept=run.recipe.distillation.kept,
-        num_kept=run.recipe.distillation.num_kept if run.recipe.distillation.targets == "teacher" else 0,
+        num_kept=run.recipe.distillation.num_kept if run.recipe.distillation.targets != "human" else 0,
     )
     kept_ids, is_first = run.kept_ids(), vocabulary.fingerprint == first.fingerprint
     if is_first and kept_ids is None:
@@ -140,6 +145,33 @@ def _encoded_text(run: Run, direction: Direction, own: SharedVocabulary) -> Stor
         num_records.append(len(part))
     write_header(folder, header, num_records)
     return Store(folder)
+
+
+def _supervision(run: Run) -> Supervision | None:
+    """Load the teachers that are run in the training step, those of all directions, where a phase wants them."""
+    if not any(phase.runs_teacher for phase in run.recipe.training.phases):
+        return None
+    shared = {direction: SharedVocabulary.load(run.labels(direction)) for direction in run.directions}
+    first = shared[run.directions[0]]
+    assert first is not None  # labelling was refused otherwise
+    for direction, vocabulary in shared.items():
+        if vocabulary is None or vocabulary.fingerprint != first.fingerprint:
+            raise NmtDistillError(
+                f"the teacher of {direction} has another vocabulary than that of {run.directions[0]}, which the "
+                "student shares, so it cannot be run in the training step; leave hidden and on_policy_share out of "
+                "training.phases."
+            )
+    own, kept_ids = special_ids(run.sentencepiece_path), run.kept_ids()
+    teacher_ids = np.full(own.vocab_size, -1, dtype=np.int64)
+    known = first.teacher_ids if kept_ids is None else kept_ids
+    teacher_ids[: len(known)] = known
+    return Supervision(
+        [run.online_teacher(direction) for direction in run.directions],
+        teacher_ids.tolist(),
+        has_tags=None not in run.tags.values(),
+        end_id=own.end,
+        unknown_id=own.unknown,
+    )
 
 
 def _validation(run: Run) -> Callable[[StudentModel], float]:

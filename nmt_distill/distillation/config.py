@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from nmt_distill.configuration.constraints import Faults, NaturalInt, Positive, PositiveInt
+from nmt_distill.configuration.constraints import Faults, NaturalInt, Positive, PositiveInt, Share
 from nmt_distill.distillation.filters import LabelFilterConfig
 from nmt_distill.teacher.base import Kept, Sampling
 
 DivergenceName: TypeAlias = Literal["kl", "reverse_kl", "js", "tvd", "skew_kl"]
 """how the student's next-token distribution is compared with the teacher's"""
+HiddenDistance: TypeAlias = Literal["mse", "cosine"]
+"""how a hidden state of the student is compared with one of the teacher"""
 STORE_FORMAT = 2
 """version of the files that hold labels and soft targets"""
 ESTIMATED_FROM_DRAWS: tuple[DivergenceName, ...] = ("kl", "skew_kl")
@@ -21,8 +23,12 @@ ESTIMATED_FROM_DRAWS: tuple[DivergenceName, ...] = ("kl", "skew_kl")
 class DistillationConfig:
     """Labelling at both levels: translations, and soft targets over them."""
 
-    targets: Literal["teacher", "human"] = "teacher"
-    """``teacher`` translates all source text; ``human`` takes the corpus pairs as they are, for baselines"""
+    targets: Literal["teacher", "human", "forced"] = "teacher"
+    """``teacher`` translates all source text; ``human`` takes the corpus pairs as they are, for baselines; ``forced``
+    takes them too, and reads the teacher's distributions over them (word-level distillation alone, Kim & Rush 2016)"""
+    human_share: Share = 0.0
+    """where ``targets`` is ``teacher``: share of the human translations that are learned from beside the teacher's,
+    with soft targets of their own; 1 is original and distilled text together (Gordon & Duh 2019)"""
     beam_size: PositiveInt = 1
     """hypotheses under way in the teacher's search; 1 is greedy"""
     num_candidates: PositiveInt = 1
@@ -58,6 +64,8 @@ class DistillationConfig:
         """Yield what is wrong across fields."""
         if self.sampling is not None and self.beam_size > 1:
             yield "beam_size", f"must be 1 where candidates are drawn by sampling, but is {self.beam_size} instead"
+        if self.human_share and self.targets != "teacher":
+            yield "human_share", f"must be 0 where targets is {self.targets}, since all targets are human then"
         if self.num_labels > self.num_candidates:
             yield (
                 "num_labels",

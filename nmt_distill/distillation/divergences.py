@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class SoftTargets:
     """(R,) float32, the probability of all other tokens; ``probs.sum(-1) + tail`` is 1. None where tokens are drawn"""
     weights: Tensor | None = None
     """(R, K) float32, where tokens are drawn: the share of the row's draws, which on average is their probability"""
+    best: Tensor | None = None
+    """(R,) the most probable token; None where it is the first of those kept"""
 
     def to(self, device: torch.device) -> SoftTargets:
         """Move all tensors."""
@@ -50,12 +53,21 @@ class SoftTargets:
             probs=change(self.probs),
             tail=None if self.tail is None else change(self.tail),
             weights=None if self.weights is None else change(self.weights),
+            best=None if self.best is None else change(self.best),
         )
 
     @property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """All tensors, in the order of the constructor."""
-        return self.token_ids, self.probs, self.tail, self.weights
+    def top(self) -> Tensor:
+        """The most probable token of each row, (R,)."""
+        return self.token_ids[:, 0] if self.best is None else self.best
+
+
+class SoftTargetRows(Protocol):
+    """Soft targets that are had some rows at a time: :class:`SoftTargets`, or what a teacher computes when asked."""
+
+    def rows(self, rows: slice) -> SoftTargets:
+        """Take some rows."""
+        ...
 
 
 @dataclass(frozen=True)

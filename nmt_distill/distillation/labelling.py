@@ -13,7 +13,16 @@ import numpy as np
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.forecast import WORTH_A_SAMPLE, Forecast, forecast
-from nmt_distill.distillation.labels import LabelledSentence, Rank, choose_labels, count_labels, in_words, write_labels
+from nmt_distill.distillation.labels import (
+    LabelledSentence,
+    Rank,
+    choose_labels,
+    count_labels,
+    in_words,
+    is_in_share,
+    with_human,
+    write_labels,
+)
 from nmt_distill.distillation.reverse import ReverseScore, worst_labels
 from nmt_distill.distillation.source_text import Pair, Share, SourceText, count_words, shard_texts
 from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
@@ -21,7 +30,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, remove_partials, write_json
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job, say
-from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher, longest_source
+from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher, longest_source, longest_target
 
 SUMMARY_NAME = "distilled.json"
 STEP_SENTENCES = 2048
@@ -46,7 +55,8 @@ class Labelling:
     ) -> None:
         """Prepare labelling.
 
-        :param teacher: None takes the human translations as labels
+        :param teacher: None takes the human translations as labels; where ``targets`` of the settings is ``forced``
+            they are the labels too, and the teacher tells its distributions over them
         :param reverse: scores labels where ``filters.reverse`` of the settings leaves the worst of them out
         :param encode: text to the ids of the teacher's vocabulary, end of sentence included; None where the teacher
             shows no ids: then text is all that is written, and the student's own vocabulary comes later
@@ -209,6 +219,8 @@ class Labelling:
                     filters=self.filters,
                     num_labels=self.config.num_labels,
                 )
+                if reference is not None and is_in_share(source, reference, self.config.human_share):
+                    sentence = with_human(sentence, self._human(reference)[0], filters=self.filters)
             else:
                 sentence = LabelledSentence(source, reference, (), dropped="source_too_long")
             labelled.append(sentence)
@@ -226,7 +238,7 @@ class Labelling:
         ]
 
     def _candidates(self, part: Sequence[Pair]) -> list[list[Hypothesis]]:
-        if self.teacher is None:
+        if self.teacher is None or self.config.targets != "teacher":
             return [self._human(reference) for _, reference in part]
         return self.teacher.translate(
             [source for source, _ in part],
@@ -239,7 +251,8 @@ class Labelling:
         if reference is None:
             return []
         ids = self.encode([reference])[0] if self.encode else []
-        finished = (len(ids) if self.encode else count_words(reference)) <= self.config.max_source_tokens
+        most = min(self.config.max_source_tokens, longest_target(self.teacher) or self.config.max_source_tokens)
+        finished = (len(ids) if self.encode else count_words(reference)) <= most
         return [Hypothesis(text=reference, score=0.0, token_ids=np.array(ids, dtype=np.int64), finished=finished)]
 
     def _read_teacher(self, pairs: Sequence[tuple[list[int], Array]]) -> dict[str, Array]:

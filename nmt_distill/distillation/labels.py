@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class LabelledSentence:
     """why there is no label"""
     reverse: tuple[float, ...] | None = None
     """of each label, the mean log-probability of its source by a reverse model, minus infinity where it has no room"""
+    human: int | None = None
+    """place of the human translation among the candidates, where it is a label too"""
 
     def labels(self) -> list[str]:
         """Return the text of each label."""
@@ -61,6 +64,8 @@ class LabelledSentence:
             content["reference"] = self.reference
         if self.dropped:
             content["dropped"] = self.dropped
+        if self.human is not None:
+            content["human"] = self.human
         if self.reverse is not None:
             content["reverse"] = [round(score, 6) if math.isfinite(score) else None for score in self.reverse]
         return json.dumps(content, ensure_ascii=False) + "\n"
@@ -93,6 +98,31 @@ def choose_labels(
     return LabelledSentence(source, reference, candidates, tuple(chosen), None if chosen else dropped)
 
 
+def with_human(sentence: LabelledSentence, human: Hypothesis, *, filters: LabelFilters) -> LabelledSentence:
+    """Make the human translation a label too, the last one; nothing changes where another label reads the same.
+
+    :param human: the reference as a candidate
+    :param filters: keep it out as they do the teacher's
+    """
+    label = Label(sentence.source, human.text, sentence.reference)
+    if _reason_to_drop(human) or filters.reason_to_drop(label) or human.text in sentence.labels():
+        return sentence
+    place = len(sentence.candidates)
+    return replace(
+        sentence,
+        candidates=[*sentence.candidates, human],
+        chosen=(*sentence.chosen, place),
+        dropped=None,
+        human=place,
+    )
+
+
+def is_in_share(source: str, reference: str, share: float) -> bool:
+    """Say whether a human translation is one of the share that is learned from; the same pair always gets the same."""
+    digest = hashlib.blake2b(f"{source}\n{reference}".encode(), digest_size=8, person=b"human_share").digest()
+    return int.from_bytes(digest, "little") < share * 2**64
+
+
 def _reason_to_drop(candidate: Hypothesis) -> str | None:
     if not candidate.finished:
         return "unfinished"
@@ -123,7 +153,10 @@ def write_labels(
                 continue
             counts["kept"] += 1
             counts["labels"] += len(kept)
-            counts["not_the_best_score"] += kept[0] > 0
+            human = entry.get("human")
+            if human in kept:
+                counts["human"] += 1
+            counts["not_the_best_score"] += kept[0] > 0 and kept[0] != human
             for place in kept:
                 sources.write(entry["source"] + "\n")
                 targets.write(entry["candidates"][place]["text"].replace("\n", " ") + "\n")
@@ -157,6 +190,8 @@ def in_words(summary: Mapping[str, Any]) -> str:
     """
     counts, dropped = summary["counts"], Counter(summary["dropped"])
     told = f"labels: {counts.get('labels', 0):,} for {counts.get('sentences', 0):,} sentences"
+    if counts.get("human"):
+        told += f", {counts['human']:,} of them human"
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped.most_common())
     return f"{told}; left out: {reasons}" if reasons else f"{told}; none left out"
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.divergences import Divergence, SoftTargets, compare
+from nmt_distill.distillation.divergences import Divergence, SoftTargetRows, SoftTargets, compare
 
 RULED_OUT = -1e3
 """a token whose bias is below this is never predicted, and label smoothing passes it over"""
@@ -53,8 +53,9 @@ class LossOptions:
     temperature: float
     scale_by_temperature: bool
     label_smoothing: float
+    has_likelihood: bool = True
 
-    def check(self, soft_targets: SoftTargets | None) -> None:
+    def check(self, soft_targets: SoftTargetRows | None) -> None:
         """Refuse what cannot be.
 
         :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets
@@ -63,6 +64,11 @@ class LossOptions:
             raise ValueError(f"kd_weight must be in [0, 1], but is {self.kd_weight} instead.")
         if self.kd_weight > 0 and soft_targets is None:
             raise ValueError(f"kd_weight is {self.kd_weight}, but there are no soft targets.")
+
+    @property
+    def nll_weight(self) -> float:
+        """Of the likelihood."""
+        return 1 - self.kd_weight if self.has_likelihood else 0.0
 
     @property
     def selects(self) -> bool:
@@ -80,7 +86,7 @@ def vocabulary_loss(
     weight: Tensor,
     bias: Tensor,
     target: Tensor,
-    soft_targets: SoftTargets | None = None,
+    soft_targets: SoftTargetRows | None = None,
     *,
     kd_weight: float = 0.0,
     kd_share: float = 1.0,
@@ -88,6 +94,7 @@ def vocabulary_loss(
     temperature: float = 1.0,
     scale_by_temperature: bool = True,
     label_smoothing: float = 0.0,
+    has_likelihood: bool = True,
     chunk_rows: int = 512,
 ) -> VocabularyLoss:
     """Project decoder states to the vocabulary and compare with targets and teacher, a chunk of rows at a time.
@@ -101,12 +108,14 @@ def vocabulary_loss(
     :param weight: (V, D) output table
     :param bias: (V,) output bias, a constant
     :param target: (R,) int64
+    :param soft_targets: asked for one chunk of rows after the other
     :param kd_weight: share of the divergence, in [0, 1]; 0 without soft targets
     :param kd_share: share of the rows that the divergence is trained on, those with the highest negative log-likelihood
         (Wang et al. 2021, selection within the batch); below 1 the projection is made once more to find them
     :param scale_by_temperature: multiply the divergence by the square of the temperature
     :param label_smoothing: mass spread evenly over the tokens that the bias does not rule out, on the likelihood part
         only
+    :param has_likelihood: false leaves the likelihood out of the total, where targets are no model to follow
     :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets, or if drawn tokens do not
         tell the divergence
     """
@@ -117,14 +126,15 @@ def vocabulary_loss(
         temperature=temperature,
         scale_by_temperature=scale_by_temperature,
         label_smoothing=label_smoothing,
+        has_likelihood=has_likelihood,
     )
     options.check(soft_targets)
     chosen = None
     if options.selects:
         with torch.no_grad():
             chosen = hardest(_row_nll(states, weight, bias, target, chunk_rows), kd_share)
-    soft = (None, None, None, None) if soft_targets is None else soft_targets.parts
-    total, sums = _VocabularyLoss.apply(states, weight, bias, target, *soft, chosen, options, chunk_rows)  # type: ignore[no-untyped-call]
+    given = (states, weight, bias, target, soft_targets, chosen, options, chunk_rows)
+    total, sums = _VocabularyLoss.apply(*given)  # type: ignore[no-untyped-call]
     return VocabularyLoss(total, *sums.unbind())
 
 
@@ -138,10 +148,7 @@ class _VocabularyLoss(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         target: Tensor,
-        token_ids: Tensor | None,
-        probs: Tensor | None,
-        tail: Tensor | None,
-        draw_weights: Tensor | None,
+        soft: SoftTargetRows | None,
         chosen: Tensor | None,
         options: LossOptions,
         chunk_rows: int,
@@ -149,7 +156,6 @@ class _VocabularyLoss(torch.autograd.Function):
         need_states, need_weight = ctx.needs_input_grad[:2]
         states_gradient = torch.empty_like(states) if need_states else None
         weight_gradient = torch.zeros_like(weight, dtype=_wide(states)) if need_weight else None
-        soft = None if token_ids is None or probs is None else SoftTargets(token_ids, probs, tail, draw_weights)
         total, sums = (torch.zeros(size, dtype=_wide(states), device=states.device) for size in ((), NUM_SUMS))
         possible = (bias > RULED_OUT).to(_wide(states))
         spread = possible / possible.sum()
@@ -189,7 +195,7 @@ class _VocabularyLoss(torch.autograd.Function):
         return (
             None if states_gradient is None else states_gradient * scale.to(states_gradient.dtype),
             None if weight_gradient is None else (weight_gradient * scale).to(ctx.weight_dtype),
-            *([None] * 9),
+            *([None] * 6),
         )
 
 
@@ -244,7 +250,7 @@ def _chunk(
     :param spread: (V,) where label smoothing puts its mass; sums to 1
     """
     maximum, best = logits.max(dim=-1, keepdim=True)
-    temperature, nll_weight = options.temperature, 1 - options.kd_weight
+    temperature, nll_weight = options.temperature, options.nll_weight
     smoothing = options.label_smoothing if nll_weight > 0 else 0.0
     mean_logit = logits @ spread if smoothing else None
     target_logit = logits.gather(1, target[:, None])[:, 0]
@@ -258,7 +264,7 @@ def _chunk(
     if mean_logit is not None:
         likelihood = (1 - smoothing) * nll + smoothing * (log_normalizer - mean_logit).sum()
     total = nll_weight * likelihood
-    agreed = best[:, 0] == (target if soft is None else soft.token_ids[:, 0])
+    agreed = best[:, 0] == (target if soft is None else soft.top)
     sums = [nll, agreed.sum().to(nll.dtype)]
     if soft is not None and kept_logits is not None:
         log_warm = log_normalizer if warm is None else _normalize(warm, maximum / temperature)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.vocabulary.shared import SharedVocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,21 @@ class TeacherOutput:
     """(rows,) probability of all tokens but the most probable ones; None where tokens are drawn"""
     states: npt.NDArray[np.float16] | None
     """(rows, D) last decoder states, before the output projection"""
+
+
+@dataclass(frozen=True)
+class ForcedPass:
+    """What a teacher made of given sources and targets, as tensors of torch that no gradient goes through.
+
+    S source tokens and R target tokens, sentences end to end, tags and padding left out; V ids, D width.
+    """
+
+    encoder: tuple[Tensor, ...]
+    """hidden states (S, D): what the first layer reads, then what each writes; the last is the encoder's output"""
+    decoder: tuple[Tensor, ...]
+    """hidden states (R, D) before each target token, likewise"""
+    logits: Callable[[slice], Tensor]
+    """float32 logits (rows, V) at temperature 1 of some of the R rows, which are the caller's own to change"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +192,25 @@ class WhiteBoxTeacher(Teacher, Protocol):
 
 
 @runtime_checkable
+class OnlineTeacher(WhiteBoxTeacher, Protocol):
+    """A teacher that can be run in the training step itself, on the device where torch runs."""
+
+    @property
+    def max_target_tokens(self) -> int | None:
+        """The longest target that it can be asked about, end of sentence included; None where there is no limit."""
+        ...
+
+    def forced_pass(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> ForcedPass:
+        """Read given targets as one batch: with dropout off, and without gradient.
+
+        :param source_ids: as :meth:`encode` gives them
+        :param target_ids: without any language tag; they need not end with the end of sentence
+        :raises NmtDistillError: if a source or target is too long
+        """
+        ...
+
+
+@runtime_checkable
 class OpenTeacher(WhiteBoxTeacher, Protocol):
     """A teacher whose weights can be read too."""
 
@@ -188,6 +225,12 @@ class OpenTeacher(WhiteBoxTeacher, Protocol):
 def longest_source(teacher: Teacher | None) -> int | None:
     """Return the most source tokens that a teacher takes, as it encodes them; None where it knows of no limit."""
     longest: int | None = getattr(teacher, "max_source_tokens", None)
+    return longest
+
+
+def longest_target(teacher: Teacher | None) -> int | None:
+    """Return the most target tokens that a teacher can be asked about; None where it knows of no limit."""
+    longest: int | None = getattr(teacher, "max_target_tokens", None)
     return longest
 
 

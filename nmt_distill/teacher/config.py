@@ -1,7 +1,8 @@
 """Which teacher, and where it comes from.
 
-Beside its fields each class says ``shows_probabilities``, whether soft targets can be had of it, ``searches``,
-whether it is asked with a beam (the others search in their own way and are asked for candidates alone), and
+Beside its fields each class says ``shows_probabilities``, whether soft targets can be had of it, ``runs_online``,
+whether it can be run in the training step, ``searches``, whether it is asked with a beam (the others search in their
+own way and are asked for candidates alone), and
 ``student_graphs``, the graphs of students that its layers may fit; empty where only its embeddings can be taken over,
 None where no weights are seen.
 """
@@ -14,13 +15,14 @@ from typing import Literal
 from nmt_distill.configuration.constraints import Faults, NaturalInt, NonNegative, Positive, PositiveInt
 from nmt_distill.corpus.wheels import WheelConfig
 
-FamilyName = Literal["nllb", "m2m100", "small100", "mbart50", "marian", "madlad400", "t5", "mt5"]
+FamilyName = Literal["nllb", "m2m100", "small100", "mbart50", "marian", "student", "madlad400", "t5", "mt5"]
 _FAMILY_GRAPHS: dict[FamilyName, tuple[str, ...]] = {
     "nllb": ("nllb",),
     "m2m100": ("nllb",),
     "small100": ("nllb",),
     "mbart50": (),
     "marian": ("marian",),
+    "student": ("nllb",),
     "madlad400": (),
     "t5": (),
     "mt5": (),
@@ -53,6 +55,7 @@ class MarianTeacherConfig:
     """source tokens of one batch, padding included"""
 
     shows_probabilities = True
+    runs_online = True
     searches = True
     student_graphs = ("marian",)
 
@@ -99,6 +102,7 @@ class TransformersTeacherConfig:
     """source tokens of one batch, padding included"""
 
     shows_probabilities = True
+    runs_online = True
     searches = True
 
     @property
@@ -135,6 +139,7 @@ class Fairseq2TeacherConfig:
 
     student_graphs = ("nllb",)
     shows_probabilities = True
+    runs_online = False
     searches = True
 
 
@@ -172,6 +177,7 @@ class CTranslate2TeacherConfig:
     """source tokens of one batch, padding included"""
 
     shows_probabilities = False
+    runs_online = False
     searches = True
     student_graphs = None
 
@@ -199,6 +205,7 @@ class CommandTeacherConfig:
     """what is known of the licence of its output; shown before work starts, and in the model card"""
 
     shows_probabilities = False
+    runs_online = False
     searches = False
     student_graphs = None
 
@@ -218,6 +225,7 @@ class CandidatesTeacherConfig:
     """what is known of their licence; shown before work starts, and in the model card"""
 
     shows_probabilities = False
+    runs_online = False
     searches = False
     student_graphs = None
 
@@ -254,6 +262,7 @@ class HttpTeacherConfig:
     """on what terms its output may be used to train a model; shown before work starts, and in the model card"""
 
     shows_probabilities = False
+    runs_online = False
     searches = False
     student_graphs = None
 

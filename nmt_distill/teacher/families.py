@@ -101,7 +101,17 @@ FAMILIES = (
         model_types=("marian",),
         pieces=("source.spm", "target.spm"),
         tag=">>{}<<",
-        code=r"[A-Za-z_]{2,12}",
+        code=r"[A-Za-z_-]{2,16}",
+        needs_tags=False,
+        source_tag="target",
+    ),
+    Family(
+        name="student",  # of this toolkit, in the nllb graph; those in the marian graph are of the family marian
+        model_types=("m2m_100",),
+        pieces=("source.spm", "target.spm"),
+        tokenizer="MarianTokenizer",
+        tag=">>{}<<",
+        code=r"[A-Za-z_-]{2,16}",
         needs_tags=False,
         source_tag="target",
     ),

@@ -38,6 +38,11 @@ class Room:
         """Most tokens of a source, end of sentence included, without tags; None where there is no limit."""
         return None if self.positions is None else self.positions - len(self.source_prefix)
 
+    @property
+    def longest_target(self) -> int | None:
+        """Most tokens of a target, end of sentence included, without tags; None where there is no limit."""
+        return None if self.positions is None else self.positions - self.num_forced + 1
+
     def with_prefix(self, source_ids: Sequence[Sequence[int]]) -> list[list[int]]:
         """Put the tags before sources.
 
@@ -58,10 +63,11 @@ class Room:
         :param target_ids: end of sentence included, without tags
         :raises NmtDistillError: if one has not
         """
-        longest = self.num_forced + max(map(len, target_ids)) - 1
-        if self.positions is not None and longest > self.positions:
+        longest = max(map(len, target_ids))
+        if self.longest_target is not None and longest > self.longest_target:
             raise NmtDistillError(
-                f"a target has {longest:,} tokens with its tag, but {self.name} has {self.positions:,} positions."
+                f"a target has {longest + self.num_forced - 1:,} tokens with its tag, but {self.name} has "
+                f"{self.positions:,} positions."
             )
 
     def target_limits(self, source_ids: Sequence[Sequence[int]], factor: float, *, reserved: int = 0) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,10 @@ class Batch:
     """rows as ``target``"""
     states: Tensor | None
     """(R, D) float16, the teacher's last decoder states"""
+    directions: tuple[int, ...] = ()
+    """(N,) number of each sentence's direction; empty where all are of the first"""
+    is_sampled: bool = False
+    """whether the student has sampled the targets itself"""
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
@@ -46,6 +50,8 @@ class Batch:
             target=self.target.to(device),
             soft_targets=None if soft is None else soft.to(device),
             states=None if self.states is None else self.states.to(device),
+            directions=self.directions,
+            is_sampled=self.is_sampled,
         )
 
 
@@ -166,6 +172,15 @@ def collate(records: Sequence[Record], *, pad_id: int, start_id: int) -> Batch:
         soft_targets=None if records[0].kept_ids is None else _soft_targets(records),
         states=states,
     )
+
+
+def collate_samples(records: Sequence[Record], samples: Sequence[Array], *, pad_id: int, start_id: int) -> Batch:
+    """Pad records whose targets are others, which the student has sampled: nothing is known of the teacher there."""
+    sampled = [
+        replace(record, target_ids=ids, kept_ids=None, states=None)
+        for record, ids in zip(records, samples, strict=True)
+    ]
+    return replace(collate(sampled, pad_id=pad_id, start_id=start_id), is_sampled=True)
 
 
 def _soft_targets(records: Sequence[Record]) -> SoftTargets:

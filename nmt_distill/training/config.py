@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from nmt_distill.configuration.constraints import (
@@ -18,7 +18,31 @@ from nmt_distill.configuration.constraints import (
     Share,
 )
 from nmt_distill.devices import Device
-from nmt_distill.distillation.config import DivergenceName
+from nmt_distill.distillation.config import DivergenceName, HiddenDistance
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenConfig:
+    """A layer of the student that imitates a layer of the teacher, which is run in the training step.
+
+    Layer 0 is what the first layer reads; the last is the output of encoder or decoder, after any norm at its end.
+    """
+
+    side: Literal["encoder", "decoder"] = "encoder"
+    """``encoder``: on every source token; ``decoder``: on every target token"""
+    teacher_layer: NaturalInt
+    """layer of the teacher"""
+    student_layer: NaturalInt
+    """layer of the student; where its width is another, a matrix that is trained along projects it to the teacher's"""
+    distance: HiddenDistance = "mse"
+    """``mse``: half the mean squared difference; ``cosine``: 1 less the cosine"""
+    weight: Positive = 1.0
+    """of the distance, summed over tokens, in the loss"""
+
+    @property
+    def name(self) -> str:
+        """Names the pair of layers, which share a projection in all phases."""
+        return f"{self.side}_{self.student_layer}_{self.teacher_layer}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +52,8 @@ class PhaseConfig:
     The loss per target token is
     ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * D * T^2) + state_weight * E + embedding_anchor * A``,
     where D is the divergence from the teacher, E half the mean squared difference of the last decoder states, and A
-    half the squared distance of the table of embeddings from what it was when training began.
+    half the squared distance of the table of embeddings from what it was when training began; the distances of
+    ``hidden`` come on top. A batch that the student has sampled the targets of has D and ``hidden`` alone.
     """
 
     num_steps: PositiveInt
@@ -45,6 +70,9 @@ class PhaseConfig:
     """``layers`` freezes the embeddings, ``decoder_and_embeddings`` the encoder, ``decoder`` both"""
     kd_weight: Share = 0.5
     """share of the divergence from the teacher; 0 is plain training on the targets"""
+    kd_weight_end: Share | None = None
+    """what ``kd_weight`` moves to in a straight line over the phase, such as 0 for a teacher that only guides the
+    beginning; null keeps it as it is"""
     kd_share: Annotated[float, Bounds(above=0, most=1)] = 1.0
     """share of a batch's target tokens that the divergence is trained on: those that the student finds hardest; below 1
     the projection to the vocabulary is made twice"""
@@ -63,17 +91,62 @@ class PhaseConfig:
     """tokens drawn per batch to estimate the normaliser of likelihood and divergence; 0 sums over all tokens"""
     state_weight: NonNegative = 0.0
     """weight of the hidden-state term, which needs decoder states of the student's width in the store"""
+    hidden: tuple[HiddenConfig, ...] = ()
+    """layers that imitate layers of the teacher, which is run in every step for it (kinds `marian` and
+    `transformers`)"""
+    on_policy_share: Share = 0.0
+    """share of the batches whose targets the student samples itself, for the teacher, which is run in the step, to
+    compare with over the whole vocabulary (on-policy distillation, Agarwal et al. 2024); 0 runs no teacher for it"""
+    sampling_temperature: Positive = 1.0
+    """of that sampling: divides the student's logits"""
     embedding_anchor: NonNegative = 0.0
     """weight of the pull that holds the embeddings near those with which training began; 0 lets them go"""
     label_smoothing: Share = 0.0
     """mass spread evenly over the vocabulary, on the likelihood part only"""
 
+    @property
+    def compares(self) -> bool:
+        """Whether the divergence from the teacher is ever trained."""
+        return self.vocabulary_weight > 0 and max(self.kd_weight, self.kd_weight_end or 0) > 0
+
+    @property
+    def needs_soft_targets(self) -> bool:
+        """Whether it is trained on what a store has of the teacher."""
+        return self.compares and self.on_policy_share < 1
+
+    @property
+    def runs_teacher(self) -> bool:
+        """Whether the teacher is run in the training step."""
+        return bool(self.hidden) or self.on_policy_share > 0
+
+    def at(self, step: int) -> PhaseConfig:
+        """Return the phase with the ``kd_weight`` of a step: the first has that of the recipe, the last its end.
+
+        :param step: updates done already in this phase
+        """
+        if self.kd_weight_end is None:
+            return self
+        way = step / max(self.num_steps - 1, 1)
+        return replace(self, kd_weight=(1 - way) * self.kd_weight + way * self.kd_weight_end)
+
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
-        if self.vocabulary_weight == 0 and self.state_weight == 0:
+        if self.vocabulary_weight == 0 and self.state_weight == 0 and not self.hidden:
             yield "vocabulary_weight", "must be above 0 where state_weight is 0, else there is no loss"
+        yield self._online_faults()
         if self.embedding_anchor and self.trainable in ("layers", "decoder"):
             yield "embedding_anchor", f"must be 0 where trainable is {self.trainable}, which freezes the embeddings"
+
+    def _online_faults(self) -> Faults:
+        if self.on_policy_share and not self.compares:
+            yield (
+                "on_policy_share",
+                "must be 0 where kd_weight or vocabulary_weight is 0: on targets that the student samples there is "
+                "nothing but the divergence to learn from",
+            )
+        for index, pair in enumerate(self.hidden):
+            if pair.side == "encoder" and self.trainable == "decoder":
+                yield f"hidden[{index}].side", "must be decoder where trainable is decoder, which freezes the encoder"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,15 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import Job, job, say
 from nmt_distill.ranks import Ranks
 from nmt_distill.student.graph import StudentModel
-from nmt_distill.training.batches import Balance, Batch, Indices, batch_indices, collate
+from nmt_distill.training.batches import Balance, Indices, batch_indices
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.objective import LOGGED, SHOWN, Objective
 from nmt_distill.training.parameters import trainable_parameters
 from nmt_distill.training.requirements import require_machine
 from nmt_distill.training.schedule import WeightAverage, learning_rate
+from nmt_distill.training.step_batches import StepBatches
+from nmt_distill.training.supervision import Supervision
 from nmt_distill.training.tensorboard import TensorBoardLog
 from nmt_distill.training.trouble import DoneBatch, Place, save_batches, told_of_memory
 
@@ -68,12 +70,14 @@ class Trainer:
         folder: Path,
         temperature: float = 1.0,
         validate: Validate | None = None,
+        supervision: Supervision | None = None,
         ranks: Ranks | None = None,
         events: Path | None = None,
     ) -> None:
         """Prepare a training; nothing is computed yet.
 
         :param folder: for checkpoints and the log, which outlive this process
+        :param supervision: the teacher in the training step, where a phase wants it
         :param validate: gives the student a score, higher is better; without it the last weights are kept
         :param ranks: processes that train together, joined already; only the main one validates, writes and is listened
             to, and the student of the others gets its weights
@@ -90,7 +94,14 @@ class Trainer:
         if config.compile:
             self.student.model.compile(dynamic=True)
         is_anchored = any(phase.embedding_anchor for phase in config.phases)
-        self.objective = Objective(self.student, temperature=temperature, has_anchor=is_anchored)
+        self.objective = Objective(
+            self.student,
+            temperature=temperature,
+            has_anchor=is_anchored,
+            supervision=supervision,
+            phases=config.phases,
+            seed=config.seed,
+        )
         self.folder = TrainingFolder(folder, writes=self.ranks.is_main)
         self.events = events or folder / "tensorboard"
         self.board: TensorBoardLog | None = None
@@ -105,6 +116,7 @@ class Trainer:
             )
         if too_long:
             say(f"{too_long:,} of {len(store):,} records are longer than student.max_positions and passed over")
+        self.batches = StepBatches(self.student, store, supervision)
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -115,6 +127,7 @@ class Trainer:
         if saved:
             self.progress = Progress(**saved["progress"])
             self.student.load_state_dict(saved["student"])
+            self.objective.projections.load_state_dict(saved["projections"])
         if self.config.tensorboard and self.ranks.is_main:
             self.board = TensorBoardLog(self.events, self.config.phases, self.folder.lines)
         if not self.progress.finished:
@@ -139,6 +152,7 @@ class Trainer:
 
     def _run_phase(self, phase: PhaseConfig, saved: dict[str, Any] | None, running: Job) -> None:
         parameters = trainable_parameters(self.student, phase)
+        parameters += self.objective.projection_parameters(phase)
         config, progress = self.config, self.progress
         optimizer = torch.optim.AdamW(
             parameters, betas=config.adam_betas, weight_decay=config.weight_decay, eps=1e-9, fused=True
@@ -198,16 +212,17 @@ class Trainer:
         self, phase: PhaseConfig, objective: Any, optimizer: Any, parameters: list[Tensor], taken: list[Indices]
     ) -> None:
         """Update the parameters once, by the mean loss over all target tokens of all batches on all ranks."""
-        rank, num_ranks, device = self.ranks.rank, self.ranks.num_ranks, self.accelerator.device
-        num_tokens = sum(int(self.target_lengths[indices].sum()) for indices in taken)
+        num_ranks, device, progress = self.ranks.num_ranks, self.accelerator.device, self.progress
+        phase = phase.at(progress.step)
+        draw = (self.config.seed, progress.phase, progress.step)
+        batches, num_tokens = self.batches.of_step(phase, taken, draw=draw, accelerator=self.accelerator)
         done: list[DoneBatch] = []
         sums = torch.zeros(1 + len(LOGGED), dtype=torch.float64, device=device)
-        for indices in taken[rank::num_ranks]:
-            batch = self._collate(indices)
-            is_last = len(done) + 1 == phase.num_accumulated
+        for indices, batch in batches:
+            is_last = len(done) + 1 == len(batches)
             with contextlib.nullcontext() if is_last else self.accelerator.no_sync(objective):
                 with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-                    loss, logged = objective(batch.to(device), phase)
+                    loss, logged = objective(batch, phase)
                 self.accelerator.backward(loss * (num_ranks / num_tokens))  # ranks average their gradients
             done.append(DoneBatch(indices, batch, loss.detach()))
             sums += torch.cat([loss.detach()[None], logged])
@@ -219,10 +234,6 @@ class Trainer:
         optimizer.zero_grad()
         self.progress.sums = [old + new for old, new in zip(self.progress.sums, logged_sums, strict=True)]
         self.progress.num_tokens += num_tokens
-
-    def _collate(self, indices: Indices) -> Batch:
-        ids, records = self.student.config, [self.store[index] for index in indices.tolist()]
-        return collate(records, pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id)
 
     def _refuse(self, done: list[DoneBatch], total: float, norm: float, parameters: list[Tensor]) -> None:
         """End a training whose loss or gradient is not finite, in every process, with what is wrong in one line."""
@@ -287,6 +298,7 @@ class Trainer:
         content: dict[str, Any] = {
             "progress": vars(self.progress),
             "student": self.student.state_dict(),
+            "projections": self.objective.projections.state_dict(),
             "random_state": random_state,
             "other_random_states": others,
         }

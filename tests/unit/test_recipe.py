@@ -373,3 +373,51 @@ def test_unknown_recipe_tells_those_there_are(tmp_path: Path, monkeypatch: pytes
         NmtDistillError, match=r"`quickstrat` is neither a file nor a recipe; there are: .*mine.*quickstart.*\."
     ):
         find_recipe("quickstrat")
+
+
+def test_human_translations_are_read_only_by_a_teacher_that_shows_probabilities(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    phases = [{"num_steps": 10, "learning_rate": 0.001, "kd_weight": 0.5, "state_weight": 0.5}]
+    forced = changed(distillation__targets="forced", training__phases=phases)
+    assert load_recipe(write(path, forced)).distillation.targets == "forced"
+    forced["teacher"] = COMMAND
+    forced["student"] = {"initialization": "random"}
+    forced["vocabulary"] = {"size": 8000}
+    forced["training"]["phases"] = [phases[0] | {"kd_weight": 0, "state_weight": 0}]
+    assert faults_of(path, forced) == (
+        "distillation.targets must be teacher or human where teacher.kind is command, which shows no probabilities of "
+        "human translations, but is forced",
+    )
+
+
+def test_what_runs_the_teacher_in_the_step_needs_one_that_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    phase = {
+        "num_steps": 10,
+        "learning_rate": 0.001,
+        "kd_weight": 1.0,
+        "on_policy_share": 1.0,
+        "hidden": [{"teacher_layer": 6, "student_layer": 6}],
+    }
+    online = changed(training__phases=[phase], distillation__targets="human")
+    assert load_recipe(write(path, online)).training.phases[0].runs_teacher, "all targets sampled need no soft targets"
+    online["student"] = {"num_encoder_layers": 4}
+    assert faults_of(path, online) == (
+        "training.phases[0].hidden[0].student_layer must be at most 4, the student's encoder layers, but is 6 instead",
+    )
+    online["student"] = {"graph": "nllb"}
+    online["teacher"] = {"kind": "fairseq2", "name": "nllb", "origin": "a test", "licence": "none"}
+    cannot = "where teacher.kind is fairseq2, which cannot be run in the training step; marian and transformers can"
+    assert faults_of(path, online) == (
+        f"training.phases[0].hidden must be empty {cannot}",
+        f"training.phases[0].on_policy_share must be 0 {cannot}",
+    )
+
+
+def test_weight_that_the_divergence_moves_to_needs_soft_targets_too(tmp_path: Path) -> None:
+    phase = {"num_steps": 10, "learning_rate": 0.001, "kd_weight": 0.0, "kd_weight_end": 0.5}
+    content = changed(training__phases=[phase], distillation__num_kept=0)
+    assert faults_of(tmp_path / "toy.yaml", content) == (
+        "training.phases[0].kd_weight_end must be 0 where there are no soft targets "
+        "(distillation.targets=teacher or forced, num_kept > 0)",
+    )

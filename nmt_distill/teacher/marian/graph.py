@@ -42,18 +42,23 @@ class MarianGraph(MarianLayers):
         self.source_vocab_size = self._p(options.source_table).shape[0]
         """ids of the source"""
 
-    def encode(self, source_ids: Tensor, source_mask: Tensor) -> DecoderState:
+    def encode(self, source_ids: Tensor, source_mask: Tensor, *, hidden: list[Tensor] | None = None) -> DecoderState:
         """Encode sources and prepare the decoder.
 
         :param source_ids: (N, S)
         :param source_mask: (N, S), true where there is a token
+        :param hidden: gets what the first layer reads and what each writes, each (N, S, D); last the encoder's output
         """
         embeddings = self._embed(source_ids, self.options.source_table) + self.positions(0, source_ids.shape[1])
         mask = source_mask[:, None, None, :]
         x = self._before(embeddings, "encoder_emb", self.options.postprocess_embeddings)
+        seen = [x]
         for layer in range(1, self.num_encoder_layers + 1):
             x = self._encoder_layer(x, mask, f"encoder_l{layer}")
+            seen.append(x)
         x = self._after(x, embeddings, "encoder_top", self.options.postprocess_top)
+        if hidden is not None:
+            hidden += [*seen[:-1], x]
         return DecoderState(
             past=self._no_past(x),
             source=[
@@ -62,11 +67,20 @@ class MarianGraph(MarianLayers):
             attention_mask=mask,
         )
 
-    def decode(self, target_input: Tensor | None, state: DecoderState, *, start: int = 0, length: int = 1) -> Tensor:
+    def decode(
+        self,
+        target_input: Tensor | None,
+        state: DecoderState,
+        *,
+        start: int = 0,
+        length: int = 1,
+        hidden: list[Tensor] | None = None,
+    ) -> Tensor:
         """Run the decoder over ``length`` positions from ``start`` on; the state moves along.
 
         :param target_input: (N, length) ids fed; at position 0 Marian feeds a zero vector, so that column is ignored,
             and None stands for position 0 alone
+        :param hidden: gets what the first layer reads and what each writes, each (N, length, D); last what is returned
         :returns: last decoder states (N, length, D)
         """
         if target_input is None:
@@ -78,9 +92,14 @@ class MarianGraph(MarianLayers):
                 x[:, 0] = 0
         embeddings = x + self.positions(start, length)
         x = self._before(embeddings, "decoder_emb", self.options.postprocess_embeddings)
+        seen = [x]
         for layer in range(1, self.num_decoder_layers + 1):
             x = self._decoder_layer(x, state, layer)
-        return self._after(x, embeddings, "decoder_top", self.options.postprocess_top)
+            seen.append(x)
+        x = self._after(x, embeddings, "decoder_top", self.options.postprocess_top)
+        if hidden is not None:
+            hidden += [*seen[:-1], x]
+        return x
 
     def next_logits(self, previous: Tensor | None, state: DecoderState, position: int) -> Tensor:
         """Move one position on: logits (N, V) after the tokens ``previous`` (N,)."""

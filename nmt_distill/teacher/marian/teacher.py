@@ -14,7 +14,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.base import ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
@@ -199,6 +199,30 @@ class MarianTeacher:
             keep_states=keep_states,
         )
 
+    max_target_tokens: int | None = None
+    """sinusoids go on for ever"""
+
+    def forced_pass(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> ForcedPass:
+        """Read given targets in the training step; see :class:`nmt_distill.teacher.base.OnlineTeacher`.
+
+        Hidden states are those of the first model.
+        """
+        with torch.no_grad():
+            target, target_mask = pad(target_ids, self._device)
+            encoder: list[Tensor] = []
+            decoder: list[Tensor] = []
+            states = self._forced_states(source_ids, target, target_mask, hidden=(encoder, decoder))
+            _, source_mask = pad(self._with_tag(source_ids), self._device)
+            source_mask[:, : int(self._tag_id is not None)] = False
+
+        @torch.no_grad()
+        def logits(rows: slice) -> Tensor:
+            return self._logits([own[rows] for own in states])
+
+        return ForcedPass(
+            tuple(layer[source_mask] for layer in encoder), tuple(layer[target_mask] for layer in decoder), logits
+        )
+
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
         source_ids, target_ids = self.encode(sources), self.target_vocabulary.encode(targets)
@@ -217,14 +241,27 @@ class MarianTeacher:
                     scores[row] = float(part.mean())
         return scores
 
-    def _forced_states(self, source_ids: Sequence[Sequence[int]], target: Tensor, target_mask: Tensor) -> list[Tensor]:
-        """Return each model's last decoder states (rows, D) before the target's tokens."""
+    def _forced_states(
+        self,
+        source_ids: Sequence[Sequence[int]],
+        target: Tensor,
+        target_mask: Tensor,
+        *,
+        hidden: tuple[list[Tensor], list[Tensor]] | None = None,
+    ) -> list[Tensor]:
+        """Return each model's last decoder states (rows, D) before the target's tokens.
+
+        :param hidden: gets the hidden states of the first model's encoder and decoder
+        """
         source, source_mask = pad(self._with_tag(source_ids), self._device)
         target_input = target.roll(1, dims=1)  # the first column is not read
-        return [
-            graph.decode(target_input, graph.encode(source, source_mask), length=target.shape[1])[target_mask]
-            for graph in self.graphs
-        ]
+        found = []
+        for place, graph in enumerate(self.graphs):
+            encoder, decoder = hidden if hidden and place == 0 else (None, None)
+            state = graph.encode(source, source_mask, hidden=encoder)
+            states = graph.decode(target_input, state, length=target.shape[1], hidden=decoder)
+            found.append(states[target_mask])
+        return found
 
     def _logits(self, states: Sequence[Tensor]) -> Tensor:
         return mean_logits([graph.logits(own) for graph, own in zip(self.graphs, states, strict=True)])

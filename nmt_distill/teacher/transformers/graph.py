@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
+from nmt_distill.teacher.base import ForcedPass
 from nmt_distill.teacher.marian.graph import pad
 from nmt_distill.teacher.readout import Readout
 
@@ -28,11 +29,14 @@ class EncodedSource:
     """(N, S, D)"""
     mask: Tensor
     """(N, S), true where there is a token"""
+    hidden: tuple[Tensor, ...] = ()
+    """what the first layer reads and what each writes, each (N, S, D), where it was asked for"""
 
     def repeat(self, times: int) -> EncodedSource:
         """Repeat each sentence so many times, one copy after the other."""
         ids = [ids for ids in self.token_ids for _ in range(times)]
-        return EncodedSource(ids, *(x.repeat_interleave(times, dim=0) for x in (self.states, self.mask)))
+        states, mask = (x.repeat_interleave(times, dim=0) for x in (self.states, self.mask))
+        return EncodedSource(ids, states, mask)
 
     def inputs(self) -> dict[str, Any]:
         """Return what transformers' models and their ``generate`` want to have of the source."""
@@ -88,16 +92,23 @@ class TransformersGraph(Readout[EncodedSource]):
         ids, mask = pad(sequences, self.device)
         return ids.masked_fill_(~mask, self.pad_id), mask
 
-    def encode(self, source_ids: list[list[int]]) -> EncodedSource:
+    def encode(self, source_ids: list[list[int]], *, keeps_hidden: bool = False) -> EncodedSource:
         """Encode sources."""
         ids, mask = self._pad(source_ids)
-        output = self.model.get_encoder()(input_ids=ids, attention_mask=mask.long(), return_dict=True)
-        return EncodedSource(source_ids, output.last_hidden_state, mask)
+        output = self.model.get_encoder()(
+            input_ids=ids, attention_mask=mask.long(), return_dict=True, output_hidden_states=keeps_hidden
+        )
+        hidden = output.hidden_states if keeps_hidden else ()
+        return EncodedSource(source_ids, output.last_hidden_state, mask, hidden)
 
-    def decode(self, source: EncodedSource, target_ids: Sequence[Sequence[int]]) -> Tensor:
+    def decode(
+        self, source: EncodedSource, target_ids: Sequence[Sequence[int]], *, hidden: list[Tensor] | None = None
+    ) -> Tensor:
         """Return the decoder's states (rows, D) before each target token, the forced ones left out.
 
         They are what the output projection is given: T5's scaling is in them.
+
+        :param hidden: gets what the first layer reads and what each writes, each (rows, D)
         """
         target_input, mask = self._pad([[*self.forced_ids, *ids[:-1]] for ids in target_ids])
         mask[:, : len(self.forced_ids) - 1] = False
@@ -109,10 +120,40 @@ class TransformersGraph(Readout[EncodedSource]):
 
         hook = self._head.register_forward_pre_hook(take)
         try:
-            self.model(**source.inputs(), decoder_input_ids=target_input, use_cache=False)
+            output = self.model(
+                **source.inputs(),
+                decoder_input_ids=target_input,
+                use_cache=False,
+                return_dict=True,
+                output_hidden_states=hidden is not None,
+            )
         finally:
             hook.remove()
+        if hidden is not None:
+            hidden += [layer[mask] for layer in output.decoder_hidden_states]
         return seen[0][mask]
+
+    def forced_pass(
+        self, source_ids: list[list[int]], target_ids: Sequence[Sequence[int]], *, skipped: int
+    ) -> ForcedPass:
+        """Read given targets in the training step; see :class:`nmt_distill.teacher.base.OnlineTeacher`.
+
+        :param source_ids: tags included
+        :param skipped: source tokens before the text, whose hidden states are left out
+        """
+        decoder: list[Tensor] = []
+        with torch.no_grad():
+            source = self.encode(source_ids, keeps_hidden=True)
+            states = self.decode(source, target_ids, hidden=decoder)
+            mask = source.mask.clone()
+            mask[:, :skipped] = False
+            encoder = tuple(layer[mask] for layer in source.hidden)
+
+        @torch.no_grad()
+        def logits(rows: slice) -> Tensor:
+            return self.logits(states[rows])
+
+        return ForcedPass(encoder, tuple(decoder), logits)
 
     def logits(self, states: Tensor) -> Tensor:
         """Project states (rows, D) to logits (rows, V) in float32, which are the caller's own to change."""

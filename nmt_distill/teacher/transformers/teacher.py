@@ -15,7 +15,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.base import ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
@@ -236,6 +236,21 @@ class TransformersTeacher:
             temperature=temperature,
             keep_states=keep_states,
             batch_tokens=self._batch_tokens,
+        )
+
+    @property
+    def max_target_tokens(self) -> int | None:
+        """The longest target, in ids without tags; None where the model has no limit."""
+        return self.room.longest_target
+
+    def forced_pass(self, source_ids: Sequence[Sequence[int]], target_ids: Sequence[Sequence[int]]) -> ForcedPass:
+        """Read given targets in the training step; see :class:`nmt_distill.teacher.base.OnlineTeacher`.
+
+        :raises NmtDistillError: if a source or target is too long
+        """
+        self.room.check_targets(target_ids)
+        return self.graph.forced_pass(
+            self.room.with_prefix(source_ids), target_ids, skipped=len(self.room.source_prefix)
         )
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:

@@ -23,6 +23,12 @@ def test_defaults_can_be() -> None:
         ({"beam_size": 2, "sampling": {}}, "beam_size", "must be 1 where candidates are drawn by sampling, but is 2"),
         ({"sampling": {"top_p": 0}}, "sampling.top_p", "must be above 0 and at most 1, but is 0.0 instead"),
         ({"filters": {"max_ratio": 0.5}}, "filters.max_ratio", "must be 1 or more, but is 0.5 instead"),
+        ({"human_share": 1.5}, "human_share", "must be from 0 to 1, but is 1.5 instead"),
+        (
+            {"human_share": 0.5, "targets": "forced"},
+            "human_share",
+            "must be 0 where targets is forced, since all targets are human then",
+        ),
         ({"num_kept": -1}, "num_kept", "must be 0 or more, but is -1 instead"),
         ({"temperature": 0.0}, "temperature", "must be above 0, but is 0.0 instead"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from nmt_distill.distillation.store import Store, StoreHeader, shard_path, write
 
 if TYPE_CHECKING:
     from nmt_distill.student.graph import StudentModel
+    from nmt_distill.teacher.base import ForcedPass
 
 NUM_IDS, MODEL_DIM = 12, 32
 END, UNKNOWN = 0, 1
@@ -48,6 +49,62 @@ def write_toy_store(folder: Path, *, num_pairs: int = 50, with_teacher: bool = T
     return Store(folder)
 
 
+class OneByOneTeacher:
+    """A model of transformers that reads pairs one after the other, so without any padding, in its own ids."""
+
+    def __init__(self, model: Any, max_target_tokens: int | None = None) -> None:
+        self.model, self.max_target_tokens = model.eval(), max_target_tokens
+        self.calls: list[tuple[list[list[int]], list[list[int]]]] = []
+
+    def forced_pass(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> ForcedPass:
+        import torch
+
+        from nmt_distill.teacher.base import ForcedPass
+
+        self.calls.append((source_ids, target_ids))
+        outputs = []
+        for source, target in zip(source_ids, target_ids, strict=True):
+            fed = torch.tensor([[self.model.config.decoder_start_token_id, *target[:-1]]])
+            with torch.no_grad():
+                found = self.model(input_ids=torch.tensor([source]), decoder_input_ids=fed, output_hidden_states=True)
+            outputs.append(found)
+        sides = [
+            zip(*(getattr(output, f"{side}_hidden_states") for output in outputs), strict=True)
+            for side in ("encoder", "decoder")
+        ]
+        encoder, decoder = (tuple(torch.cat(layers, dim=1)[0] for layers in side) for side in sides)
+        logits = torch.cat([output.logits[0] for output in outputs])
+        return ForcedPass(encoder, decoder, lambda rows: logits[rows].clone())
+
+
+class PaddingTeacher(OneByOneTeacher):
+    """The same for all pairs at once, which is faster."""
+
+    def forced_pass(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> ForcedPass:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        from nmt_distill.teacher.base import ForcedPass
+
+        pad, start = self.model.config.pad_token_id, self.model.config.decoder_start_token_id
+        rows = [[torch.tensor(ids) for ids in side] for side in (source_ids, target_ids)]
+        fed = [torch.tensor([start, *ids[:-1]]) for ids in target_ids]
+        masks = [pad_sequence([torch.ones_like(ids).bool() for ids in side], batch_first=True) for side in rows]
+        with torch.no_grad():
+            found = self.model(
+                input_ids=pad_sequence(rows[0], batch_first=True, padding_value=pad),
+                attention_mask=masks[0].long(),
+                decoder_input_ids=pad_sequence(fed, batch_first=True, padding_value=pad),
+                output_hidden_states=True,
+            )
+        encoder, decoder = (
+            tuple(layer[mask] for layer in layers)
+            for layers, mask in zip((found.encoder_hidden_states, found.decoder_hidden_states), masks, strict=True)
+        )
+        logits = found.logits[masks[1]]
+        return ForcedPass(encoder, decoder, lambda rows: logits[rows].clone())
+
+
 @pytest.fixture(scope="session")
 def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """50 pairs with soft targets and states."""
@@ -58,18 +115,25 @@ def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def new_student() -> Callable[..., StudentModel]:
     """Make a student for the toy task: 32 wide, one layer each side."""
 
-    def make(graph: str = "marian", *, dropout: float = 0.0, seed: int | None = None) -> StudentModel:
+    def make(
+        graph: str = "marian",
+        *,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        model_dim: int = MODEL_DIM,
+        num_ids: int = NUM_IDS,
+    ) -> StudentModel:
         import torch
 
         from nmt_distill.student.config import StudentConfig
         from nmt_distill.student.graph import SpecialIds, build_student
 
-        pad = NUM_IDS if graph == "marian" else 1
+        pad = num_ids if graph == "marian" else 1
         if seed is not None:
             torch.manual_seed(seed)
         config = StudentConfig(
             graph=graph,  # type: ignore[arg-type]
-            model_dim=MODEL_DIM,
+            model_dim=model_dim,
             ffn_inner_dim=64,
             num_heads=4,
             num_encoder_layers=1,
@@ -77,6 +141,6 @@ def new_student() -> Callable[..., StudentModel]:
             max_positions=32,
             dropout=dropout,
         )
-        return build_student(config, SpecialIds(end=END, unknown=UNKNOWN, pad=pad, vocab_size=NUM_IDS + (pad > 1)))
+        return build_student(config, SpecialIds(end=END, unknown=UNKNOWN, pad=pad, vocab_size=num_ids + (pad > 1)))
 
     return make

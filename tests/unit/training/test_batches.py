@@ -181,7 +181,7 @@ def test_batch_moves_whole(with_teacher: bool) -> None:
     assert moved.source_ids.device.type == moved.target.device.type == "meta"
     assert (moved.soft_targets is not None, moved.states is not None) == (with_teacher, with_teacher)
     if moved.soft_targets is not None and moved.states is not None:
-        tensors = [tensor for tensor in (*moved.soft_targets.parts, moved.states) if tensor is not None]
+        tensors = [tensor for tensor in (*vars(moved.soft_targets).values(), moved.states) if tensor is not None]
         assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 

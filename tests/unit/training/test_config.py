@@ -25,6 +25,9 @@ FAULTY: dict[str, st.SearchStrategy[Any]] = {
     "num_accumulated": POSITIVE,
     "trainable": st.sampled_from(["encoder", None, True]),
     "kd_weight": SHARE,
+    "kd_weight_end": st.floats(max_value=0, exclude_max=True) | st.floats(min_value=1, exclude_min=True),
+    "on_policy_share": SHARE,
+    "sampling_temperature": st.floats(max_value=0) | st.text(),
     "kd_share": st.floats(max_value=0) | st.floats(min_value=1, exclude_min=True),
     "divergence": st.sampled_from(["KL", "jsd", None, 1]),
     "beta": INTERIOR,
@@ -61,6 +64,45 @@ def test_phase_without_loss() -> None:
         "vocabulary_weight must be above 0 where state_weight is 0, else there is no loss",
     )
     assert faults_of(PhaseConfig, PHASE | {"vocabulary_weight": 0, "state_weight": 1}) == ()
+
+
+def test_weight_of_the_divergence_moves_in_a_straight_line() -> None:
+    """Over 5 steps from 0.8 to 0: 0.8, 0.6, 0.4, 0.2, 0."""
+    phase = PhaseConfig(num_steps=5, learning_rate=1.0, kd_weight=0.8, kd_weight_end=0.0)
+    assert [phase.at(step).kd_weight for step in range(5)] == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
+    assert (phase.compares, phase.at(4).kd_weight) == (True, 0.0)
+    rising = PhaseConfig(num_steps=3, learning_rate=1.0, kd_weight=0.0, kd_weight_end=1.0)
+    assert [rising.at(step).kd_weight for step in range(3)] == [0.0, 0.5, 1.0]
+    assert rising.needs_soft_targets
+    constant = PhaseConfig(num_steps=3, learning_rate=1.0)
+    assert constant.at(2) is constant
+    assert PhaseConfig(num_steps=1, learning_rate=1.0, kd_weight=0.3, kd_weight_end=0.0).at(0).kd_weight == 0.3
+
+
+HIDDEN = {"teacher_layer": 1, "student_layer": 1}
+
+
+def test_hidden_layers_are_a_loss_too() -> None:
+    assert faults_of(PhaseConfig, PHASE | {"vocabulary_weight": 0, "hidden": [HIDDEN]}) == ()
+    frozen = PHASE | {"trainable": "decoder", "hidden": [HIDDEN | {"side": "decoder"}, HIDDEN]}
+    assert faults_of(PhaseConfig, frozen) == (
+        "hidden[1].side must be decoder where trainable is decoder, which freezes the encoder",
+    )
+    assert sorted(faulty_keys(PhaseConfig, PHASE | {"hidden": [{"teacher_layer": -1, "weight": 0}]})) == [
+        "hidden[0].student_layer",
+        "hidden[0].teacher_layer",
+        "hidden[0].weight",
+    ]
+
+
+def test_on_policy_targets_need_the_divergence() -> None:
+    told = (
+        "on_policy_share must be 0 where kd_weight or vocabulary_weight is 0: on targets that the student samples "
+        "there is nothing but the divergence to learn from",
+    )
+    assert faults_of(PhaseConfig, PHASE | {"on_policy_share": 0.5, "kd_weight": 0}) == told
+    assert faults_of(PhaseConfig, PHASE | {"on_policy_share": 0.5, "vocabulary_weight": 0, "state_weight": 1}) == told
+    assert faults_of(PhaseConfig, PHASE | {"on_policy_share": 0.5, "kd_weight": 0, "kd_weight_end": 0.5}) == ()
 
 
 @pytest.mark.parametrize("trainable", ["layers", "decoder"])

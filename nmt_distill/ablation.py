@@ -13,9 +13,10 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, score_rows
 from nmt_distill.evaluation.ablation_page import write_ablation
 from nmt_distill.evaluation.speed import machine
+from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.progress import say
 from nmt_distill.run import Run
-from nmt_distill.scoreboard import TestText, export_contestants, test_texts
+from nmt_distill.scoreboard import export_contestants, test_texts
 
 Rows = dict[str, list[Run]]
 
@@ -92,10 +93,7 @@ def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> Ablation
     outputs: dict[str, dict[int, list[str]]] = {}
     for name, runs in rows.items():
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences, {len(runs)} times")
-        outputs[name] = {
-            run.recipe.training.seed: export_contestants(run)[-1].translate(test_set.sources, test_set.direction)
-            for run in runs
-        }
+        outputs[name] = {run.recipe.training.seed: export_contestants(run)[-1].answer(test_set) for run in runs}
     return score_rows(
         outputs,
         test_set.references,

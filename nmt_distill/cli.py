@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill import __version__, translate_command
+from nmt_distill import __version__, compare_command, evaluate_command, translate_command
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
@@ -65,43 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
     grow.set_defaults(run=_grow)
 
     compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
-    compare.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="run folders; the first is compared with all"
-    )
-    compare.add_argument(
-        "--row",
-        action="append",
-        default=[],
-        metavar="NAME=RUN,RUN,...",
-        help="instead of RUN: runs that differ in their seed alone; rows are compared seed by seed",
-    )
-    compare.add_argument(
-        "--against",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="row that later rows are compared with (default: the first)",
-    )
-    compare.add_argument("--report", type=Path, required=True, metavar="FOLDER", help="where the report is written")
-    compare.add_argument("--title", default="Runs compared", help="its heading")
-    compare.add_argument(
-        "--made-by", metavar="COMMAND", help="what the report names as the command that makes it again"
-    )
-    compare.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
-    compare.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="an outside engine too")
-    compare.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the first recipe")
-    compare.set_defaults(run=_compare)
+    compare_command.add_arguments(compare)
+    compare.set_defaults(run=compare_command.run)
 
     evaluate = verbs.add_parser(
-        "evaluate", help="score a recipe's systems, or a file of translations against references"
+        "evaluate", help="score a recipe's systems, any systems on any test sets, or a file of translations"
     )
     evaluate.add_argument("recipe", nargs="?", help="recipe by name or path")
     _add_run_options(evaluate)
-    evaluate.add_argument("--hypotheses", type=Path, metavar="FILE", help="translations, one a line")
-    evaluate.add_argument("--references", type=Path, metavar="FILE", help="human translations, one a line")
-    evaluate.add_argument("--sources", type=Path, metavar="FILE", help="source text, for the risk counts")
-    evaluate.add_argument("--teacher", type=Path, metavar="FILE", help="the teacher's translations, for agreement")
-    evaluate.add_argument("--to", metavar="LANGUAGE", help="language of the translations, which sets the tokenizer")
+    evaluate_command.add_arguments(evaluate)
     evaluate.set_defaults(run=_evaluate)
     return parser
 
@@ -295,46 +265,6 @@ def _grow(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _compare(arguments: argparse.Namespace) -> int:
-    if bool(arguments.runs) == bool(arguments.row):
-        raise NmtDistillError("compare needs run folders, or rows of runs by --row NAME=RUN,RUN, one of both.")
-    if arguments.row:
-        return _compare_rows(arguments)
-    from nmt_distill.comparison import compare_runs
-    from nmt_distill.evaluation.tables import score_table
-
-    report = compare_runs(
-        arguments.runs,
-        arguments.report,
-        overrides=arguments.set,
-        peers=arguments.peer,
-        title=arguments.title,
-        notes=arguments.note,
-        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
-    )
-    print(score_table(report))
-    return 0
-
-
-def _compare_rows(arguments: argparse.Namespace) -> int:
-    from nmt_distill.ablation import compare_rows
-    from nmt_distill.evaluation.ablation_page import summary
-
-    if arguments.peer:
-        raise NmtDistillError("--peer has no seeds; compare it with run folders instead of rows.")
-    report = compare_rows(
-        arguments.row,
-        arguments.report,
-        baselines=arguments.against,
-        overrides=arguments.set,
-        title=arguments.title,
-        notes=arguments.note,
-        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
-    )
-    print("\n".join(summary(report)))
-    return 0
-
-
 def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.recipe:
         pipeline = _pipeline(arguments, Ranks.of_environment())
@@ -343,15 +273,4 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
         print(closing_words(pipeline))
         return 0
-    for name in ("hypotheses", "references", "to"):
-        if getattr(arguments, name) is None:
-            raise NmtDistillError(
-                f"evaluate needs a recipe, or --hypotheses, --references and --to; --{name} is missing."
-            )
-    from nmt_distill.evaluation.scoring import evaluate_files
-
-    scores = evaluate_files(
-        arguments.hypotheses, arguments.references, arguments.sources, arguments.teacher, target=arguments.to
-    )
-    print(json.dumps(scores, ensure_ascii=False, indent=1))
-    return 0
+    return evaluate_command.run(arguments)

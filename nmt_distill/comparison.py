@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import combinations
 from pathlib import Path
 
+from nmt_distill.configuration import to_content
+from nmt_distill.contestants import Contestant, command_contestant
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.background import Background, differing_settings, read_corpus, read_curves
 from nmt_distill.evaluation.page import write_report
-from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.speed import machine
-from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
-from nmt_distill.scoreboard import (
-    TEACHER,
-    Contestant,
-    Translate,
-    export_contestants,
-    score_text,
-    teacher_contestants,
-    test_texts,
-)
+from nmt_distill.scoreboard import TEACHER, contest_of, export_contestants, teacher_contestants, test_texts
 
 
 def compare_runs(
@@ -64,13 +56,13 @@ def compare_runs(
         own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
         mains.append(own[-1].system.name)
         contestants += own if pipeline is first else own[-1:]
-    if peers and len(first.directions) > 1:
-        raise NmtDistillError("--peer needs runs of one direction; an outside engine is not told which is wanted.")
-    contestants += [_peer(text) for text in peers]
+    contestants += [_peer(text, len(first.directions)) for text in peers]
     teacher = TEACHER if contestants[0].system.name == TEACHER else None
     comparisons = [(mains[0], TEACHER)] if teacher else []
     comparisons += combinations(mains, 2)
-    sets = [score_text(first, text, contestants, focus=mains[0], comparisons=comparisons) for text in test_texts(first)]
+    contest = contest_of(first, contestants, focus=mains[0], comparisons=comparisons)
+    texts = test_texts(first)
+    sets = [contest.score(text) for text in texts]
     report = Report(
         title=title,
         systems=tuple(contestant.system for contestant in contestants),
@@ -81,6 +73,8 @@ def compare_runs(
         notes=tuple(notes),
         speed_reference=_speed_reference(first, contestants[-1].system.name if peers else teacher),
         created=date.today().isoformat(),
+        efficiency=contest.efficiency(texts[0]),
+        background=_background(pipelines),
     ).without_private_text()
     write_report(report, folder, json_name=json_name)
     return report
@@ -115,33 +109,28 @@ def _named(contestant: Contestant, pipeline: Pipeline, is_baseline: bool) -> Con
     return replace(contestant, system=system)
 
 
-def _peer(text: str) -> Contestant:
-    name, separator, command = text.partition("=")
-    if not separator or not command.strip():
-        raise NmtDistillError(f"--peer must be NAME=COMMAND, but is `{text}`.")
-    return Contestant(
-        system=System(
-            name=name, role="peer", description="outside engine, run as a program; its time includes loading"
+def _background(pipelines: Sequence[Pipeline]) -> Background:
+    """How the students of all runs came about, and in what their recipes differ."""
+    names = [pipeline.recipe.name for pipeline in pipelines]
+    curves = [read_curves(run.student.run_folder / "metrics.jsonl", run.recipe.name) for run in pipelines]
+    return Background(
+        runs=tuple(names),
+        curves=tuple(curve for own in curves for curve in own),
+        corpus=read_corpus(pipelines[0].corpus.path / "corpus.json"),
+        settings=differing_settings(
+            [to_content(pipeline.recipe) for pipeline in pipelines],
+            ignored=("name", "description", "reuse", "evaluation"),
         ),
-        translate=_run_lines(name, shlex.split(command)),
-        batch_rule="its own",
-        decoding="its own",
     )
 
 
-def _run_lines(name: str, command: list[str]) -> Translate:
-    def translate(lines: list[str], direction: Direction) -> list[str]:
-        text = "".join(line + "\n" for line in lines)
-        try:
-            done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
-        except OSError as error:
-            raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
-        answers = done.stdout.removesuffix("\n").split("\n")
-        if len(answers) != len(lines):
-            raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
-        return answers
-
-    return translate
+def _peer(text: str, num_directions: int) -> Contestant:
+    name, separator, command = text.partition("=")
+    if not separator or not command.strip():
+        raise NmtDistillError(f"--peer must be NAME=COMMAND, but is `{text}`.")
+    if num_directions > 1 and "{target}" not in command:
+        raise NmtDistillError(
+            f"--peer {name} must say where its command takes the languages, by {{source}} and {{target}}, because the "
+            "runs have several directions."
+        )
+    return command_contestant(name, command)

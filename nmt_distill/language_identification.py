@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from functools import lru_cache
 from typing import Any
 
@@ -30,9 +31,19 @@ def is_in_another_language(text: str, language: str) -> bool:
 
     :param language: BCP 47; region and script do not count
     """
-    base = language.split("-")[0]
     found = identify(text)
-    return found is not None and _ALIKE.get(found, found) != _ALIKE.get(base, base)
+    return found is not None and not is_alike(found, language)
+
+
+def is_alike(one: str, other: str) -> bool:
+    """Tell whether two tags, BCP 47, mean one language; region and script do not count."""
+    first, second = one.split("-")[0], other.split("-")[0]
+    return _ALIKE.get(first, first) == _ALIKE.get(second, second)
+
+
+def is_installed() -> bool:
+    """Tell whether the library is there that identifies languages."""
+    return importlib.util.find_spec("py3langid") is not None
 
 
 def is_known(language: str) -> bool:

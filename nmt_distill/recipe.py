@@ -13,6 +13,9 @@ from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.metrics import AUTO
+from nmt_distill.evaluation.noise import Noise
+from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.presets import with_preset
@@ -60,6 +63,15 @@ class EvaluationConfig:
     """timed passes over them, of which the median counts; 0 measures no speed"""
     suites: tuple[SuiteConfig, ...] = ()
     """outside test sets to score on as well"""
+    efficiency_sentences: NaturalInt = 0
+    """held-out sentences for latency, throughput and memory on one core and on all, each system in a process of its
+    own; 0 measures none of it"""
+    tokenizer: str = AUTO
+    """of BLEU, by sacreBLEU's name, such as ``flores200``; ``auto`` is that of the target language"""
+    noises: tuple[Noise, ...] = ()
+    """ways of typing that every test set is scored with as well"""
+    outside_metrics: tuple[OutsideMetricConfig, ...] = ()
+    """metrics of outside programs, such as COMET in an environment of its own"""
     examples: tuple[str, ...] = ()
     """sentences whose translations a run shows at its end"""
 

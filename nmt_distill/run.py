@@ -12,6 +12,8 @@ from nmt_distill.configuration import to_content
 from nmt_distill.corpus.prepare import FORMAT_VERSION as CORPUS_FORMAT
 from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
 from nmt_distill.distillation.config import STORE_FORMAT
+from nmt_distill.evaluation.plot import PLOT_FOLDER
+from nmt_distill.evaluation.report import FORMAT_VERSION as REPORT_FORMAT
 from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.languages import Direction, target_tags
 from nmt_distill.ranks import Ranks
@@ -101,8 +103,9 @@ class Run:
         self.scores = self._stage(
             "scores",
             to_content(recipe.evaluation) | {"suites": self._suites()},
-            ("scores.json", "report.md", "report.html", "quality_speed.svg"),
+            ("scores.json", "report.md", "report.html", PLOT_FOLDER),
             inputs=(self.corpus, self.export),
+            version=REPORT_FORMAT,
         )
         self.stages = [self.corpus, self.distilled, self.vocabulary, self.student, self.export, self.scores]
 

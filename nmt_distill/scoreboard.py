@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nmt_distill.configuration import to_content, yaml_text
+from nmt_distill.contest import Contest
+from nmt_distill.contestants import Contestant, beam, best_of, export_contestant
+from nmt_distill.evaluation.background import Background, read_corpus, read_curves
 from nmt_distill.evaluation.embeddings import neighbour_note
 from nmt_distill.evaluation.page import write_report
-from nmt_distill.evaluation.report import Report, System, TestSetScores, read_report
-from nmt_distill.evaluation.scoring import score_test_set
-from nmt_distill.evaluation.speed import Speed, machine, measure_speed
-from nmt_distill.evaluation.tables import score_table
+from nmt_distill.evaluation.report import Report, System, read_report
+from nmt_distill.evaluation.speed import machine
+from nmt_distill.evaluation.terminal import score_table
 from nmt_distill.evaluation.test_sets import load_suite, read_test_set
+from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.files import size_of
 from nmt_distill.languages import Direction
-from nmt_distill.progress import say
-from nmt_distill.recipe import SuiteConfig
+from nmt_distill.recipe import RECIPE_NAME, SuiteConfig
 from nmt_distill.run import Run
 from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig, TeacherConfig
 from nmt_distill.teacher.place import settings_at
-from nmt_distill.translator import BATCH_TOKENS, Translator, available_cores
+from nmt_distill.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 TEACHER = "teacher"
-SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
-
-Translate = Callable[[list[str], Direction], list[str]]
-"""translates lines in a direction, line for line"""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A system that can be asked to translate."""
-
-    system: System
-    translate: Translate
-    batch_rule: str
-    decoding: str
-    directions: Collection[Direction] | None = None
-    """those that it can be asked for; None for all"""
-    untimed: Collection[Direction] = ()
-    """those in which a second answer comes out of a memory"""
-
-    def into(self, direction: Direction) -> Callable[[list[str]], list[str]]:
-        """Return the translation of one direction."""
-        return lambda lines: self.translate(lines, direction)
-
-
-@dataclass(frozen=True)
-class TestText:
-    """Sentences with their human translations."""
-
-    name: str
-    direction: Direction
-    origin: str
-    licence: str
-    text_may_be_published: bool
-    sources: list[str]
-    references: list[str]
 
 
 def score_run(run: Run) -> dict[str, Any]:
@@ -72,7 +38,9 @@ def score_run(run: Run) -> dict[str, Any]:
     focus, teacher = exports[-1].system.name, TEACHER if teachers else None
     comparisons = [(focus, TEACHER)] if teachers else []
     contestants = [*teachers, *exports]
-    sets = [score_text(run, text, contestants, focus=focus, comparisons=comparisons) for text in test_texts(run)]
+    contest = contest_of(run, contestants, focus=focus, comparisons=comparisons)
+    texts = test_texts(run)
+    sets = [contest.score(text) for text in texts]
     directions = ", ".join(f"{direction.source} to {direction.target}" for direction in run.directions)
     report = Report(
         title=f"{recipe.name}: {directions}",
@@ -84,6 +52,13 @@ def score_run(run: Run) -> dict[str, Any]:
         speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
         notes=_notes(run),
         created=date.today().isoformat(),
+        efficiency=contest.efficiency(texts[0]),
+        background=Background(
+            runs=(recipe.name,),
+            curves=read_curves(run.student.run_folder / "metrics.jsonl", recipe.name),
+            corpus=read_corpus(run.corpus.path / "corpus.json"),
+            recipe=yaml_text(to_content(recipe)),
+        ),
     )
     write_report(report, run.run_folder)
     return {
@@ -92,6 +67,36 @@ def score_run(run: Run) -> dict[str, Any]:
         }
         for test_set in sets
     }
+
+
+def contest_of(
+    run: Run,
+    contestants: Sequence[Contestant],
+    *,
+    focus: str,
+    comparisons: Sequence[tuple[str, str]],
+) -> Contest:
+    """What a recipe wants measured of systems.
+
+    :param focus: the system whose examples and worst sentences are shown
+    :param comparisons: (system, baseline) pairs to test for significance
+    """
+    config = run.recipe.evaluation
+    counter = load_sentencepiece(run.sentencepiece_path)
+    return Contest(
+        contestants=contestants,
+        focus=focus,
+        teacher=TEACHER if TEACHER in [contestant.system.name for contestant in contestants] else None,
+        comparisons=comparisons,
+        speed_repetitions=config.speed_repetitions,
+        efficiency_sentences=config.efficiency_sentences,
+        count_tokens=lambda lines: sum(map(len, counter.encode(list(lines)))),
+        token_unit="SentencePiece pieces of the student",
+        sentencepiece=str(run.sentencepiece_path.resolve()),
+        tokenizer=config.tokenizer,
+        noises=config.noises,
+        outside_metrics=config.outside_metrics,
+    )
 
 
 def _notes(run: Run) -> tuple[str, ...]:
@@ -144,56 +149,6 @@ def _test_name(run: Run, name: str, direction: Direction) -> str:
     return name if len(run.directions) == 1 else f"{name} {direction}"
 
 
-def score_text(
-    run: Run,
-    test_set: TestText,
-    contestants: Sequence[Contestant],
-    *,
-    focus: str,
-    comparisons: Sequence[tuple[str, str]],
-) -> TestSetScores:
-    """Let every system that serves its direction translate a text, score and time them.
-
-    :param focus: the system whose examples and worst sentences are shown
-    :param comparisons: (system, baseline) pairs to test for significance
-    """
-    outputs: dict[str, list[str]] = {}
-    speeds: dict[str, Speed] = {}
-    repetitions = run.recipe.evaluation.speed_repetitions
-    counter = load_sentencepiece(run.sentencepiece_path)
-    for contestant in contestants:
-        if contestant.directions is not None and test_set.direction not in contestant.directions:
-            continue
-        name = contestant.system.name
-        say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences")
-        outputs[name] = contestant.translate(test_set.sources, test_set.direction)
-        if repetitions and test_set.direction not in contestant.untimed:
-            speeds[name] = measure_speed(
-                contestant.into(test_set.direction),
-                test_set.sources,
-                num_threads=available_cores(),
-                batch_rule=contestant.batch_rule,
-                decoding=contestant.decoding,
-                repetitions=repetitions,
-                count_tokens=lambda lines: sum(map(len, counter.encode(list(lines)))),
-                token_unit="SentencePiece pieces of the student",
-            )
-    return score_test_set(
-        name=test_set.name,
-        direction=test_set.direction,
-        sources=test_set.sources,
-        references=test_set.references,
-        outputs=outputs,
-        speeds=speeds,
-        teacher=TEACHER if TEACHER in outputs else None,
-        focus=focus,
-        comparisons=[pair for pair in comparisons if outputs.keys() >= {*pair}],
-        origin=test_set.origin,
-        licence=test_set.licence,
-        text_may_be_published=test_set.text_may_be_published,
-    )
-
-
 def teacher_contestants(run: Run) -> list[Contestant]:
     """The recipe's teachers as one system, as they label, in all directions but those of a file of translations."""
     teachers = run.recipe.teachers.items()
@@ -204,8 +159,7 @@ def teacher_contestants(run: Run) -> list[Contestant]:
 
     def translate(lines: list[str], direction: Direction) -> list[str]:
         with settings_at(run.recipe.teacher_places[direction]):
-            found = run.teacher(direction).translate(lines, beam_size=beam_size)
-        return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
+            return best_of(run.teacher(direction), lines, beam_size)
 
     facts = [_facts(run, direction, _search(config, beam_size)) for config, direction in _distinct(configs)]
     origins, engines, rules, counts, searches = zip(*facts, strict=True)
@@ -225,7 +179,9 @@ def teacher_contestants(run: Run) -> list[Contestant]:
             batch_rule=_joined(rules),
             decoding=search,
             directions=tuple(configs),
-            untimed=[direction for direction, config in configs.items() if isinstance(config, HttpTeacherConfig)],
+            timed=[each for each, config in configs.items() if not isinstance(config, HttpTeacherConfig)],
+            what=f"teacher:{(run.run_folder / RECIPE_NAME).resolve()}",
+            beam_size=beam_size,
         )
     ]
 
@@ -249,39 +205,18 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _search(config: TeacherConfig, beam_size: int) -> str:
-    return _beam(beam_size) if config.searches else "its own search"
-
-
-def _beam(beam_size: int) -> str:
-    return "greedy" if beam_size == 1 else f"beam {beam_size}"
+    return beam(beam_size) if config.searches else "its own search"
 
 
 def export_contestants(run: Run) -> list[Contestant]:
     """The exports of a run, one a precision."""
-    contestants = []
-    for precision in sorted(run.recipe.export.precisions):
-        folder = run.export.path / precision
-        translator = Translator(folder)
-        stamp = run.export.stamp() or {}
-        contestants.append(
-            Contestant(
-                system=System(
-                    name=f"student {precision}",
-                    role="export",
-                    description=f"CTranslate2 {precision} export, as `nmt-distill translate` runs it",
-                    num_parameters=(stamp.get("result") or {}).get("num_parameters"),
-                    num_bytes=sum(size_of(file) for pattern in SHIPPED for file in folder.glob(pattern)),
-                ),
-                translate=partial(_translate, translator),
-                batch_rule=f"{BATCH_TOKENS} padded source tokens, sorted by length",
-                decoding=_beam(translator.beam_size),
-            )
+    facts = (run.export.stamp() or {}).get("result") or {}
+    return [
+        export_contestant(
+            f"student {precision}", run.export.path / precision, num_parameters=facts.get("num_parameters")
         )
-    return contestants
-
-
-def _translate(translator: Translator, lines: list[str], direction: Direction) -> list[str]:
-    return translator.translate(lines, source=direction.source, target=direction.target)
+        for precision in sorted(run.recipe.export.precisions)
+    ]
 
 
 def closing_words(run: Run) -> str:

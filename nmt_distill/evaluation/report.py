@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.background import Background
+from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import Measure, Scores
 from nmt_distill.evaluation.risks import Risks
 from nmt_distill.evaluation.significance import Comparison
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.files import read_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (2, 3)
+"""version 2 lacks what has a default here"""
 
+_Record = TypeVar("_Record")
 Role = Literal["teacher", "student", "export", "baseline", "peer"]
 
 
@@ -64,6 +69,48 @@ class Sentence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutsideScore:
+    """What an outside program such as COMET gives the outputs of a system."""
+
+    metric: str
+    """as the tables print it"""
+    value: float
+    """mean over the sentences, in the program's own unit"""
+    lower: float
+    """2.5 % quantile over bootstrap resamples of the test set"""
+    upper: float
+    """97.5 % quantile over bootstrap resamples of the test set"""
+    command: str
+    """the program that gave it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisyScore:
+    """One system on a test set after noise."""
+
+    system: str
+    """its name"""
+    bleu: Measure
+    """against the references of the noisy test set"""
+    chrf: Measure
+    """against the references of the noisy test set"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisyScores:
+    """All systems on a test set after one kind of noise."""
+
+    noise: str
+    """which"""
+    num_changed: int
+    """sources that differ from the clean ones"""
+    seed: int
+    """of the noise"""
+    systems: tuple[NoisyScore, ...]
+    """in the order of the tables"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SystemScores:
     """One system on one test set."""
 
@@ -79,6 +126,8 @@ class SystemScores:
     """how often it fails in ways that an average hides"""
     speed: Speed | None = None
     """measured on the sources of this test set"""
+    outside: tuple[OutsideScore, ...] = ()
+    """scores by outside programs"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +155,17 @@ class TestSetScores:
     reference_risks: Risks
     """the same counts for the human references, to compare with"""
     comparisons: tuple[Comparison, ...] = ()
-    """paired bootstrap tests"""
+    """tests of significance"""
     examples: tuple[Sentence, ...] = ()
     """sentences evenly spaced over the set, not chosen by score"""
     focus: str | None = None
     """the system whose worst sentences are shown"""
     worst: tuple[Sentence, ...] = ()
     """where the focus loses most chrF2++ against the teacher"""
+    changed: tuple[Sentence, ...] = ()
+    """where the output of the focus differs most from the teacher's, whatever the references say"""
+    robustness: tuple[NoisyScores, ...] = ()
+    """the same sentences after noise"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +190,10 @@ class Report:
     """what a reader must know"""
     created: str = ""
     """date, ISO 8601"""
+    efficiency: tuple[Efficiency, ...] = ()
+    """latency, throughput and memory of systems in processes of their own"""
+    background: Background = field(default_factory=Background)
+    """how the students came about"""
     format_version: int = FORMAT_VERSION
     """of the JSON"""
 
@@ -162,22 +219,36 @@ class Report:
         :raises NmtDistillError: if it is none, with the dotted path of the first fault
         """
         version = content.get("format_version") if isinstance(content, dict) else None
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS:
             raise NmtDistillError(
                 f"{where}: `format_version` must be {FORMAT_VERSION}, but is {version!r} instead; make the report "
                 "again by `nmt-distill evaluate`."
             )
-        return typing.cast(Report, _decode(Report, content, where, ""))
+        return decode_record(Report, content, where)
 
     def without_private_text(self) -> Report:
         """Return the report as it may be kept in a repository: lines of test sets that forbid it only as numbers."""
         test_sets = tuple(
             test_set
             if test_set.text_may_be_published
-            else dataclasses.replace(test_set, examples=(), worst=tuple(map(_without_text, test_set.worst)))
+            else dataclasses.replace(
+                test_set,
+                examples=(),
+                worst=tuple(map(_without_text, test_set.worst)),
+                changed=tuple(map(_without_text, test_set.changed)),
+            )
             for test_set in self.test_sets
         )
         return dataclasses.replace(self, test_sets=test_sets)
+
+
+def decode_record(kind: type[_Record], content: Any, where: str) -> _Record:
+    """Turn JSON-like content into a frozen record.
+
+    :param where: what the content is called in messages
+    :raises NmtDistillError: with the dotted path of the first fault
+    """
+    return typing.cast(_Record, _decode(kind, content, where, ""))
 
 
 def read_report(path: Path) -> Report:
@@ -200,7 +271,8 @@ def _decode(kind: Any, value: Any, where: str, at: str) -> Any:
         hints = typing.get_type_hints(kind)
         prefix = f"{at}." if at else ""
         for field in dataclasses.fields(kind):
-            if field.name not in value and field.default is dataclasses.MISSING:
+            has_default = {field.default, field.default_factory} != {dataclasses.MISSING}
+            if field.name not in value and not has_default:
                 raise NmtDistillError(f"{where}: `{prefix}{field.name}` is missing.")
         for key in value:
             if key not in hints:

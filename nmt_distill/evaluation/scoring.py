@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.metrics import check_parallel, corpus_chrf, score, sentence_chrf
-from nmt_distill.evaluation.report import Sentence, SystemScores, TestSetScores, Translation
+from nmt_distill.evaluation.metrics import AUTO, check_parallel, corpus_chrf, score, sentence_chrf
+from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, outside_score
+from nmt_distill.evaluation.report import (
+    NoisyScores,
+    OutsideScore,
+    Sentence,
+    SystemScores,
+    TestSetScores,
+    Translation,
+)
+from nmt_distill.evaluation.resampling import NUM_RESAMPLES, NUM_TRIALS
 from nmt_distill.evaluation.risks import measure_risks
 from nmt_distill.evaluation.significance import compare
 from nmt_distill.evaluation.speed import Speed
@@ -36,6 +45,12 @@ def score_test_set(
     text_may_be_published: bool = True,
     num_examples: int = 3,
     num_worst: int = 10,
+    num_changed: int = 5,
+    tokenizer: str = AUTO,
+    num_resamples: int = NUM_RESAMPLES,
+    num_trials: int = NUM_TRIALS,
+    outside: Mapping[str, Sequence[OutsideScore]] | None = None,
+    robustness: Sequence[NoisyScores] = (),
 ) -> TestSetScores:
     """Score every system on one test set.
 
@@ -53,6 +68,12 @@ def score_test_set(
     :param text_may_be_published: whether its sentences may stand in a report that is kept in a repository
     :param num_examples: sentences shown, evenly spaced over those of four words or more
     :param num_worst: sentences shown where the focus loses most against the teacher
+    :param num_changed: sentences shown where the focus says something else than the teacher
+    :param tokenizer: of BLEU, by sacreBLEU's name; ``auto`` is that of the language
+    :param num_resamples: draws for intervals and the paired bootstrap
+    :param num_trials: of approximate randomisation; 0 leaves it out
+    :param outside: scores of systems by outside programs
+    :param robustness: the same test set after noise, scored
     :raises NmtDistillError: if numbers of lines differ, or a name is not in ``outputs``
     """
     check_parallel(sources=sources, references=references)
@@ -66,7 +87,10 @@ def score_test_set(
         if wanted not in outputs:
             raise NmtDistillError(f"`{wanted}` has no output on `{name}`; there is {', '.join(outputs) or 'none'}.")
     target = direction.target
-    scores = {system: score(translations, references, target=target) for system, translations in outputs.items()}
+    scores = {
+        system: score(translations, references, target=target, tokenizer=tokenizer, num_resamples=num_resamples)
+        for system, translations in outputs.items()
+    }
     rows = []
     for system, translations in outputs.items():
         agreement = share = None
@@ -79,15 +103,23 @@ def score_test_set(
                 scores=scores[system],
                 agreement=agreement,
                 teacher_share=share,
-                risks=measure_risks(sources, translations, references),
+                risks=measure_risks(sources, translations, references, target=target),
                 speed=(speeds or {}).get(system),
+                outside=tuple((outside or {}).get(system, ())),
             )
         )
     tested = [
         comparison
         for system, baseline in comparisons
         for comparison in compare(
-            outputs[system], outputs[baseline], references, target=target, names=(system, baseline)
+            outputs[system],
+            outputs[baseline],
+            references,
+            target=target,
+            names=(system, baseline),
+            num_resamples=num_resamples or NUM_RESAMPLES,
+            num_trials=num_trials,
+            tokenizer=tokenizer,
         )
     ]
     shown = {system: outputs[system] for system in outputs if focus is not None and system in (teacher, focus)}
@@ -100,11 +132,13 @@ def score_test_set(
         licence=licence,
         text_may_be_published=text_may_be_published,
         systems=tuple(rows),
-        reference_risks=measure_risks(sources, references, references),
+        reference_risks=measure_risks(sources, references, references, target=target),
         comparisons=tuple(tested),
         examples=_examples(sources, references, shown, num_examples) if shown else (),
         focus=focus,
         worst=_worst(sources, references, shown, focus, teacher, num_worst) if focus is not None else (),
+        changed=_changed(sources, references, shown, focus, teacher, num_changed),
+        robustness=tuple(robustness),
     )
 
 
@@ -120,6 +154,8 @@ def evaluate_files(
     teacher_path: Path | None = None,
     *,
     target: str,
+    tokenizer: str = AUTO,
+    outside_metrics: Sequence[OutsideMetricConfig] = (),
 ) -> dict[str, Any]:
     """Score a file of translations, a sentence a line.
 
@@ -128,22 +164,27 @@ def evaluate_files(
     :param source_path: the source, for the risk measures
     :param teacher_path: the teacher's translations, for agreement and share
     :param target: language of the translations, BCP 47
-    :returns: JSON-like: ``target``, ``scores``; ``risks`` with a source; ``agreement``, ``teacher_scores`` and
-        ``teacher_share`` (percent of chrF2++) with a teacher
+    :param tokenizer: of BLEU, by sacreBLEU's name; ``auto`` is that of the language
+    :param outside_metrics: of outside programs, which need a source
+    :returns: JSON-like: ``target``, ``scores``; ``outside`` where asked for; ``risks`` with a source; ``agreement``,
+        ``teacher_scores`` and ``teacher_share`` (percent of chrF2++) with a teacher
     :raises NmtDistillError: names the file where one is missing, empty, not UTF-8 or of another length
     """
     hypotheses, references = _read_side(hypotheses_path), _read_side(references_path)
     _check_lengths(hypotheses_path, hypotheses, references_path, references)
-    scores = score(hypotheses, references, target=target)
+    scores = score(hypotheses, references, target=target, tokenizer=tokenizer, num_resamples=NUM_RESAMPLES)
     result: dict[str, Any] = {"target": target, "scores": dataclasses.asdict(scores)}
     if source_path is not None:
         sources = _read_side(source_path)
         _check_lengths(hypotheses_path, hypotheses, source_path, sources)
-        result["risks"] = dataclasses.asdict(measure_risks(sources, hypotheses, references))
+        if outside_metrics:
+            found = [outside_score(metric, sources, hypotheses, references) for metric in outside_metrics]
+            result["outside"] = [dataclasses.asdict(score) for score in found]
+        result["risks"] = dataclasses.asdict(measure_risks(sources, hypotheses, references, target=target))
     if teacher_path is not None:
         teacher = _read_side(teacher_path)
         _check_lengths(hypotheses_path, hypotheses, teacher_path, teacher)
-        teacher_scores = score(teacher, references, target=target)
+        teacher_scores = score(teacher, references, target=target, tokenizer=tokenizer, num_resamples=NUM_RESAMPLES)
         result["teacher_scores"] = dataclasses.asdict(teacher_scores)
         result["agreement"] = dataclasses.asdict(corpus_chrf(hypotheses, teacher))
         result["teacher_share"] = teacher_share(scores.chrf.value, teacher_scores.chrf.value)
@@ -206,3 +247,23 @@ def _worst(
         if best > kept:
             losses.append((kept - best, index))
     return tuple(_sentence(index, sources, references, shown) for _, index in sorted(losses)[:count])
+
+
+def _changed(
+    sources: Sequence[str],
+    references: Sequence[str],
+    shown: Mapping[str, Sequence[str]],
+    focus: str | None,
+    teacher: str | None,
+    count: int,
+) -> tuple[Sentence, ...]:
+    """Take the sentences where the focus is least like the teacher, of each source the first."""
+    if focus is None or teacher is None or focus == teacher:
+        return ()
+    likeness = []
+    met: set[str] = set()
+    for index, pair in enumerate(zip(shown[focus], shown[teacher], strict=True)):
+        if pair[0] != pair[1] and sources[index] not in met and len(sources[index].split()) >= EXAMPLE_WORDS:
+            met.add(sources[index])
+            likeness.append((sentence_chrf(*pair), index))
+    return tuple(_sentence(index, sources, references, shown) for _, index in sorted(likeness)[:count])

@@ -1,20 +1,35 @@
-"""Is one system better than another, or is it the luck of the test set? Paired bootstrap (Koehn 2004)."""
+"""Is one system better than another, or is it the luck of the test set?
+
+Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler & Maxwell 2005), as sacreBLEU computes them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import bleu_metric, check_parallel, chrf_metric
+from nmt_distill.evaluation.resampling import (
+    NUM_RESAMPLES,
+    NUM_TRIALS,
+    SEED,
+    resampled_scores,
+    score_of,
+    sentence_statistics,
+    shuffled_differences,
+)
 
-NUM_RESAMPLES = 1000
-SEED = 12345
-"""sacreBLEU's defaults, so that its command line gives the same p"""
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+PROVEN = 0.05
+"""a difference counts where p is below this"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +55,17 @@ class Comparison:
     num_resamples: int = NUM_RESAMPLES
     """how many resamples were drawn"""
     seed: int = SEED
-    """of the resamples"""
+    """of the resamples and of the trials"""
+    randomization_p: float | None = None
+    """sacreBLEU's two-sided p of approximate randomisation; 1 where both are identical, None where it was not asked"""
+    num_trials: int | None = None
+    """how many times sentences changed sides by chance for it"""
 
     def verdict(self) -> str:
         """Say the result in words, such as ``better (p = 0.001)``."""
         if self.identical:
             return "identical"
-        if self.p_value >= 0.05:
+        if self.p_value >= PROVEN:
             return f"no significant difference (p = {self.p_value:.3f})"
         return f"{'better' if self.difference > 0 else 'worse'} (p = {self.p_value:.3f})"
 
@@ -59,11 +78,13 @@ def compare(
     target: str,
     names: tuple[str, str] = ("system", "baseline"),
     num_resamples: int = NUM_RESAMPLES,
+    num_trials: int = NUM_TRIALS,
     seed: int = SEED,
+    tokenizer: str = "auto",
 ) -> tuple[Comparison, Comparison]:
     """Compare two systems on one test set, in BLEU and in chrF2++.
 
-    The statistics of each sentence and the score of a resample come from sacreBLEU; the draws and the p-value are
+    The statistics of each sentence and the score of a resample come from sacreBLEU; the draws and the p-values are
     those of its ``PairedTest``, which does not give the interval of the difference. Where both systems match
     alike, sacreBLEU answers p = 1 / (resamples + 1), the most significant value there is; here that is 1.
 
@@ -72,40 +93,59 @@ def compare(
     :param references: N references
     :param target: language of all, BCP 47
     :param names: what the two systems are called
+    :param num_resamples: of the paired bootstrap
+    :param num_trials: of approximate randomisation; 0 leaves it out
+    :param tokenizer: of BLEU, see :func:`nmt_distill.evaluation.metrics.bleu_metric`
     :returns: the comparison in BLEU and the one in chrF2++
     :raises NmtDistillError: if the numbers of lines differ
     """
     check_parallel(references=references, hypotheses=hypotheses, baseline=baseline)
-    counts = _resample_counts(len(references), num_resamples, seed)
-    comparisons = []
-    for name, metric in (("BLEU", bleu_metric(target)), ("chrF2++", chrf_metric())):
-        statistics = [
-            np.asarray(metric._extract_corpus_statistics(texts, [references]), dtype=np.float64)
-            for texts in (hypotheses, baseline)
-        ]
-        system_score, baseline_score = (
-            float(metric._compute_score_from_stats(sums.sum(0)).score) for sums in statistics
-        )
-        difference = system_score - baseline_score
-        if np.array_equal(statistics[0], statistics[1]):
-            lower = upper = 0.0
-            p_value, identical = 1.0, True
-        else:
-            resampled = [
-                np.array([metric._compute_score_from_stats(sums).score for sums in counts @ sentence_statistics])
-                for sentence_statistics in statistics
-            ]
-            differences = resampled[0] - resampled[1]
-            lower, upper = (float(bound) for bound in np.quantile(differences, (0.025, 0.975)))
-            p_value, identical = _p_value(differences, difference), False
-        comparisons.append(
-            Comparison(
-                system=names[0], baseline=names[1], metric=name, difference=difference, lower=lower, upper=upper,
-                p_value=p_value, identical=identical, num_resamples=num_resamples, seed=seed,
-            )
-        )  # fmt: skip
-    bleu, chrf = comparisons
+    bleu, chrf = (
+        _compare(name, metric, hypotheses, baseline, references, names, num_resamples, num_trials, seed)
+        for name, metric in (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()))
+    )
     return bleu, chrf
+
+
+def _compare(
+    name: str,
+    metric: Metric,
+    hypotheses: Sequence[str],
+    baseline: Sequence[str],
+    references: Sequence[str],
+    names: tuple[str, str],
+    num_resamples: int,
+    num_trials: int,
+    seed: int,
+) -> Comparison:
+    ours, theirs = (sentence_statistics(metric, texts, references) for texts in (hypotheses, baseline))
+    difference = score_of(metric, ours.sum(0)) - score_of(metric, theirs.sum(0))
+    identical = np.array_equal(ours, theirs)
+    lower = upper = 0.0
+    p_value = randomization_p = 1.0
+    if not identical:
+        resampled = resampled_scores(metric, ours, theirs, num_resamples=num_resamples, seed=seed)
+        differences = resampled[0] - resampled[1]
+        lower, upper = (float(bound) for bound in np.quantile(differences, (0.025, 0.975)))
+        sizes = np.abs(differences)
+        p_value = _p_value(sizes - sizes.mean(), difference)
+        if num_trials:
+            shuffled = shuffled_differences(metric, ours, theirs, num_trials=num_trials, seed=seed)
+            randomization_p = _p_value(np.abs(shuffled), difference)
+    return Comparison(
+        system=names[0],
+        baseline=names[1],
+        metric=name,
+        difference=difference,
+        lower=lower,
+        upper=upper,
+        p_value=p_value,
+        identical=identical,
+        num_resamples=num_resamples,
+        seed=seed,
+        randomization_p=randomization_p if num_trials else None,
+        num_trials=num_trials or None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +177,6 @@ def summarize_seeds(differences: Sequence[float]) -> SeedSummary:
     return SeedSummary(mean=mean, spread=spread, num_seeds=len(differences), same_sign=same_sign)
 
 
-def _resample_counts(num_sentences: int, num_resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Draw sentences with replacement as sacreBLEU does; return how often each is drawn: (resamples, sentences)."""
-    draws = np.random.default_rng(seed).choice(num_sentences, size=(num_resamples, num_sentences), replace=True)
-    return np.stack([np.bincount(draw, minlength=num_sentences) for draw in draws]).astype(np.float64)
-
-
-def _p_value(differences: npt.NDArray[np.float64], difference: float) -> float:
-    """Return the share of resamples whose difference strays from the mean by more than the real one."""
-    sizes = np.abs(differences)
-    return float((np.sum(sizes - sizes.mean() > abs(difference)) + 1) / (len(sizes) + 1))
+def _p_value(sizes: npt.NDArray[np.float64], difference: float) -> float:
+    """Return the share of draws that differ by more than the real difference, which itself counts as one draw."""
+    return float((np.sum(sizes > abs(difference)) + 1) / (len(sizes) + 1))

@@ -1,18 +1,16 @@
-"""The tables of a report, as rows of text; and the score table for a terminal."""
+"""The tables of a report, as rows of text."""
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from nmt_distill.evaluation.document import Table
+from nmt_distill.evaluation.metrics import Measure
 from nmt_distill.evaluation.report import Report, System, SystemScores, TestSetScores
 from nmt_distill.evaluation.risks import Risks
 
 NOTHING = "–"
-TERMINAL_WIDTH = 110
-"""columns that the score table for a terminal may take"""
 
 
 def score_columns(report: Report, test_set: TestSetScores) -> Table:
@@ -23,9 +21,10 @@ def score_columns(report: Report, test_set: TestSetScores) -> Table:
     """
     columns: list[tuple[str, Callable[[SystemScores, System], str]]] = [
         ("system", lambda row, _: row.system),
-        ("BLEU", lambda row, _: f"{row.scores.bleu.value:.1f}"),
-        ("chrF2++", lambda row, _: f"{row.scores.chrf.value:.2f}"),
-        ("TER", lambda row, _: f"{row.scores.ter.value:.1f}"),
+        ("BLEU", lambda row, _: _with_interval(row.scores.bleu, 1)),
+        ("chrF2++", lambda row, _: _with_interval(row.scores.chrf, 2)),
+        ("TER", lambda row, _: _with_interval(row.scores.ter, 1)),
+        *((metric, partial(_outside, metric)) for metric in outside_metrics(test_set)),
         ("agree", lambda row, _: NOTHING if row.agreement is None else f"{row.agreement.value:.1f}"),
         ("share", lambda row, _: NOTHING if row.teacher_share is None else f"{row.teacher_share:.1f}%"),
         ("params", lambda _, system: _parameters(system.num_parameters)),
@@ -35,39 +34,117 @@ def score_columns(report: Report, test_set: TestSetScores) -> Table:
         ("speed", lambda row, _: _speed_ratio(report, test_set, row)),
     ]
     rows = [[cell(row, report.system(row.system)) for _, cell in columns] for row in test_set.systems]
-    kept = [column for column in range(len(columns)) if column == 0 or any(row[column] != NOTHING for row in rows)]
-    return Table(
-        headers=tuple(columns[column][0] for column in kept),
-        rows=tuple(tuple(row[column] for column in kept) for row in rows),
-    )
+    return _without_empty_columns([header for header, _ in columns], rows)
 
 
 def significance_table(test_set: TestSetScores) -> Table:
-    """Return the paired bootstrap tests of a test set."""
-    return Table(
-        headers=("system", "against", "metric", "verdict", "difference", "95 % interval"),
-        rows=tuple(
-            (
-                comparison.system,
-                comparison.baseline,
-                comparison.metric,
-                comparison.verdict(),
-                f"{comparison.difference:+.2f}",
-                f"{comparison.lower:+.2f} … {comparison.upper:+.2f}",
-            )
-            for comparison in test_set.comparisons
-        ),
-        num_text_columns=4,
-    )
+    """Return the tests of significance on a test set."""
+    headers = ("system", "against", "metric", "verdict", "difference", "95 % interval", "randomisation p")
+    rows = [
+        (
+            comparison.system,
+            comparison.baseline,
+            comparison.metric,
+            comparison.verdict(),
+            f"{comparison.difference:+.2f}",
+            f"{comparison.lower:+.2f} … {comparison.upper:+.2f}",
+            NOTHING if comparison.randomization_p is None else f"{comparison.randomization_p:.4f}",
+        )
+        for comparison in test_set.comparisons
+    ]
+    return _without_empty_columns(headers, rows, num_text_columns=4)
 
 
 def risk_table(test_set: TestSetScores) -> Table:
     """Return how often each system fails in ways that an average hides, human references last."""
     named = [(row.system, row.risks) for row in test_set.systems]
     named.append(("(human references)", test_set.reference_risks))
+    headers = (
+        "system", "empty", "copied", "oscillating", "5-gram twice", "same for 5 sources", "too long", "too short",
+        "other language", "unsure", "length ratio",
+    )  # fmt: skip
+    return _without_empty_columns(headers, [(name, *_risk_cells(risks)) for name, risks in named])
+
+
+def loss_table(test_set: TestSetScores) -> Table:
+    """Return how often each system loses what it must keep, and runs on after a single word, human references last."""
+    named = [(row.system, row.risks) for row in test_set.systems]
+    named.append(("(human references)", test_set.reference_risks))
+    counts = test_set.reference_risks
+    kinds = {
+        f"placeholder lost, of {counts.num_with_placeholders:,}": "lost_placeholder_rate",
+        f"number lost, of {counts.num_with_numbers:,}": "lost_number_rate",
+        f"address lost, of {counts.num_with_urls:,}": "lost_url_rate",
+        f"single word failed, of {counts.num_single_words:,}": "single_word_failure_rate",
+    }
+    rows = [(name, *(_percent(getattr(risks, field)) for field in kinds.values())) for name, risks in named]
+    return _without_empty_columns(("system", *kinds), rows)
+
+
+def robustness_table(test_set: TestSetScores) -> Table:
+    """Return the chrF2++ of each system on the clean test set, and what each noise changes about it."""
+    rows = []
+    for row in test_set.systems:
+        changes = [
+            f"{score.chrf.value - row.scores.chrf.value:+.2f}"
+            for noisy in test_set.robustness
+            for score in noisy.systems
+            if score.system == row.system
+        ]
+        if changes:
+            rows.append((row.system, f"{row.scores.chrf.value:.2f}", *changes))
+    noises = (f"{noisy.noise.replace('_', ' ')} ({noisy.num_changed:,})" for noisy in test_set.robustness)
+    return Table(headers=("system", "clean", *noises), rows=tuple(rows))
+
+
+def efficiency_table(report: Report) -> Table:
+    """Return latency, throughput and memory of each system on one core and on all."""
+    headers = ("system", "cores", "ms a sentence", "slow ones ms", "sent/s", "tok/s", "load s", "memory MB", "disk MB")
+    rows = [
+        (
+            measured.system,
+            str(measured.num_cores),
+            f"{1000 * measured.latency.seconds / measured.latency.num_sentences:.1f}",
+            f"{1000 * measured.slow_sentence_seconds:.1f}",
+            _rate(measured.throughput.sentences_per_second),
+            NOTHING if (rate := measured.throughput.tokens_per_second) is None else _rate(rate),
+            f"{measured.load_seconds:.1f}",
+            _megabytes(measured.peak_bytes),
+            _megabytes(report.system(measured.system).num_bytes),
+        )
+        for measured in report.efficiency
+    ]
+    return _without_empty_columns(headers, rows)
+
+
+def corpus_table(report: Report) -> Table:
+    """Return per source of text what came, what stayed and which filters took the rest."""
+    headers = ("direction", "source", "licence", "filters", "read", "pairs kept", "sentences kept")
     return Table(
-        headers=("system", "empty", "copied", "oscillating", "5-gram twice", "same for 5 sources", "length ratio"),
-        rows=tuple((name, *_risk_cells(risks)) for name, risks in named),
+        headers=headers,
+        rows=tuple(
+            (
+                source.direction,
+                source.origin,
+                source.licence,
+                ", ".join(f"{dropped.reason} {dropped.count:,}" for dropped in source.dropped) or NOTHING,
+                f"{source.num_read:,}",
+                f"{source.num_train:,}",
+                f"{source.num_mono:,}",
+            )
+            for source in report.background.corpus
+        ),
+        num_text_columns=4,
+    )
+
+
+def settings_table(report: Report) -> Table:
+    """Return the keys in which the recipes of several runs differ."""
+    background = report.background
+    return Table(
+        headers=("key", *background.runs),
+        rows=tuple((setting.key, *setting.values) for setting in background.settings),
+        num_text_columns=1 + len(background.runs),
     )
 
 
@@ -96,18 +173,11 @@ def system_table(report: Report) -> Table:
     )
 
 
-def score_table(report: Report) -> str:
-    """Return the scores of all test sets as plain text, at most 110 columns wide."""
-    blocks = []
-    for test_set in report.test_sets:
-        heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}"
-        blocks.append(_shorten(heading, TERMINAL_WIDTH) + "\n" + plain_text(score_columns(report, test_set)))
-    return "\n\n".join([*blocks, "\n".join(textwrap.fill(line, TERMINAL_WIDTH) for line in legend(report))])
-
-
 def legend(report: Report) -> list[str]:
     """Say what the columns of the score tables mean."""
     lines = ["BLEU, chrF2++ (higher is better) and TER (lower is better) against human references, by sacreBLEU."]
+    if any(row.scores.chrf.lower is not None for test_set in report.test_sets for row in test_set.systems):
+        lines.append("±: half of the 95 % interval, by bootstrap over the sentences of the test set.")
     if report.teacher is not None:
         lines.append(
             f"agree: chrF2++ against the output of `{report.teacher}`; share: chrF2++ in percent of that system's."
@@ -117,27 +187,9 @@ def legend(report: Report) -> list[str]:
     return lines
 
 
-def plain_text(table: Table, width: int = TERMINAL_WIDTH) -> str:
-    """Set a table in fixed width; where it is too wide, the first column is shortened.
-
-    :param width: columns at most
-    """
-    widths = [
-        max(_display_width(row[column]) for row in (table.headers, *table.rows)) for column in range(len(table.headers))
-    ]
-    others = sum(widths[1:]) + 2 * (len(widths) - 1)
-    widths[0] = min(widths[0], max(width - others, 8))
-    lines = []
-    for row in (table.headers, *table.rows):
-        cells = [_shorten(row[0], widths[0]), *row[1:]]
-        padded = [
-            cell + space if column < table.num_text_columns else space + cell
-            for column, cell in enumerate(cells)
-            for space in [" " * (widths[column] - _display_width(cell))]
-        ]
-        lines.append("  ".join(padded).rstrip())
-    rule = "─" * min(sum(widths) + 2 * (len(widths) - 1), width)
-    return "\n".join([lines[0], rule, *lines[1:]])
+def outside_metrics(test_set: TestSetScores) -> list[str]:
+    """Name the outside metrics of a test set, in order."""
+    return list(dict.fromkeys(score.metric for row in test_set.systems for score in row.outside))
 
 
 def speed_ratio(report: Report, test_set: TestSetScores, row: SystemScores) -> float | None:
@@ -171,22 +223,40 @@ def _parameters(count: int | None) -> str:
 def _risk_cells(risks: Risks) -> list[str]:
     rates = (
         risks.empty_rate, risks.copy_rate, risks.oscillation_rate, risks.repeated_five_gram_rate,
-        risks.natural_hallucination_rate,
+        risks.natural_hallucination_rate, risks.too_long_rate, risks.too_short_rate, risks.off_target_rate,
+        risks.unknown_language_rate,
     )  # fmt: skip
-    return [*(f"{100 * rate:.2f}%" for rate in rates), f"{risks.length_ratio:.3f}"]
+    return [*map(_percent, rates), f"{risks.length_ratio:.3f}"]
 
 
-def _display_width(text: str) -> int:
-    """Return the columns that a terminal gives a text: two for wide characters, none for combining ones."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
+def _percent(rate: float | None) -> str:
+    return NOTHING if rate is None else f"{100 * rate:.2f}%"
+
+
+def _megabytes(count: int | None) -> str:
+    return NOTHING if count is None else f"{count / 1e6:,.1f}"
+
+
+def _with_interval(measure: Measure, digits: int) -> str:
+    if measure.lower is None or measure.upper is None:
+        return f"{measure.value:.{digits}f}"
+    return f"{measure.value:.{digits}f} ±{(measure.upper - measure.lower) / 2:.{digits}f}"
+
+
+def _outside(metric: str, row: SystemScores, _: System) -> str:
+    found = [score for score in row.outside if score.metric == metric]
+    return f"{found[0].value:.4f} ±{(found[0].upper - found[0].lower) / 2:.4f}" if found else NOTHING
+
+
+def _without_empty_columns(headers: Sequence[str], rows: Sequence[Sequence[str]], num_text_columns: int = 1) -> Table:
+    """Make a table of the columns that hold something in some row; the columns of text always stay."""
+    kept = [
+        column
+        for column in range(len(headers))
+        if column < num_text_columns or any(row[column] != NOTHING for row in rows)
+    ]
+    return Table(
+        headers=tuple(headers[column] for column in kept),
+        rows=tuple(tuple(row[column] for column in kept) for row in rows),
+        num_text_columns=num_text_columns,
     )
-
-
-def _shorten(text: str, width: int) -> str:
-    if _display_width(text) <= width:
-        return text
-    while text and _display_width(text) > width - 1:
-        text = text[:-1]
-    return text + "…"

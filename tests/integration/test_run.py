@@ -157,6 +157,7 @@ def test_only_what_changed_is_made_again(toy: Toy, own_run: Path, tmp_path: Path
         "recipe",
         "scores",
         "report",
+        "plots",
     }
 
 

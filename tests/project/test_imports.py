@@ -44,11 +44,16 @@ ORDER = [
     "cluster",
     "vocabulary_stage",
     "student_stage",
+    "contestants",
+    "trial",
+    "contest",
     "scoreboard",
     "pipeline",
     "comparison",
     "ablation",
     "translate_command",
+    "compare_command",
+    "evaluate_command",
     "cli",
     "__main__",
 ]
@@ -60,8 +65,9 @@ ONLY_IN = {
     "polib": ("corpus.",),
     "py3langid": ("language_identification",),
     "langcodes": ("teacher.families",),
+    "matplotlib": ("evaluation.plot",),
     "ray": ("cluster.",),
-    "rich": ("progress",),
+    "rich": ("progress", "evaluation.terminal"),
     "sacrebleu": ("evaluation.", "distillation."),
 }
 """outside libraries, and the modules (or packages, with a point) that alone may import them"""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.background import Background, CorpusSource, Curve, CurvePoint, Dropped
+from nmt_distill.evaluation.document import Block
+from nmt_distill.evaluation.efficiency import Efficiency
+from nmt_distill.evaluation.metrics import Measure
+from nmt_distill.evaluation.page import report_blocks
+from nmt_distill.evaluation.report import NoisyScore, NoisyScores, OutsideScore, Report, System
 from nmt_distill.evaluation.scoring import score_test_set
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.languages import Direction
@@ -29,6 +34,16 @@ def made_speed(seconds: float) -> Speed:
     )  # fmt: skip
 
 
+FAKE_COMET = OutsideScore(metric="COMET22", value=0.8312, lower=0.82, upper=0.84, command="comet/bin/python scores.py")
+
+
+def made_noise() -> NoisyScores:
+    """Return what upper case makes of two systems."""
+    bleu, chrf = Measure(value=20.0, signature="BLEU|x"), Measure(value=30.0, signature="chrF2++|x")
+    systems = (NoisyScore(system=name, bleu=bleu, chrf=chrf) for name in ("teacher", "student int8"))
+    return NoisyScores(noise="upper_case", num_changed=4, seed=1, systems=tuple(systems))
+
+
 @pytest.fixture(scope="session")
 def report() -> Report:
     """Two test sets, of which the second must not be quoted; a teacher, a student, a baseline without speed."""
@@ -43,9 +58,13 @@ def report() -> Report:
             teacher="teacher",
             focus="student int8",
             comparisons=[("student int8", "baseline"), ("teacher", "teacher")],
+            num_resamples=64,
+            num_trials=64,
             origin="invented",
             licence="CC0-1.0",
             text_may_be_published=name == "Catalogues",
+            outside={"student int8": [FAKE_COMET]},
+            robustness=[made_noise()],
         )
         for name in ("Catalogues", "Everyday")
     )
@@ -63,4 +82,45 @@ def report() -> Report:
         speed_reference="teacher",
         notes=("`baseline` always says no.",),
         created="2026-11-22",
+        efficiency=tuple(
+            Efficiency(
+                system="student int8",
+                num_cores=num_cores,
+                latency=made_speed(0.5),
+                slow_sentence_seconds=0.3,
+                throughput=made_speed(0.25 / num_cores),
+                load_seconds=1.5,
+                peak_bytes=123_400_000,
+            )
+            for num_cores in (1, 2)
+        ),
+        background=Background(
+            runs=("invented",),
+            curves=tuple(
+                Curve(
+                    run="invented",
+                    measure=measure,
+                    points=(CurvePoint(step=100, value=40.0), CurvePoint(step=200, value=50.5)),
+                )
+                for measure in ("chrF2++ on held-out text", "divergence from the teacher, nats")
+            ),
+            corpus=(
+                CorpusSource(
+                    direction="en-pt",
+                    origin="invented catalogues",
+                    licence="CC0-1.0",
+                    num_read=1000,
+                    num_train=700,
+                    num_mono=100,
+                    dropped=(Dropped(reason="identical", count=150), Dropped(reason="repeated", count=50)),
+                ),
+            ),
+            recipe="name: invented\n",
+        ),
     )
+
+
+@pytest.fixture(scope="session")
+def blocks(report: Report) -> list[Block]:
+    """All that the report says, plots included, which take time to draw."""
+    return list(report_blocks(report))

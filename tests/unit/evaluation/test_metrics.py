@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sacrebleu
@@ -75,6 +76,48 @@ def test_installed_mecab_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert bleu_tokenizer("ja") == ("ja-mecab", None)
     assert bleu_tokenizer("ko-KR") == ("ko-mecab", None)
+
+
+def test_tokenizer_that_is_asked_for() -> None:
+    assert "|tok:char|" in score(HYPOTHESES, REFERENCES, target="pt", tokenizer="char").bleu.signature
+    assert "|tok:zh|" in score(["我喜欢猫"], ["我喜欢狗"], target="zh", tokenizer="zh").bleu.signature
+    assert score(["สวัสดี"], ["สวัสดีครับ"], target="th", tokenizer="char").notes == ()
+    with pytest.raises(NmtDistillError, match="`flores` is no tokenizer of sacreBLEU; choose one of: auto, 13a, "):
+        score(HYPOTHESES, REFERENCES, target="pt", tokenizer="flores")
+
+
+def test_missing_packages_of_a_tokenizer_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(NmtDistillError, match=r'ja-mecab needs packages .* `pip install "sacrebleu\[ja\]"`'):
+        score(["日本語です"], ["日本語だ"], target="ja", tokenizer="ja-mecab")
+
+
+def test_flores200_without_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sacrebleu.tokenizers import tokenizer_spm
+
+    def fail(url: str, path: str) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    monkeypatch.setattr(tokenizer_spm, "download_file", fail)
+    with pytest.raises(NmtDistillError, match=r"flores200 needs a SentencePiece model .*no route to host"):
+        score(HYPOTHESES, REFERENCES, target="pt", tokenizer="flores200")
+
+
+def test_interval_is_that_of_sacrebleus_own_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SACREBLEU_SEED", raising=False)
+    hypotheses, references = HYPOTHESES * 5, REFERENCES * 5
+    scores = score(hypotheses, references, target="pt", num_resamples=1000)
+    for measure, theirs in (
+        (scores.bleu, sacrebleu.BLEU().corpus_score(hypotheses, [references], n_bootstrap=1000)),
+        (scores.chrf, sacrebleu.CHRF(word_order=2).corpus_score(hypotheses, [references], n_bootstrap=1000)),
+    ):
+        assert measure.lower is not None
+        assert measure.upper is not None
+        assert measure.lower < measure.value < measure.upper
+        # sacreBLEU tells half the width between the 26th of both ends; the quantiles lie within a draw of it
+        assert (measure.upper - measure.lower) / 2 == pytest.approx(theirs._ci, rel=0.03)
+    assert score(HYPOTHESES, REFERENCES, target="pt").ter.lower is None
 
 
 def test_language_without_spaces_is_told() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import pytest
 
-from nmt_distill.evaluation.document import Block, Code, Heading, Paragraph, Table, html_page, markdown
+from nmt_distill.evaluation.background import Background, Setting
+from nmt_distill.evaluation.document import Block, Code, Folded, Heading, Paragraph, Plots, Table, markdown
 from nmt_distill.evaluation.page import report_blocks, signatures, summary
-from nmt_distill.evaluation.plot import quality_speed_plot
 from nmt_distill.evaluation.report import Report
+from nmt_distill.evaluation.web_page import html_page
 
 HOSTILE = "a | b <script>alert(1)</script> *x* `y` [z](u) {name} %s &amp; \\ \x00 \x85 \u202e"
 
@@ -30,7 +30,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag != "meta":
+        if tag not in ("meta", "use"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -51,25 +51,32 @@ def outline(html: str) -> Outline:
     return parser
 
 
-def test_page_needs_nothing_else(report: Report) -> None:
-    html = html_page(report.title, list(report_blocks(report)))
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing but what the fixture `blocks` has drawn."""
+    monkeypatch.setattr("nmt_distill.evaluation.page.can_draw", lambda: False)
+
+
+def test_page_needs_nothing_else(report: Report, blocks: list[Block]) -> None:
+    html = html_page(report.title, blocks)
     page = outline(html)
     assert not page.tags & {"script", "link", "img", "iframe"}
-    assert page.addresses == []
-    assert "url(" not in html
+    assert all(address.startswith("#section-") for address in page.addresses)
+    assert html.count('id="section-') == len(page.addresses) == 6
+    assert re.findall(r"url\((?!#)", html) == []
     assert "@import" not in html
     assert "prefers-color-scheme: dark" in html
 
 
-def test_both_forms_hold_what_was_measured(report: Report) -> None:
-    blocks = list(report_blocks(report))
+def test_both_forms_hold_what_was_measured(report: Report, blocks: list[Block]) -> None:
     html_text = outline(html_page(report.title, blocks)).text
-    markdown_text = re.sub(r"\\(.)", r"\1", markdown(blocks))
+    markdown_text = re.sub(r"\\(.)", r"\1", markdown(blocks)).replace("**", "")
     for text in (html_text, markdown_text):
         for expected in (
             "An invented_report", "Example CPU, 2 cores", "nmt-distill run invented", "Licence: CC0-1.0", "invented",
             "Press <b>{name}</b> | to go on", "16.0x", "3.5", "2026-11-22", "the large one", "(human references)",
-            *signatures(report), *summary(report),
+            *signatures(report), *summary(report), "0.8312", "COMET22: comet/bin/python scores.py", "upper case (4)",
+            "123.4", "name: invented", "identical 150, repeated 50", "invented catalogues",
         ):  # fmt: skip
             assert expected in text
 
@@ -120,32 +127,32 @@ def test_code_in_running_text() -> None:
     assert "say <code>a_b &lt;c&gt;</code> or d_e" in html_page("t", blocks)
 
 
-def test_plot_is_well_formed_and_shows_every_timed_system(report: Report) -> None:
-    svg = quality_speed_plot(report)
-    assert svg is not None
-    root = ElementTree.fromstring(svg)
-    space = "{http://www.w3.org/2000/svg}"
-    circles = root.findall(f"{space}circle")
-    assert [circle.get("class") for circle in circles] == ["teacher", "export"] * 2
-    teacher, student = circles[:2]
-    assert float(student.get("cx", 0)) > float(teacher.get("cx", 0))  # faster is further right
-    assert float(student.get("cy", 0)) > float(teacher.get("cy", 0))  # worse is further down
-    labels = [text.text for text in root.findall(f"{space}text") if text.get("class") == "label"]
-    assert labels == ["teacher", "student int8"] * 2
+def test_differences_between_systems_are_marked(report: Report, blocks: list[Block]) -> None:
+    html, text = html_page(report.title, blocks), markdown(blocks)
+    assert "Onde está o <mark>gato velho</mark>?" in html
+    assert "Onde está o <mark>cão</mark>?" in html
+    assert "| | student int8 | Onde está o **cão**? |" in text.replace("|  |", "| |")
 
 
-def test_no_plot_of_a_single_timed_system(report: Report) -> None:
-    rows = report.test_sets[0].systems
-    one = dataclasses.replace(report.test_sets[0], systems=(rows[0], dataclasses.replace(rows[1], speed=None)))
-    assert quality_speed_plot(dataclasses.replace(report, test_sets=(one,))) is None
+def test_several_runs_tell_how_their_recipes_differ(report: Report) -> None:
+    background = Background(runs=("one", "two"), settings=(Setting(key="training.seed", values=("1", "2")),))
+    text = markdown(list(report_blocks(dataclasses.replace(report, background=background))))
+    assert "| key | one | two |\n| --- | --- | --- |\n| training.seed | 1 | 2 |" in text
+    assert "## How the students came about" in text
 
 
-def test_plot_of_equal_systems_divides_by_nothing(report: Report) -> None:
-    rows = report.test_sets[0].systems
-    equal = dataclasses.replace(report.test_sets[0], systems=(rows[0], dataclasses.replace(rows[0], system="baseline")))
-    svg = quality_speed_plot(dataclasses.replace(report, test_sets=(equal,)))
-    assert svg is not None
-    assert "nan" not in svg
+def test_without_matplotlib_there_are_no_plots(report: Report, blocks: list[Block]) -> None:
+    bare = list(report_blocks(report))
+    assert not any(isinstance(block, Plots) for block in bare)
+    assert "Without plots: matplotlib is not installed" in markdown(bare)
+    assert "Without plots" not in markdown(blocks)
+    plots = [plot for block in blocks if isinstance(block, Plots) for plot in block.plots]
+    assert len({plot.file_name for plot in plots}) == len(plots) == 6
+
+
+def test_recipe_cannot_end_its_own_fence() -> None:
+    text = markdown([Folded("recipe", "a: |\n  ```\n  x\n")])
+    assert text.count("````") == 2
 
 
 def test_endless_sentences_are_cut_and_said_to_be(report: Report) -> None:

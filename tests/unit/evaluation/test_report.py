@@ -24,8 +24,9 @@ def test_written_files_can_be_made_again_from_the_json(report: Report, tmp_path:
     write_report(report, tmp_path / "first")
     again = read_report(tmp_path / "first" / "scores.json")
     write_report(again, tmp_path / "second", json_name="results.json")
-    names = {"report.md", "report.html", "quality_speed.svg"}
-    assert {path.name for path in (tmp_path / "first").iterdir()} == names | {"scores.json"}
+    names = [str(path.relative_to(tmp_path / "first")) for path in (tmp_path / "first").rglob("*.*")]
+    assert {"report.md", "report.html", "plots/quality_speed_1.svg", "plots/bars_chrf.svg"} < set(names)
+    names.remove("scores.json")
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     assert (tmp_path / "first/scores.json").read_bytes() == (tmp_path / "second/results.json").read_bytes()
@@ -60,7 +61,7 @@ def with_value(value: Any, *path: Any) -> Callable[[Any], None]:
         (with_value("boss", "systems", 0, "role"), "`systems.0.role` is 'boss', which does not belong there"),
         (with_value([], "machine"), r"`machine` is \[\], which does not belong there"),
         (with_value({}, "test_sets", 0, "worst"), r"`test_sets.0.worst` is {}, which does not belong there"),
-        (with_value(1, "format_version"), "`format_version` must be 2, but is 1 instead; make the report again"),
+        (with_value(1, "format_version"), "`format_version` must be 3, but is 1 instead; make the report again"),
     ],
 )
 def test_faults_are_told_with_their_path(report: Report, change: Callable[[Any], None], message: str) -> None:
@@ -72,10 +73,23 @@ def test_faults_are_told_with_their_path(report: Report, change: Callable[[Any],
 
 def test_what_is_no_report_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(NmtDistillError, match=r"list\.json: `format_version` must be 2, but is None instead"):
+    with pytest.raises(NmtDistillError, match=r"list\.json: `format_version` must be 3, but is None instead"):
         read_report(tmp_path / "list.json")
     with pytest.raises(NmtDistillError, match=r"none\.json does not exist"):
         read_report(tmp_path / "none.json")
+
+
+def test_report_of_the_version_before_is_read(report: Report) -> None:
+    content = json.loads(json.dumps(report.to_json()))
+    content["format_version"] = 2
+    del content["efficiency"], content["background"]
+    for test_set in content["test_sets"]:
+        del test_set["changed"], test_set["robustness"]
+        for row in test_set["systems"]:
+            del row["outside"], row["scores"]["bleu"]["lower"], row["risks"]["off_target_rate"]
+    old = Report.from_json(content)
+    assert old.test_sets[0].systems[0].scores.bleu.lower is None
+    assert old.efficiency == ()
 
 
 def test_whole_numbers_of_json_are_numbers(report: Report) -> None:
@@ -92,10 +106,13 @@ def test_unknown_system_is_told(report: Report) -> None:
         report.system("x")
 
 
-def test_private_text_leaves_no_trace(report: Report, tmp_path: Path) -> None:
+def test_private_text_leaves_no_trace(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt_distill.evaluation.page.can_draw", lambda: False)
     catalogues, everyday = report.without_private_text().test_sets
     assert catalogues == report.test_sets[0]
     assert everyday.examples == ()
+    assert [sentence.source for sentence in everyday.changed] == [None] * len(report.test_sets[1].changed)
+    assert len(everyday.changed) > 0
     assert len(everyday.worst) == len(report.test_sets[1].worst) > 0
     for bare, full in zip(everyday.worst, report.test_sets[1].worst, strict=True):
         assert (bare.line, bare.source, bare.reference) == (full.line, None, None)
@@ -105,6 +122,6 @@ def test_private_text_leaves_no_trace(report: Report, tmp_path: Path) -> None:
     assert everyday.systems == report.test_sets[1].systems
     only_private = dataclasses.replace(report, test_sets=report.test_sets[1:])
     write_report(only_private.without_private_text(), tmp_path)
-    for path in tmp_path.iterdir():
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert "gato" not in path.read_text(encoding="utf-8")
         assert "Where is" not in path.read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ def scored(**options: Any) -> Any:
     given: dict[str, Any] = {
         "name": "test", "direction": Direction(source="en", target="pt"), "sources": SOURCES, "references": REFERENCES,
         "outputs": {"teacher": REFERENCES, "student": WORSE}, "teacher": "teacher", "focus": "student",
+        "num_resamples": 32, "num_trials": 32,
     }  # fmt: skip
     return score_test_set(**(given | options))
 
@@ -68,6 +69,30 @@ def test_examples_are_evenly_spaced_over_long_sentences() -> None:
     assert scored(focus=None).examples == ()
 
 
+def test_most_changed_sentences_whatever_the_references_say() -> None:
+    changed = scored(references=WORSE).changed
+    assert [sentence.line for sentence in changed] == [3, 1]  # the teacher is the worse one there
+    assert len(scored(num_changed=1).changed) == 1
+    assert scored(focus="teacher").changed == ()
+    assert scored(teacher=None).changed == ()
+
+
+def test_intervals_and_trials_are_asked_for() -> None:
+    test_set = scored(comparisons=[("student", "teacher")])
+    assert test_set.systems[1].scores.chrf.lower is not None
+    assert test_set.comparisons[0].num_trials == 32
+    plain = scored(comparisons=[("student", "teacher")], num_resamples=0, num_trials=0)
+    assert plain.systems[1].scores.chrf.lower is None
+    assert plain.comparisons[0].randomization_p is None
+
+
+def test_tokenizer_reaches_scores_and_tests() -> None:
+    test_set = scored(tokenizer="char", comparisons=[("student", "teacher")])
+    by_word = scored(comparisons=[("student", "teacher")])
+    assert "tok:char" in test_set.systems[1].scores.bleu.signature
+    assert test_set.comparisons[0].difference != by_word.comparisons[0].difference
+
+
 def test_comparisons_are_named() -> None:
     comparisons = scored(comparisons=[("student", "teacher"), ("student", "student")]).comparisons
     assert [(c.system, c.baseline, c.metric, c.identical) for c in comparisons] == [
@@ -102,7 +127,9 @@ def test_files_score_as_their_lines(tmp_path: Path) -> None:
     path = write(tmp_path, **{name: "".join(f"{line}\n" for line in text).encode() for name, text in lines.items()})
     result = evaluate_files(path["output"], path["reference"], path["source"], path["teacher"], target="pt")
     expected = score(WORSE, REFERENCES, target="pt")
-    assert result["scores"]["bleu"] == {"value": expected.bleu.value, "signature": expected.bleu.signature}
+    bleu = result["scores"]["bleu"]
+    assert (bleu["value"], bleu["signature"]) == (expected.bleu.value, expected.bleu.signature)
+    assert bleu["lower"] <= bleu["value"] <= bleu["upper"]
     assert result["scores"]["chrf"]["value"] == sacrebleu.corpus_chrf(WORSE, [REFERENCES], word_order=2).score
     assert result["teacher_share"] == pytest.approx(expected.chrf.value)
     assert result["agreement"]["value"] == pytest.approx(expected.chrf.value)

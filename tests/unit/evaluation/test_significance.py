@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -10,9 +12,17 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest, Result
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.significance import compare, summarize_seeds
+from nmt_distill.evaluation.significance import Comparison, summarize_seeds
+from nmt_distill.evaluation.significance import compare as compare_in_full
 
 WORDS = ["casa", "gato", "luz", "porta", "janela", "mesa", "água", "rua", "dia", "noite", "livro", "sol"]
+
+
+def compare(
+    system: Sequence[str], baseline: Sequence[str], references: Sequence[str], **options: Any
+) -> tuple[Comparison, Comparison]:
+    """Compare by the bootstrap alone, which is fast."""
+    return compare_in_full(system, baseline, references, **({"num_trials": 0} | options))
 
 
 def corpus(num_sentences: int, damages: list[float]) -> tuple[list[str], list[list[str]]]:
@@ -44,6 +54,29 @@ def test_p_is_that_of_sacrebleu(damages: list[float], monkeypatch: pytest.Monkey
         assert not comparison.identical
 
 
+@pytest.mark.parametrize("damages", [[0.10, 0.30], [0.20, 0.22]])
+def test_p_of_randomisation_is_that_of_sacrebleu(damages: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SACREBLEU_SEED", raising=False)
+    references, (system, baseline) = corpus(30, damages)
+    metrics = {"BLEU": BLEU(), "chrF2++": CHRF(word_order=2)}
+    named: list[tuple[str, Sequence[str]]] = [("plain", baseline), ("student", system)]
+    _, theirs = PairedTest(named, metrics, [references], test_type="ar", n_samples=1000)()
+    for comparison in compare(system, baseline, references, target="pt", num_trials=1000, num_resamples=64):
+        result = theirs[comparison.metric][1]
+        assert isinstance(result, Result)
+        assert comparison.randomization_p == result.p_value
+        assert comparison.num_trials == 1000
+    (bleu, _) = compare(system, baseline, references, target="pt")
+    assert (bleu.randomization_p, bleu.num_trials) == (None, None)
+
+
+def test_randomisation_by_full_count() -> None:
+    # two sentences, one of them equal: swapping the other only changes the sign, so no trial differs by more
+    references = ["um dois três quatro", "cinco seis sete oito"]
+    bleu, _ = compare([references[0], "x"], ["y", "x"], references, target="pt", num_trials=99)
+    assert bleu.randomization_p == pytest.approx(1 / 100)
+
+
 def test_clear_difference_in_either_direction() -> None:
     references, (good, bad) = corpus(80, [0.1, 0.5])
     for comparison in compare(good, bad, references, target="pt"):
@@ -71,9 +104,10 @@ def test_identical_systems_are_called_identical() -> None:
     trapped = trap["BLEU"][1]
     assert isinstance(trapped, Result)
     assert trapped.p_value == pytest.approx(1 / 1001)  # the trap: the most significant value there is
-    for comparison in compare(system, list(system), references, target="pt"):
+    for comparison in compare(system, list(system), references, target="pt", num_trials=9):
         assert comparison.identical
         assert (comparison.difference, comparison.lower, comparison.upper, comparison.p_value) == (0, 0, 0, 1)
+        assert comparison.randomization_p == 1
         assert comparison.verdict() == "identical"
 
 

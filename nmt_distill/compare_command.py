@@ -1,0 +1,79 @@
+"""The verb ``compare``: finished runs side by side, or rows of runs that differ in their seed alone."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from nmt_distill.errors import NmtDistillError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``compare`` to its parser."""
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders; the first is compared with all")
+    parser.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        metavar="NAME=RUN,RUN,...",
+        help="instead of RUN: runs that differ in their seed alone; rows are compared seed by seed",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="row that later rows are compared with (default: the first)",
+    )
+    parser.add_argument("--report", type=Path, required=True, metavar="FOLDER", help="where the report is written")
+    parser.add_argument("--title", default="Runs compared", help="its heading")
+    parser.add_argument("--made-by", metavar="COMMAND", help="what the report names as the command that makes it again")
+    parser.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="an outside engine too")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the first recipe")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare as the arguments say; return the exit status.
+
+    :raises NmtDistillError: if a run is not finished or has another corpus, or the arguments do not go together
+    """
+    if bool(arguments.runs) == bool(arguments.row):
+        raise NmtDistillError("compare needs run folders, or rows of runs by --row NAME=RUN,RUN, one of both.")
+    if arguments.row:
+        return _compare_rows(arguments)
+    from nmt_distill.comparison import compare_runs
+    from nmt_distill.evaluation.terminal import score_table
+
+    report = compare_runs(
+        arguments.runs,
+        arguments.report,
+        overrides=arguments.set,
+        peers=arguments.peer,
+        title=arguments.title,
+        notes=arguments.note,
+        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
+    )
+    print(score_table(report))
+    return 0
+
+
+def _compare_rows(arguments: argparse.Namespace) -> int:
+    from nmt_distill.ablation import compare_rows
+    from nmt_distill.evaluation.ablation_page import summary
+
+    if arguments.peer:
+        raise NmtDistillError("--peer has no seeds; compare it with run folders instead of rows.")
+    report = compare_rows(
+        arguments.row,
+        arguments.report,
+        baselines=arguments.against,
+        overrides=arguments.set,
+        title=arguments.title,
+        notes=arguments.note,
+        command=arguments.made_by or shlex.join(["nmt-distill", *sys.argv[1:]]),
+    )
+    print("\n".join(summary(report)))
+    return 0

@@ -1,0 +1,303 @@
+"""Systems that can be asked to translate: a teacher, a student's folder, an export, a program, a file of outputs."""
+
+from __future__ import annotations
+
+import atexit
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.report import System
+from nmt_distill.evaluation.test_texts import TestText
+from nmt_distill.files import read_json, read_lines, size_of
+from nmt_distill.languages import Direction, target_tag
+from nmt_distill.model_folder import LANGUAGES_FILE
+from nmt_distill.recipe import RECIPE_NAME, find_recipe, load_recipe
+from nmt_distill.teacher.base import Teacher
+from nmt_distill.teacher.config import HttpTeacherConfig, TeacherConfig, TransformersTeacherConfig
+from nmt_distill.teacher.loading import fetch_teacher, load_teacher
+from nmt_distill.translator import BATCH_TOKENS, Translator
+
+SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
+KINDS = "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM or file:PATH"
+
+Translate = Callable[[list[str], Direction], list[str]]
+"""translates lines in a direction, line for line"""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A system that can be asked to translate."""
+
+    system: System
+    translate: Translate | None
+    """None where all that is known of it are its outputs"""
+    batch_rule: str
+    decoding: str
+    directions: Collection[Direction] | None = None
+    """those that it can be asked for; None for all"""
+    timed: Collection[Direction] | None = None
+    """those whose time means something, as none does where a second answer comes out of a memory; None for all"""
+    what: str | None = None
+    """how the command line names it, so that a process of its own can load it; None where it cannot"""
+    beam_size: int | None = None
+    """of its search, where it lets itself be told"""
+    outputs: Callable[[TestText], list[str]] | None = None
+    """reads its outputs on a test set, where they exist already"""
+
+    def answer(self, text: TestText) -> list[str]:
+        """Return its translations of a test set."""
+        if self.outputs is not None:
+            return self.outputs(text)
+        return self.into(text.direction)(text.sources)
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether it can be asked for a direction."""
+        return self.directions is None or direction in self.directions
+
+    def can_be_timed(self, direction: Direction) -> bool:
+        """Whether its time in a direction means something."""
+        return self.timed is None or direction in self.timed
+
+    def into(self, direction: Direction) -> Callable[[list[str]], list[str]]:
+        """Return the translation of one direction.
+
+        :raises NmtDistillError: if it is known by its outputs alone
+        """
+        translate = self.translate
+        if translate is None:
+            raise NmtDistillError(f"{self.system.name} is a file of outputs, which translates nothing else.")
+        return lambda lines: translate(lines, direction)
+
+
+def load_contestant(
+    name: str, what: str, directions: Sequence[Direction], *, beam_size: int | None = None
+) -> Contestant:
+    """Load a system as the command line names it.
+
+    :param name: as the tables print it
+    :param what: a folder (an export, a student, a run, a model of transformers), ``teacher:RECIPE``,
+        ``transformers:NAME``, ``command:PROGRAM`` or ``file:PATH``
+    :param directions: what it is asked for
+    :param beam_size: of the search, where the system lets itself be told; None is its default
+    :raises NmtDistillError: if there is no such system
+    """
+    kind, separator, rest = what.partition(":")
+    if separator and kind == "command":
+        return command_contestant(name, rest)
+    if (separator and kind == "file") or Path(what).is_file():
+        return _file_contestant(name, rest if kind == "file" else what)
+    if separator and kind == "teacher":
+        return _teacher_contestant(name, rest, beam_size)
+    if separator and kind == "transformers":
+        return _transformers_contestant(name, rest, beam_size)
+    folder = Path(what)
+    if (folder / LANGUAGES_FILE).is_file():
+        return export_contestant(name, folder, beam_size=beam_size)
+    if (folder / RECIPE_NAME).is_file() and (exports := sorted((folder / "export").glob(f"*/{LANGUAGES_FILE}"))):
+        return export_contestant(name, exports[-1].parent, beam_size=beam_size)
+    if (folder / "source.spm").is_file() and (folder / "vocab.json").is_file():
+        return _student_contestant(name, folder, directions, beam_size)
+    if (folder / "config.json").is_file():
+        return _transformers_contestant(name, what, beam_size)
+    raise NmtDistillError(f"the system {name} must be {KINDS}, but `{what}` is none of them.")
+
+
+def export_contestant(
+    name: str, folder: Path, *, beam_size: int | None = None, num_parameters: int | None = None
+) -> Contestant:
+    """An export, as ``translate`` runs it."""
+    translator = Translator(folder, beam_size=beam_size)
+    precision = translator.folder.precision
+    return Contestant(
+        system=System(
+            name=name,
+            role="export",
+            description=f"CTranslate2 {precision} export, as `nmt-distill translate` runs it",
+            num_parameters=num_parameters,
+            num_bytes=sum(size_of(file) for pattern in SHIPPED for file in folder.glob(pattern)),
+        ),
+        translate=partial(_translate, translator),
+        batch_rule=f"{BATCH_TOKENS} padded source tokens, sorted by length",
+        decoding=beam(translator.beam_size),
+        what=str(folder.resolve()),
+        beam_size=translator.beam_size,
+    )
+
+
+def _translate(translator: Translator, lines: list[str], direction: Direction) -> list[str]:
+    return translator.translate(lines, source=direction.source, target=direction.target)
+
+
+def _student_contestant(name: str, folder: Path, directions: Sequence[Direction], beam_size: int | None) -> Contestant:
+    """A student's folder, converted into a temporary one in float32: the weights as they are, on the user's path."""
+    from nmt_distill.export.ctranslate2_converter import convert_student
+
+    pieces = read_json(folder / "vocab.json")
+    tags = {direction: tag if (tag := target_tag(direction.target)) in pieces else None for direction in directions}
+    place = Path(tempfile.mkdtemp(prefix="nmt-distill-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    convert_student(folder, place / "float32", precision="float32", tags=tags, name=name)
+    contestant = export_contestant(name, place / "float32", beam_size=beam_size)
+    system = System(
+        name=name,
+        role="student",
+        description="a student's folder, converted to CTranslate2 float32 for this report",
+        num_bytes=size_of(folder),
+    )
+    return replace(contestant, system=system, what=str(folder.resolve()))
+
+
+def _teacher_contestant(name: str, recipe_name: str, beam_size: int | None) -> Contestant:
+    recipe = load_recipe(find_recipe(recipe_name))
+    width = beam_size or recipe.distillation.beam_size
+    configs = recipe.teachers
+
+    def load(direction: Direction) -> Teacher:
+        if direction not in configs:
+            raise NmtDistillError(
+                f"the recipe {recipe.name} has no teacher of {direction}; it has {', '.join(map(str, configs))}."
+            )
+        return load_teacher(configs[direction], direction=direction, device=recipe.training.device)
+
+    timed = not any(isinstance(config, HttpTeacherConfig) for config in configs.values())
+    what = f"teacher:{find_recipe(recipe_name).resolve()}"
+    return _of_teacher(name, list(configs.values()), load, width, what, timed=None if timed else ())
+
+
+def _transformers_contestant(name: str, model: str, beam_size: int | None) -> Contestant:
+    config = TransformersTeacherConfig(name=model, origin=Path(model).name, licence="not stated")
+
+    def load(direction: Direction) -> Teacher:
+        return load_teacher(config, direction=direction, device="auto")
+
+    what = f"transformers:{Path(model).resolve() if Path(model).is_dir() else model}"
+    return _of_teacher(name, [config], load, beam_size or 1, what)
+
+
+def _of_teacher(
+    name: str,
+    configs: Sequence[TeacherConfig],
+    load: Callable[[Direction], Teacher],
+    beam_size: int,
+    what: str,
+    *,
+    timed: Collection[Direction] | None = None,
+) -> Contestant:
+    """A teacher that is loaded when it is first asked for a direction; one is in memory at a time."""
+    files = {path for config in configs for path in fetch_teacher(config)}
+    origins = ", ".join(dict.fromkeys(config.origin for config in configs))
+    loaded: dict[Direction, Teacher] = {}
+
+    def translate(lines: list[str], direction: Direction) -> list[str]:
+        if direction not in loaded:
+            for other in loaded.values():
+                other.close()
+            loaded.clear()
+            loaded[direction] = load(direction)
+        return best_of(loaded[direction], lines, beam_size)
+
+    search = beam(beam_size) if all(config.searches for config in configs) else "its own search"
+    return Contestant(
+        system=System(
+            name=name,
+            role="teacher",
+            description=f"{origins}; {search}",
+            num_bytes=sum(map(size_of, files)) or None,
+        ),
+        translate=translate,
+        batch_rule="the teacher's own",
+        decoding=search,
+        timed=timed,
+        what=what if timed is None else None,
+        beam_size=beam_size,
+    )
+
+
+def best_of(teacher: Teacher, lines: Sequence[str], beam_size: int) -> list[str]:
+    """Return a teacher's best translation of each line, empty where it has none."""
+    found = teacher.translate(lines, beam_size=beam_size)
+    return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
+
+
+def beam(beam_size: int) -> str:
+    """Say how wide a search is."""
+    return "greedy" if beam_size == 1 else f"beam {beam_size}"
+
+
+def command_contestant(name: str, command: str) -> Contestant:
+    """An outside engine, run as a program that answers every line; ``{source}`` and ``{target}`` name the languages."""
+    if not command.strip():
+        raise NmtDistillError(f"the system {name} must name a program behind `command:`.")
+    return Contestant(
+        system=System(
+            name=name, role="peer", description="outside engine, run as a program; its time includes loading"
+        ),
+        translate=partial(_run_lines, name, command),
+        batch_rule="its own",
+        decoding="its own",
+        what=f"command:{command}",
+    )
+
+
+def _run_lines(name: str, command: str, lines: list[str], direction: Direction) -> list[str]:
+    text = "".join(line + "\n" for line in lines)
+    filled = [
+        word.replace("{source}", direction.source).replace("{target}", direction.target)
+        for word in shlex.split(command)
+    ]
+    try:
+        done = subprocess.run(filled, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
+    except OSError as error:
+        raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
+    answers = done.stdout.removesuffix("\n").split("\n")
+    if len(answers) != len(lines):
+        raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
+    return answers
+
+
+def _file_contestant(name: str, path: str) -> Contestant:
+    def outputs(text: TestText) -> list[str]:
+        file = path
+        for key, value in {
+            "test_set": text.name, "source": text.direction.source, "target": text.direction.target,
+        }.items():  # fmt: skip
+            file = file.replace(f"{{{key}}}", value)
+        lines = list(read_lines(Path(file)))
+        if len(lines) != len(text.sources):
+            raise NmtDistillError(
+                f"{file} has {len(lines)} lines, but `{text.name}` has {len(text.sources)} sentences; line N must "
+                "translate line N."
+            )
+        return lines
+
+    return Contestant(
+        system=System(name=name, role="peer", description=f"outputs in the file {Path(path).name}"),
+        translate=None,
+        batch_rule="unknown",
+        decoding="unknown",
+        timed=(),
+        outputs=outputs,
+    )
+
+
+def name_and_what(text: str) -> tuple[str, str]:
+    """Split ``NAME=WHAT``; without a name it is called as the command line names it.
+
+    :raises NmtDistillError: if either is empty
+    """
+    name, separator, what = text.partition("=")
+    if not separator:
+        return Path(text).name or text, text
+    if not name.strip() or not what.strip():
+        raise NmtDistillError(f"--system must be NAME=WHAT, but is `{text}`; WHAT is {KINDS}.")
+    return name.strip(), what.strip()

@@ -1,0 +1,202 @@
+"""The verb ``evaluate`` without a recipe: any systems on any test sets, or a file of translations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.metrics import AUTO
+from nmt_distill.evaluation.noise import NOISES, Noise
+from nmt_distill.evaluation.outside_metrics import parse_outside_metric
+from nmt_distill.evaluation.test_texts import TestText, read_test_texts
+from nmt_distill.languages import Direction, normalize_tag
+
+if TYPE_CHECKING:
+    from nmt_distill.contest import Contest
+    from nmt_distill.evaluation.report import Report
+
+ALL = "all"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``evaluate`` that no recipe gives."""
+    files = parser.add_argument_group("a file of translations", "scored as JSON; needs only the base install")
+    files.add_argument("--hypotheses", type=Path, metavar="FILE", help="translations, one a line")
+    files.add_argument("--references", type=Path, metavar="FILE", help="human translations, one a line")
+    files.add_argument("--sources", type=Path, metavar="FILE", help="source text, for the risk counts")
+    files.add_argument("--teacher", type=Path, metavar="FILE", help="the teacher's translations, for agreement")
+    systems = parser.add_argument_group("systems on test sets", "scored in one report")
+    systems.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME=WHAT",
+        help="an export's, a student's or a run's folder, teacher:RECIPE, transformers:NAME, command:PROGRAM, or "
+        "file:PATH of outputs; repeat it: all are compared with the first, whose output is the measure of agreement",
+    )
+    systems.add_argument(
+        "--test-set",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="[NAME=]SOURCES,REFERENCES (files), suite:FILE,FOLDER, or sacrebleu:NAME; repeat it for several",
+    )
+    systems.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the sources")
+    systems.add_argument("--report", type=Path, metavar="FOLDER", help="where the report is written")
+    systems.add_argument("--title", default="Systems compared", help="its heading")
+    systems.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
+    systems.add_argument("--beam-size", type=_count, metavar="N", help="of the searches (default: each system's own)")
+    systems.add_argument("--max-sentences", type=_count, metavar="N", help="of each test set, from its beginning")
+    systems.add_argument(
+        "--speed-repetitions", type=_count_or_none, default=0, metavar="N", help="timed passes (default: none)"
+    )
+    systems.add_argument(
+        "--efficiency-sentences",
+        type=_count_or_none,
+        default=0,
+        metavar="N",
+        help="sentences for latency, throughput and memory, on one core and on all (default: not measured)",
+    )
+    systems.add_argument(
+        "--noise",
+        action="append",
+        default=[],
+        choices=(*NOISES, ALL),
+        help="score every test set once more with its sources typed otherwise",
+    )
+    both = parser.add_argument_group("both")
+    both.add_argument(
+        "--to",
+        action="append",
+        default=[],
+        metavar="LANGUAGE",
+        help="language of the translations, which sets the tokenizer; repeat it for several test sets of systems",
+    )
+    both.add_argument(
+        "--tokenizer", default=AUTO, metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)"
+    )
+    both.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="a metric of an outside program, such as COMET; see eval/README.md",
+    )
+
+
+def _count(text: str) -> int:
+    return _at_least(1, text)
+
+
+def _count_or_none(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, but is {text} instead")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score systems, or a file of translations, and print what was found."""
+    return _score_systems(arguments) if arguments.system or arguments.test_set else _score_file(arguments)
+
+
+def _score_file(arguments: argparse.Namespace) -> int:
+    for name in ("hypotheses", "references", "to"):
+        if not getattr(arguments, name):
+            raise NmtDistillError(
+                "evaluate needs a recipe, or --system and --test-set, or --hypotheses, --references and --to; "
+                f"--{name} is missing."
+            )
+    if len(arguments.to) > 1:
+        raise NmtDistillError("--to must stand once with --hypotheses; a file of translations has one language.")
+    if arguments.metric and arguments.sources is None:
+        raise NmtDistillError("--metric needs --sources too; outside programs are given the source.")
+    from nmt_distill.evaluation.scoring import evaluate_files
+
+    scores = evaluate_files(
+        arguments.hypotheses,
+        arguments.references,
+        arguments.sources,
+        arguments.teacher,
+        target=arguments.to[0],
+        tokenizer=arguments.tokenizer,
+        outside_metrics=[parse_outside_metric(text) for text in arguments.metric],
+    )
+    print(json.dumps(scores, ensure_ascii=False, indent=1))
+    return 0
+
+
+def _score_systems(arguments: argparse.Namespace) -> int:
+    for name, value in (("system", arguments.system), ("test-set", arguments.test_set), ("to", arguments.to)):
+        if not value:
+            raise NmtDistillError(f"evaluate with --system or --test-set needs --{name} too.")
+    for name in ("source", "report"):
+        if getattr(arguments, name) is None:
+            option = "from" if name == "source" else name
+            raise NmtDistillError(f"evaluate with --system or --test-set needs --{option} too.")
+    source = normalize_tag(arguments.source)
+    directions = [Direction(source=source, target=normalize_tag(target)) for target in dict.fromkeys(arguments.to)]
+    texts = [
+        text
+        for what in arguments.test_set
+        for text in read_test_texts(what, directions, max_sentences=arguments.max_sentences)
+    ]
+    from nmt_distill.evaluation.page import write_report
+    from nmt_distill.evaluation.terminal import score_table
+
+    report = _report(arguments, _contest(arguments, directions), texts)
+    write_report(report, arguments.report)
+    print(score_table(report))
+    print(f"\nreport: {arguments.report / 'report.html'}")
+    return 0
+
+
+def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> Contest:
+    from nmt_distill.contest import Contest
+    from nmt_distill.contestants import load_contestant, name_and_what
+
+    named = [name_and_what(text) for text in arguments.system]
+    names = [name for name, _ in named]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NmtDistillError(f"two systems are called {twice[0]}; give each --system a name of its own.")
+    noises: list[Noise] = list(NOISES) if ALL in arguments.noise else arguments.noise
+    return Contest(
+        contestants=[load_contestant(name, what, directions, beam_size=arguments.beam_size) for name, what in named],
+        focus=names[-1],
+        teacher=names[0] if len(names) > 1 else None,
+        comparisons=[(name, names[0]) for name in names[1:]],
+        speed_repetitions=arguments.speed_repetitions,
+        efficiency_sentences=arguments.efficiency_sentences,
+        tokenizer=arguments.tokenizer,
+        noises=noises,
+        outside_metrics=[parse_outside_metric(text) for text in arguments.metric],
+    )
+
+
+def _report(arguments: argparse.Namespace, contest: Contest, texts: Sequence[TestText]) -> Report:
+    from nmt_distill.evaluation.report import Report
+    from nmt_distill.evaluation.speed import machine
+
+    test_sets = tuple(contest.score(text) for text in texts)
+    return Report(
+        title=arguments.title,
+        systems=tuple(contestant.system for contestant in contest.contestants),
+        test_sets=test_sets,
+        machine=machine(),
+        command=shlex.join(["nmt-distill", *sys.argv[1:]]),
+        teacher=contest.teacher,
+        speed_reference=contest.teacher if arguments.speed_repetitions else None,
+        notes=tuple(arguments.note),
+        created=date.today().isoformat(),
+        efficiency=contest.efficiency(texts[0]),
+    ).without_private_text()

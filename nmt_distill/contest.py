@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt_distill.contestants import Contestant
+from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import AUTO, bleu_metric, chrf_metric, measure
 from nmt_distill.evaluation.noise import SEED, Noise, NoisyText, add_noise
@@ -15,7 +16,6 @@ from nmt_distill.evaluation.scoring import score_test_set
 from nmt_distill.evaluation.speed import Speed, measure_speed
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.progress import say
-from nmt_distill.translator import available_cores
 from nmt_distill.trial import Trial, run_trial
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from nmt_distill.engine import BATCH_TOKENS
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.report import System
 from nmt_distill.evaluation.test_texts import TestText
@@ -22,7 +23,7 @@ from nmt_distill.recipe import RECIPE_NAME, find_recipe, load_recipe
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import HttpTeacherConfig, TeacherConfig, TransformersTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher
-from nmt_distill.translator import BATCH_TOKENS, Translator
+from nmt_distill.translator import Translator
 
 SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
 KINDS = "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM or file:PATH"

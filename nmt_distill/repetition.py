@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-_WITHOUT_SPACES = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(f"[{_WITHOUT_SPACES}]|[^\\s{_WITHOUT_SPACES}]+")
+WITHOUT_SPACES = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""ranges of characters whose scripts put no space between words, for a class of a regular expression"""
+_TOKEN = re.compile(f"[{WITHOUT_SPACES}]|[^\\s{WITHOUT_SPACES}]+")
 
 OSCILLATION_REPEATS = 10
 """a bigram that often in an output, and not in its source, is an oscillation (Dankers & Raunak, ACL 2025)"""

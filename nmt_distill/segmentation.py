@@ -12,22 +12,16 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from nmt_distill.sentences import sentences_of
+
 _HARD_BREAK = re.compile("([\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+)")
 _MARGIN_CATEGORIES = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Cs", "So"))
 _MARGIN_MARKS = frozenset("\ufe0e\ufe0f\u20e3")
 _CLOSING = "[\"'\u00bb\u2019\u201d)\\]]*"
-_SENTENCE_END = re.compile(
-    rf"[.!?\u2026\u061f\u06d4\u0964]+{_CLOSING}\s+|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d]*\s*",
-)
 _CLAUSE_END = re.compile(
     rf"[.!?\u2026,;:\u060c\u061b]+{_CLOSING}\s+|\s+(?=[\u2013\u2014(\[])|[\u3001\uff0c\uff1b\uff1a]+\s*",
 )
 _WORD_END = re.compile(r"\s+")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[\"'])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|No|Nr|Art|Fig|vs|cf|ca|etc|approx|[a-z]\.[a-z])\.\s+$"
-)
-
-
 Lengths = Callable[[Sequence[str]], list[int]]
 """how many tokens each text becomes, without tag and ``</s>``"""
 
@@ -91,16 +85,6 @@ def _split(text: str, level: int, limit: int, lengths: Lengths, cut_words: bool)
         yield from _split(piece, level, limit, lengths, cut_words)
 
 
-def _sentences(text: str) -> list[str]:
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    return _cut(text, [end for end in ends if end < len(text) and not _goes_on(text, end)])
-
-
-def _goes_on(text: str, end: int) -> bool:
-    """Tell whether the sentence continues after what looks like its end: an abbreviation, a lower-case word."""
-    return text[end].islower() or _ABBREVIATION.search(text, max(0, end - 20), end) is not None
-
-
 def _clauses(text: str) -> list[str]:
     return _cut(text, [match.end() for match in _CLAUSE_END.finditer(text)])
 
@@ -114,7 +98,7 @@ def _cut(text: str, positions: Iterable[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise((0, *inner, len(text)))]
 
 
-_LEVELS: tuple[Callable[[str], list[str]], ...] = (_sentences, _clauses, _words)
+_LEVELS: tuple[Callable[[str], list[str]], ...] = (sentences_of, _clauses, _words)
 
 
 def _pack(pieces: list[str], limit: int, lengths: Lengths) -> list[str]:

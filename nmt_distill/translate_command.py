@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
 from nmt_distill.progress import Job, job, say
 
 if TYPE_CHECKING:
+    from nmt_distill.sentence import Candidate
     from nmt_distill.translator import Translator
 
     class SupportsRead1(Protocol):
@@ -38,10 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
-    parser.add_argument("--file", nargs="+", default=[], metavar="PATH", help="translate these files, in this order")
-    parser.add_argument("--output", metavar="PATH", help="write here, whole or not at all, not to standard output")
+    parser.add_argument("--glossary", metavar="FILE", help="terms and their translations, separated by a tab")
     parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
     parser.add_argument("--verify", action="store_true", help="first compare the model with its checksums")
+    parser.add_argument("--json", action="store_true", help="answer each line with a JSON object: text, score")
+    parser.add_argument("--num-candidates", type=_count, metavar="N", help="with --json: so many translations a line")
+    files = parser.add_argument_group(
+        "files", "of text, or of a format that the suffix tells; a folder is all its files"
+    )
+    files.add_argument("--file", nargs="+", default=[], metavar="PATH", help="translate these files, in this order")
+    files.add_argument("--format", choices=[*SUFFIXES], help="what the files are, whatever their suffix")
+    files.add_argument("--column", metavar="COLUMN", help="of a table: number from 1, or name in the first line")
+    files.add_argument("--output", metavar="PATH", help="write to this file, whole or not at all, or into this folder")
+    files.add_argument("--in-place", action="store_true", help="put each translation in its file's place")
     parser.add_argument("text", nargs="*", metavar="TEXT", help="what to translate, a line each; else standard input")
 
 
@@ -66,26 +79,78 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    paths = _paths(arguments)
+    is_document = arguments.in_place or any(path.is_dir() for path in paths)
+    is_document = is_document or any((arguments.format or format_of(path)) != "text" for path in paths)
+    if is_document and arguments.json:
+        raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
+    if is_document:
+        return _run_documents(arguments, paths)
+    translator = _translator(arguments)
+    reader = LineReader()
+    answer = _answers(translator, arguments)
+    with _output(arguments.output) as output, _progress(paths, output) as running:
+        for window in _windows(arguments.text, paths, reader, running):
+            _write(output, answer(window), arguments.output or "standard output")
+    return _report(translator, reader, arguments.strict)
+
+
+def _run_documents(arguments: argparse.Namespace, paths: list[Path]) -> int:
+    from nmt_distill.document_translation import plan, translate_documents
+
+    tasks = plan(paths, output=arguments.output, in_place=arguments.in_place, format_name=arguments.format)
+    translator = _translator(arguments)
+    with _naming("standard output cannot be written"):
+        translate_documents(tasks, translator, target=arguments.to, source=arguments.source, column=arguments.column)
+    return _report(translator, LineReader(), arguments.strict)
+
+
+def _paths(arguments: argparse.Namespace) -> list[Path]:
+    """Return the files and folders to translate; all are there."""
     if arguments.text and arguments.file:
         raise NmtDistillError("translate takes text or --file, but was given both; leave one out.")
+    if arguments.num_candidates and not arguments.json:
+        raise NmtDistillError("--num-candidates needs --json, because a line has one translation.")
+    for option in ("in_place", "format", "column"):
+        if getattr(arguments, option) and not arguments.file:
+            raise NmtDistillError(f"--{option.replace('_', '-')} is for files; name them with --file.")
     paths = [Path(path) for path in arguments.file]
     for path in paths:
-        if not path.is_file() and not path.is_fifo():
-            problem = "is a folder, but must be a text file" if path.is_dir() else "does not exist"
-            raise NmtDistillError(f"{path} {problem}.")
+        if not path.exists():
+            raise NmtDistillError(f"{path} does not exist.")
+    return paths
+
+
+def _translator(arguments: argparse.Namespace) -> Translator:
     from nmt_distill.model_folder import verify_checksums
     from nmt_distill.translator import Translator
 
     if arguments.verify:
         verify_checksums(Path(arguments.model))
-    translator = Translator(arguments.model, threads=arguments.threads, beam_size=arguments.beam_size)
+    translator = Translator(
+        arguments.model, threads=arguments.threads, beam_size=arguments.beam_size, glossary=arguments.glossary
+    )
     translator.folder.choose(arguments.source, arguments.to)
-    with _output(arguments.output) as output, _progress(paths, output) as running:
-        reader = LineReader()
-        for window in _windows(arguments.text, paths, reader, running):
-            answers = translator.translate(window, target=arguments.to, source=arguments.source)
-            _write(output, answers, arguments.output or "standard output")
-    return _report(translator, reader, arguments.strict)
+    return translator
+
+
+def _answers(translator: Translator, arguments: argparse.Namespace) -> Callable[[list[str]], list[str]]:
+    """Return what makes lines of output out of lines of text."""
+    languages = {"target": arguments.to, "source": arguments.source}
+    if not arguments.json:
+        return partial(translator.translate, **languages)
+
+    def answer(lines: list[str]) -> list[str]:
+        found = translator.candidates(lines, num_candidates=arguments.num_candidates or 1, **languages)
+        return [_json_line(line, row) for line, row in zip(lines, found, strict=True)]
+
+    return answer
+
+
+def _json_line(line: str, candidates: list[Candidate]) -> str:
+    described = [{"text": candidate.text, "score": candidate.score} for candidate in candidates]
+    content = {"source": line, **described[0]} | ({"candidates": described} if len(described) > 1 else {})
+    return json.dumps(content, ensure_ascii=False)
 
 
 class LineReader:
@@ -203,11 +268,16 @@ def _report(translator: Translator, reader: LineReader, strict: bool) -> int:
     if reader.num_invalid:
         lines = _counted(reader.num_invalid, "line")
         say(f"{lines} not valid UTF-8 (first: {reader.first_invalid}); bad bytes replaced.")
-    if translator.num_untranslated:
-        say(f"{_counted(translator.num_untranslated, 'segment')} left untranslated.")
-    if translator.num_unfinished:
-        say(f"{_counted(translator.num_unfinished, 'translation')} cut at the greatest length.")
-    failed = translator.num_untranslated or translator.num_unfinished
+    tally = translator.tally
+    if tally.num_untranslated:
+        say(f"{_counted(tally.num_untranslated, 'segment')} left untranslated.")
+    if tally.num_unfinished:
+        say(f"{_counted(tally.num_unfinished, 'translation')} cut at the greatest length.")
+    if tally.num_repeating:
+        say(f"{_counted(tally.num_repeating, 'translation')} found to repeat itself.")
+    if tally.num_in_pieces:
+        say(f"{_counted(tally.num_in_pieces, 'segment')} translated around its placeholders or markup.")
+    failed = tally.num_untranslated or tally.num_unfinished or tally.num_repeating
     return UNTRANSLATED_STATUS if strict and failed else 0
 
 

@@ -1,132 +1,128 @@
 """Translate lines of text with an exported model: line N of the answer translates line N of the question.
 
-What is copied and how long text is cut is told in :mod:`nmt_distill.segmentation`. Only ctranslate2 and sentencepiece
-are needed.
+A line comes apart into the texts of a message (:mod:`nmt_distill.icu_messages`), what is copied between them
+(:mod:`nmt_distill.segmentation`) and sentences; what must come through a sentence is protected
+(:mod:`nmt_distill.protection`). Only ctranslate2, sentencepiece, sentencex and numpy are needed.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import ctranslate2
-import sentencepiece
-
+from nmt_distill.engine import END, Engine, Hypothesis, Wish, available_cores
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import read_json
-from nmt_distill.model_folder import MODEL_FILE, VOCABULARY_FILE, read_model_folder
+from nmt_distill.glossary import Glossary, read_glossary
+from nmt_distill.icu_messages import message_parts
+from nmt_distill.languages import Direction
+from nmt_distill.model_folder import read_model_folder
+from nmt_distill.protection import protected_spans
+from nmt_distill.repetition import oscillates
 from nmt_distill.segmentation import parts_of, split_to_fit
+from nmt_distill.sentence import Candidate, Sentence
+from nmt_distill.sentences import sentences_around
 
 WINDOW_LINES = 4096
 """lines that are sorted by length and translated together"""
-BATCH_TOKENS = 512
-"""padded source tokens in one batch; more do not stay in the processor's cache"""
-LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 32
-"""a translation may have this many tokens per source token, and this many more"""
-END = "</s>"
+LOOP_TOKENS = 12
+"""fewest tokens of a translation that may run in circles"""
 
 
-class Pieces:
-    """The SentencePiece model of an export: text to source tokens, target tokens to text.
+@dataclass(kw_only=True)
+class Tally:
+    """What was not as it should be."""
 
-    Tokens are looked up by id, so that no text becomes a special token: an unknown run of characters is ``<unk>``,
-    even if it reads ``</s>``.
-    """
+    num_untranslated: int = 0
+    """segments for which the model had no answer, or none with all that is protected: they stand as they were"""
+    num_unfinished: int = 0
+    """segments whose translation reached the longest length that is allowed, and may lack its end"""
+    num_repeating: int = 0
+    """segments whose translation runs in circles, whatever was tried"""
+    num_in_pieces: int = 0
+    """segments that were translated around what is protected in them, because the model lost it"""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except (RuntimeError, OSError):
-            raise NmtDistillError(f"{path} is not a SentencePiece model, or damaged; export the model again.") from None
-        self.names: list[str] = self._processor.id_to_piece(list(range(self._processor.vocab_size())))
+    def add(self, other: Tally) -> None:
+        """Count what another has counted."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
-    def encode(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the tokens of each text, without tag and ``</s>``."""
-        names = self.names
-        return [[names[token] for token in tokens] for tokens in self._processor.encode(list(texts))]
 
-    def decode(self, tokens: Sequence[Sequence[str]]) -> list[str]:
-        """Return the text of each row of tokens, without a line break that a byte token may hold."""
-        texts: list[str] = self._processor.decode([list(row) for row in tokens]) if tokens else []
-        return [text.replace("\n", " ").replace("\r", " ").strip() for text in texts]
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What one call asks for, and what it counts."""
 
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens each text becomes."""
-        return [len(tokens) for tokens in self._processor.encode(list(texts))]
+    direction: Direction
+    tag: list[str]
+    markdown: bool
+    wish: Wish
+    tally: Tally
 
 
 class Translator:
-    """An exported model, ready to translate.
+    """An exported model, ready to translate; any number of threads may use it at once.
 
     :param folder: an export folder, like ``runs/quickstart/export/int8``
     :param threads: processor cores to use; all that this process may use by default
     :param beam_size: width of the beam search; by default the one that the export was validated with
+    :param glossary: a file of terms and their translations, separated by a tab
     :raises NmtDistillError: if the folder is no export, or a file in it is damaged
     """
 
-    def __init__(self, folder: str | Path, *, threads: int | None = None, beam_size: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        threads: int | None = None,
+        beam_size: int | None = None,
+        glossary: str | Path | None = None,
+    ) -> None:
         for name, value in (("threads", threads), ("beam_size", beam_size)):
             if value is not None and value < 1:
                 raise NmtDistillError(f"`{name}` must be at least 1, but is {value} instead.")
         self.folder = read_model_folder(Path(folder))
         self.beam_size = beam_size or self.folder.beam_size
-        self.num_untranslated = 0
-        """segments so far for which the model had no answer: they stand in the translation as they were"""
-        self.num_unfinished = 0
-        """segments so far whose translation reached the longest length that is allowed, and may lack its end"""
-        self._pieces = Pieces(self.folder.sentencepiece)
-        self._check_vocabulary()
-        self._num_workers = threads or available_cores()
-        try:
-            self._engine = ctranslate2.Translator(
-                str(self.folder.path), inter_threads=self._num_workers, intra_threads=1, max_queued_batches=-1
-            )
-        except (RuntimeError, ValueError, MemoryError) as error:
-            raise NmtDistillError(
-                f"{self.folder.path / MODEL_FILE} cannot be loaded ({' '.join(str(error).split())}); "
-                "copy or export the model again."
-            ) from None
+        self.tally = Tally()
+        """over all calls so far"""
+        self._tally_lock = threading.Lock()
+        self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
+        self._engine = Engine(self.folder, num_workers=threads or available_cores())
 
-    def _check_vocabulary(self) -> None:
-        where = self.folder.path / VOCABULARY_FILE
-        known = frozenset(read_json(where))
-        strangers = [piece for piece in self._pieces.names if piece not in known]
-        if strangers:
-            raise NmtDistillError(
-                f"{self.folder.sentencepiece} does not belong to this model: {len(strangers)} of its pieces, such as "
-                f"`{strangers[0]}`, are not in {where}; export the model again."
-            )
-        tags = [tag for tag in self.folder.tags.values() if tag is not None]
-        for tag in tags:
-            if tag not in known:
-                raise NmtDistillError(f"{where} lacks the language tag `{tag}`; export the model again.")
-        for special in (END, *tags):
-            if special in self._pieces.encode([special])[0]:
-                raise NmtDistillError(
-                    f"{self.folder.sentencepiece} makes the special `{special}` out of text; train the vocabulary with "
-                    "it as a control symbol, not as a user-defined one."
-                )
-
-    def translate(self, lines: Sequence[str], *, target: str | None = None, source: str | None = None) -> list[str]:
+    def translate(
+        self, lines: Sequence[str], *, target: str | None = None, source: str | None = None, markdown: bool = False
+    ) -> list[str]:
         """Translate lines; the answer has as many, in the same order.
 
         Empty lines, space around text, characters such as tab and U+2028, and text without any letter come back as
-        they are. What exceeds the model's positions is translated in pieces.
+        they are; so do placeholders, markup, addresses and code. What exceeds the model's positions is translated in
+        pieces.
 
         :param target: language to translate into; needed where the model has several
         :param source: language of the lines; needed where the model has several
+        :param markdown: whether the lines are marked up as in Markdown
         :raises NmtDistillError: if the model does not know the language, or several fit
         """
-        tag = self.folder.tags[self.folder.choose(source, target)]
-        answers: list[str] = []
-        for start in range(0, len(lines), WINDOW_LINES):
-            window = [_without_surrogates(line) for line in lines[start : start + WINDOW_LINES]]
-            answers += self._translate_texts(window, [] if tag is None else [tag])
-        return answers
+        return [found[0].text for found in self._answer(lines, target, source, markdown, Wish())]
+
+    def candidates(
+        self,
+        lines: Sequence[str],
+        *,
+        num_candidates: int = 1,
+        target: str | None = None,
+        source: str | None = None,
+        markdown: bool = False,
+    ) -> list[list[Candidate]]:
+        """Translate lines; tell the model's score of each answer, and further answers.
+
+        :param num_candidates: answers a line, at most: the best one first, which is that of :meth:`translate` where
+            the beam is as wide, and others that keep all that is protected
+        """
+        if num_candidates < 1:
+            raise NmtDistillError(f"`num_candidates` must be at least 1, but is {num_candidates} instead.")
+        return self._answer(lines, target, source, markdown, Wish(num_candidates=num_candidates, scores=True))
 
     def translate_lines(
         self, lines: Iterable[str], *, target: str | None = None, source: str | None = None, window: int = WINDOW_LINES
@@ -139,103 +135,179 @@ class Translator:
         while chunk := list(islice(stream, window)):
             yield from self.translate(chunk, target=target, source=source)
 
-    def _translate_texts(self, texts: Sequence[str], tag: list[str], *, again: bool = True) -> list[str]:
-        """Translate whatever :func:`parts_of` finds in the texts, each distinct segment once.
+    @property
+    def num_untranslated(self) -> int:
+        """Segments so far that stand in the translation as they were."""
+        return self.tally.num_untranslated
+
+    @property
+    def num_unfinished(self) -> int:
+        """Segments so far whose translation may lack its end."""
+        return self.tally.num_unfinished
+
+    def _answer(
+        self, lines: Sequence[str], target: str | None, source: str | None, markdown: bool, wish: Wish
+    ) -> list[list[Candidate]]:
+        direction = self.folder.choose(source, target)
+        tag = self.folder.tags[direction]
+        request = _Request(
+            direction=direction, tag=[] if tag is None else [tag], markdown=markdown, wish=wish, tally=Tally()
+        )
+        answers: list[list[Candidate]] = []
+        for start in range(0, len(lines), WINDOW_LINES):
+            window = [_without_surrogates(line) for line in lines[start : start + WINDOW_LINES]]
+            answers += self._answer_texts(window, request)
+        with self._tally_lock:
+            self.tally.add(request.tally)
+        return answers
+
+    def _answer_texts(
+        self, texts: Sequence[str], request: _Request, *, again: bool = True, guarded: bool = True
+    ) -> list[list[Candidate]]:
+        """Translate whatever there is to translate in the texts, each distinct sentence once.
 
         :param again: whether a segment whose translation fills all positions may be tried once more, in pieces
+        :param guarded: whether there may be anything to protect
         """
         layouts: list[list[str | int]] = []
         numbers: dict[str, int] = {}
+        sentences: list[Sentence] = []
         for text in texts:
-            parts = parts_of(text)
-            layouts.append([numbers.setdefault(part, len(numbers)) if wanted else part for part, wanted in parts])
-        answers = self._translate_segments(list(numbers), tag, again)
-        return ["".join(answers[part] if isinstance(part, int) else part for part in layout) for layout in layouts]
-
-    def _translate_segments(self, segments: list[str], tag: list[str], again: bool) -> list[str]:
-        limit = self.folder.max_source_tokens - len(tag) - 1
-        tokens = self._pieces.encode(segments)
-        fitting = [number for number, row in enumerate(tokens) if len(row) <= limit]
-        answers = list(segments)
-        for number, row in enumerate(tokens):
-            if len(row) > limit:
-                pieces = split_to_fit(segments[number], limit=limit, lengths=self._pieces.lengths)
-                if len(pieces) > 1:
-                    answers[number] = "".join(self._translate_texts(pieces, tag, again=again))
-                else:
-                    self.num_untranslated += 1
-        found = self._search([[*tag, *tokens[number], END] for number in fitting])
-        texts = self._pieces.decode([row for row, _ in found])
-        for number, text, (row, finished) in zip(fitting, texts, found, strict=True):
-            if again and not finished and len(row) >= self.folder.max_target_tokens:
-                half = -(-len(tokens[number]) // 2)
-                pieces = split_to_fit(segments[number], limit=half, lengths=self._pieces.lengths, cut_words=False)
-                if len(pieces) > 1:
-                    answers[number] = "".join(self._translate_texts(pieces, tag, again=False))
+            layouts.append([])
+            for part, is_text in self._parts_of(text, request, guarded):
+                if not is_text:
+                    layouts[-1].append(part)
                     continue
-            self.num_unfinished += not finished
-            self.num_untranslated += not text
-            answers[number] = text or segments[number]
+                if part not in numbers:
+                    numbers[part] = len(sentences)
+                    terms = self._glossary if guarded else None
+                    sentences.append(Sentence(part, request.direction, request.markdown, terms, guarded))
+                layouts[-1].append(numbers[part])
+        answers = self._answer_sentences(sentences, request, again)
+        return [_joined([answers[part] if isinstance(part, int) else part for part in layout]) for layout in layouts]
+
+    def _parts_of(self, text: str, request: _Request, guarded: bool) -> Iterator[tuple[str, bool]]:
+        for message, is_text in message_parts(text) if guarded else [(text, True)]:
+            if not is_text:
+                yield message, False
+                continue
+            for part, is_wanted in parts_of(message):
+                if not is_wanted:
+                    yield part, False
+                    continue
+                spans = protected_spans(part, markdown=request.markdown) if guarded else []
+                for sentence in sentences_around(part, spans, request.direction.source):
+                    inner = sentence.rstrip()
+                    yield inner, True
+                    if len(inner) < len(sentence):
+                        yield sentence[len(inner) :], False
+
+    def _answer_sentences(self, sentences: list[Sentence], request: _Request, again: bool) -> list[list[Candidate]]:
+        wish = request.wish
+        answers: list[list[Candidate]] = [[Candidate(text=sentence.copied)] for sentence in sentences]
+        for attention in (False, True):
+            chosen = [
+                number
+                for number, sentence in enumerate(sentences)
+                if sentence.has_letters and sentence.needs_attention == attention
+            ]
+            wanted = Wish(num_candidates=wish.num_candidates, scores=wish.scores, attention=attention)
+            found = self._answer_segments([sentences[number].model_text for number in chosen], request, wanted, again)
+            for number, candidates in zip(chosen, found, strict=True):
+                restored = [sentences[number].restored(candidate) for candidate in candidates]
+                answers[number] = [candidate for candidate in restored if candidate is not None]
+        self._answer_in_pieces(sentences, answers, request)
         return answers
 
-    def _search(self, rows: list[list[str]]) -> list[tuple[list[str], bool]]:
-        """Search translations in batches of similar length.
+    def _answer_in_pieces(self, sentences: list[Sentence], answers: list[list[Candidate]], request: _Request) -> None:
+        """Translate what stands between all that is protected, where a translation as a whole has lost some of it."""
+        failed = []
+        for number, found in enumerate(answers):
+            if not found and sentences[number].is_guarded:
+                failed.append(number)
+            elif not found:
+                answers[number] = [Candidate(text=sentences[number].text)]
+                request.tally.num_untranslated += 1
+        pieces = [sentences[number].pieces() for number in failed]
+        wanted = [text for row in pieces for text, is_wanted in row if is_wanted]
+        parts = iter(self._answer_texts(wanted, request, guarded=False) if wanted else [])
+        for number, row in zip(failed, pieces, strict=True):
+            joined = _joined([next(parts) if is_wanted else text for text, is_wanted in row])
+            if sentences[number].is_kept(joined[0].text):
+                answers[number] = joined[:1]
+                request.tally.num_in_pieces += 1
+            else:
+                answers[number] = [Candidate(text=sentences[number].text)]
+                request.tally.num_untranslated += 1
 
-        :param rows: source tokens with tag and ``</s>``
-        :return: target tokens without ``</s>``, and whether ``</s>`` was found
-        """
-        found: list[tuple[list[str], bool]] = [([], True)] * len(rows)
-        waiting: deque[tuple[list[int], list[Any]]] = deque()
+    def _answer_segments(
+        self, segments: list[str], request: _Request, wish: Wish, again: bool
+    ) -> list[list[Candidate]]:
+        pieces, tag, folder = self._engine.pieces, request.tag, self.folder
+        limit = folder.max_source_tokens - len(tag) - 1
+        tokens = pieces.encode(segments)
+        fitting = [number for number, row in enumerate(tokens) if len(row) <= limit]
+        answers = [[Candidate(text=segment)] for segment in segments]
+        for number, row in enumerate(tokens):
+            if len(row) > limit:
+                parts = split_to_fit(segments[number], limit=limit, lengths=pieces.lengths)
+                if len(parts) > 1:
+                    answers[number] = _joined(self._answer_texts(parts, request, again=again, guarded=False))
+                else:
+                    request.tally.num_untranslated += 1
+        short = [segments[number] for number in fitting]
+        found = self._search(short, [tokens[number] for number in fitting], request, wish)
+        # one call for all: each sets threads up
+        texts = iter(pieces.decode([hypothesis.tokens for hypotheses in found for hypothesis in hypotheses]))
+        for number, hypotheses in zip(fitting, found, strict=True):
+            best, read = hypotheses[0], list(islice(texts, len(hypotheses)))
+            if again and not best.finished and len(best.tokens) >= folder.max_target_tokens:
+                half = -(-len(tokens[number]) // 2)
+                parts = split_to_fit(segments[number], limit=half, lengths=pieces.lengths, cut_words=False)
+                if len(parts) > 1:
+                    answers[number] = _joined(self._answer_texts(parts, request, again=False, guarded=False))
+                    continue
+            request.tally.num_unfinished += not best.finished
+            request.tally.num_untranslated += not read[0]
+            if read[0]:
+                answers[number] = [
+                    Candidate.found(text, hypothesis, tokens[number], len(tag), has_score=wish.scores)
+                    for text, hypothesis in zip(read, hypotheses, strict=True)
+                    if text
+                ]
+        return answers
 
-        def collect() -> None:
-            for number, job in zip(*waiting.popleft(), strict=True):
-                tokens = job.result().hypotheses[0][: self._longest_answer(rows[number])]
-                finished = bool(tokens) and tokens[-1] == END
-                found[number] = (tokens[:-1] if finished else tokens, finished)
-
-        for batch in self._batches(rows):
-            waiting.append((batch, self._submit([rows[number] for number in batch])))
-            if len(waiting) > self._num_workers:
-                collect()
-        while waiting:
-            collect()
+    def _search(
+        self, segments: list[str], tokens: list[list[str]], request: _Request, wish: Wish
+    ) -> list[list[Hypothesis]]:
+        """Search translations; those that run in circles a second time, with more care."""
+        rows = [[*request.tag, *row, END] for row in tokens]
+        found = self._engine.search(rows, beam_size=self.beam_size, wish=wish)
+        looping = [number for number, row in enumerate(found) if self._is_looping(segments[number], row[0])]
+        if looping:
+            careful = replace(wish, careful=True)
+            second = self._engine.search([rows[number] for number in looping], beam_size=self.beam_size, wish=careful)
+            for number, row in zip(looping, second, strict=True):
+                if row[0].tokens and not self._is_looping(segments[number], row[0]):
+                    found[number] = row
+                else:
+                    request.tally.num_repeating += found[number][0].finished
         return found
 
-    def _batches(self, rows: list[list[str]]) -> Iterator[list[int]]:
-        """Yield numbers of rows, long ones first; there are at least as many batches as workers if rows suffice."""
-        budget = min(BATCH_TOKENS, -(-sum(map(len, rows)) // self._num_workers))
-        batch: list[int] = []
-        for number in sorted(range(len(rows)), key=lambda number: -len(rows[number])):
-            if batch and len(rows[batch[0]]) * (len(batch) + 1) > budget:
-                yield batch
-                batch = []
-            batch.append(number)
-        if batch:
-            yield batch
-
-    def _submit(self, rows: list[list[str]]) -> list[Any]:
-        jobs: list[Any] = self._engine.translate_batch(
-            rows,
-            beam_size=self.beam_size,
-            max_input_length=0,
-            max_decoding_length=max(map(self._longest_answer, rows)),
-            min_decoding_length=0,
-            return_end_token=True,
-            disable_unk=True,
-            asynchronous=True,
-        )
-        return jobs
-
-    def _longest_answer(self, row: list[str]) -> int:
-        """Return how many tokens the translation of a row may have, ``</s>`` included, whatever its neighbours are."""
-        return min(self.folder.max_target_tokens, LENGTH_FACTOR * len(row) + LENGTH_ALLOWANCE)
+    def _is_looping(self, segment: str, best: Hypothesis) -> bool:
+        if len(best.tokens) < LOOP_TOKENS or (best.finished and 2 * len(set(best.tokens)) > len(best.tokens)):
+            return False
+        (text,) = self._engine.pieces.decode([best.tokens])
+        return not best.finished or oscillates(segment, text)
 
 
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _joined(parts: Sequence[str | list[Candidate]]) -> list[Candidate]:
+    """Join what is copied with the candidates of what is translated, the best of each with the best."""
+    num_candidates = max((len(part) for part in parts if not isinstance(part, str)), default=1)
+    return [
+        Candidate.joined([part if isinstance(part, str) else part[min(rank, len(part) - 1)] for part in parts])
+        for rank in range(num_candidates)
+    ]
 
 
 def _without_surrogates(text: str) -> str:

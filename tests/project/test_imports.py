@@ -23,11 +23,21 @@ ORDER = [
     "devices",
     "ranks",
     "configuration",
+    "protection",
+    "sentences",
     "segmentation",
     "corpus",
     "vocabulary",
     "model_folder",
+    "icu_messages",
+    "glossary",
+    "capitals",
+    "engine",
+    "placement",
+    "sentence",
     "translator",
+    "documents",
+    "document_translation",
     "inheritance",
     "teacher",
     "distillation",
@@ -62,7 +72,8 @@ ONLY_IN = {
     "transformers": ("student.", "training.", "teacher.transformers"),
     "accelerate": ("training.",),
     "fairseq2": ("teacher.fairseq2",),
-    "polib": ("corpus.",),
+    "polib": ("corpus.", "documents.gettext_catalog"),
+    "sentencex": ("sentences",),
     "py3langid": ("language_identification",),
     "langcodes": ("teacher.families",),
     "matplotlib": ("evaluation.plot",),
@@ -77,10 +88,11 @@ NEVER_IN = {
     "student": ("nmt_distill.teacher",),
     "teacher": ("nmt_distill.student",),
     "corpus": ("torch", "transformers", "ctranslate2"),
+    "documents": ("torch", "ctranslate2", "nmt_distill.translator"),
 }
 """what a package may not import, anywhere in its files"""
 
-WITHOUT_TORCH = ["translator", "translate_command", "cli", "evaluation", "recipe"]
+WITHOUT_TORCH = ["translator", "documents", "translate_command", "cli", "evaluation", "recipe"]
 """what is imported without torch and transformers being loaded"""
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import signal
 import subprocess
@@ -124,7 +125,14 @@ def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None
     ("arguments", "message"),
     [
         (["--file", "{here}/none"], r"none does not exist\."),
-        (["--file", "{here}"], r"is a folder, but must be a text file\."),
+        (["--file", "{here}"], r"holds no file of a known format; name its files, with --format\."),
+        (["--in-place", "text"], r"--in-place is for files; name them with --file\."),
+        (["--format", "json", "text"], r"--format is for files"),
+        (["--column", "2", "text"], r"--column is for files"),
+        (["--num-candidates", "2", "text"], r"--num-candidates needs --json"),
+        (["--json", "--format", "html", "--file", "{here}/empty"], r"--json answers lines, but the files are doc"),
+        (["--format", "tsv", "--file", "{here}/empty"], r"empty is a table; name the column"),
+        (["--glossary", "{here}/none", "text"], r"none does not exist\."),
         (["--file", "{here}/empty", "--", "text"], r"translate takes text or --file, but was given both"),
         (["--output", "{here}", "text"], r"is a folder, but --output must be a file\."),
         (["--output", "{here}/empty/out", "text"], r"empty/out cannot be written: "),
@@ -281,3 +289,23 @@ def test_files_show_progress_to_who_watches(mute_export: Path, tmp_path: Path, w
     assert done.stdout == b"42\n" * 1000
     assert (b"translate: 3/3 kB" in talk) == watched
     assert bool(talk) == watched
+
+
+def test_json_tells_text_and_score(mute_export: Path, toy_export: Path, capfdbinary: Captured) -> None:
+    assert run(parse("--model", str(mute_export), "--json", "42")) == 0
+    assert capfdbinary.readouterr().out == b'{"source": "42", "text": "42", "score": null}\n'
+    assert run(parse("--model", str(toy_export), "--json", "--num-candidates", "2", "Stop the music")) == 0
+    answer = json.loads(capfdbinary.readouterr().out)
+    assert [answer["candidates"][0][key] for key in ("text", "score")] == [answer["text"], answer["score"]]
+    assert len(answer["candidates"]) == 2
+
+
+def test_a_document_is_translated_in_its_place(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
+    path = tmp_path / "strings.json"
+    path.write_bytes(b'{"a": "Stop {x}"}')
+    path.chmod(0o600)
+    assert run(parse("--model", str(mute_export), "--in-place", "--file", str(path))) == 0
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b'{"a": "Stop {x}"}', 0o600)
+    assert b"left untranslated" in capfdbinary.readouterr().err
+    assert run(parse("--model", str(mute_export), "--file", str(path))) == 0
+    assert capfdbinary.readouterr().out == b'{"a": "Stop {x}"}'

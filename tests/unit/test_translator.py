@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nmt_distill.engine import BATCH_TOKENS, END, Pieces, available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
-from nmt_distill.translator import BATCH_TOKENS, END, Pieces, Translator, available_cores
+from nmt_distill.translator import Translator
 
 HOSTILE = [
     "",
@@ -140,7 +141,7 @@ def test_without_letters_nothing_is_asked(make: Make, line: str) -> None:
 def test_margins_are_copied(make: Make) -> None:
     translator, engine = make()
     assert translator.translate(["  Stop.\t \U0001f600\r"]) == ["  Stop.\t \U0001f600\r"]
-    assert engine.rows == [[*translator._pieces.encode(["Stop."])[0], END]]
+    assert engine.rows == [[*translator._engine.pieces.encode(["Stop."])[0], END]]
 
 
 @pytest.mark.parametrize("text", ["</s>", "a </s> b", "<unk>", "<pad>", "<s>", ">>fr<< Stop", "\x00a</s>\x00"])
@@ -169,7 +170,7 @@ def test_unknown_text_that_reads_like_a_special_is_unknown(tmp_path: Path) -> No
 
 def test_a_line_feed_token_stays_in_its_line(make: Make) -> None:
     translator, _ = make(lambda row: ["\u2581", "a", "<0x0A>", "\u2581", "b"])
-    assert translator.translate(["Stop"]) == ["a  b"]
+    assert translator.translate(["stop"]) == ["a  b"]
 
 
 def test_each_distinct_segment_is_translated_once(make: Make) -> None:
@@ -205,7 +206,7 @@ def test_a_translation_longer_than_the_positions_is_made_in_pieces(make: Make) -
     """Three target tokens a source token: 40 source tokens need 120 target positions, but there are 64."""
     translator, _ = make(lambda row: [token for token in row[:-1] for _ in range(3)], max_target_tokens=64)
     line = "stop " * 39 + "stop"
-    assert len(translator._pieces.encode([line])[0]) == 40
+    assert len(translator._engine.pieces.encode([line])[0]) == 40
     (answer,) = translator.translate([line])
     assert (translator.num_unfinished, translator.num_untranslated) == (0, 0)
     assert answer.split() == ["stop"] * 120
@@ -215,11 +216,12 @@ def test_a_translation_without_end_is_cut_and_counted(make: Make) -> None:
     translator, engine = make(lambda row: ["\u2581", "a"] * 10_000)
     answers = translator.translate(["Stop"])
     assert translator.num_unfinished == 1
-    assert len(engine.rows) == 1
+    assert len(engine.rows) == 2  # the second time with more care
+    assert [options.get("no_repeat_ngram_size", 0) for options in engine.options] == [0, 3]
     assert answers[0].split() == ["a"] * len(answers[0].split())
     assert len(answers[0]) <= translator.folder.max_target_tokens
     translator.translate(["Stop the music " * 10])
-    assert len(engine.rows) > 2  # tried again in pieces, once
+    assert len(engine.rows) > 4  # tried again in pieces, once
     assert all(options["max_decoding_length"] <= 64 for options in engine.options)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt_distill.engine import Pieces
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.translator import Pieces, Translator
+from nmt_distill.translator import Translator
 
 HEAVY = ("torch", "transformers", "rich", "sacrebleu", "yaml")
 
@@ -17,7 +18,7 @@ HEAVY = ("torch", "transformers", "rich", "sacrebleu", "yaml")
 @pytest.mark.parametrize("setting", ["threads", "beam_size"])
 def test_settings_must_be_positive(toy_export: Path, setting: str) -> None:
     with pytest.raises(NmtDistillError, match=rf"`{setting}` must be at least 1, but is 0 instead"):
-        Translator(toy_export, **{setting: 0})
+        Translator(toy_export, threads=int(setting != "threads"), beam_size=int(setting != "beam_size"))
 
 
 @pytest.fixture

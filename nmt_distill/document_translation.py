@@ -1,0 +1,131 @@
+"""Files of a format translated whole: which go where, and each written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt_distill.documents.document import Document
+from nmt_distill.documents.formats import files_below, format_of, read_document
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_file
+from nmt_distill.progress import Job, job
+
+if TYPE_CHECKING:
+    from nmt_distill.translator import Translator
+
+WINDOW_SEGMENTS = 1024
+"""segments that are translated together"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One file, and where its translation goes."""
+
+    path: Path
+    format: str
+    destination: Path | None
+    """None for standard output"""
+
+
+def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_name: str | None) -> list[Task]:
+    """Tell which files become which.
+
+    :param paths: files and folders
+    :param output: a file, or a folder that takes the files under the names that they have
+    :param format_name: of all files; else each one's suffix tells
+    :raises NmtDistillError: if a file is missing, or two would become one
+    """
+    if in_place and output is not None:
+        raise NmtDistillError("translate takes --in-place or --output, but was given both; leave one out.")
+    files = [(file, root) for root in paths for file in _files_of(root)]
+    is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
+    is_folder = is_folder or any(path.is_dir() for path in paths)
+    if len(files) > 1 and not in_place and (output is None or not is_folder):
+        raise NmtDistillError(
+            f"{len(files)} documents need a folder, but --output is {output or 'not given'}; "
+            "name one that exists or ends with `/`, or give --in-place."
+        )
+    tasks = []
+    for file, root in files:
+        destination = file if in_place else None if output is None else Path(output)
+        if is_folder and output is not None:
+            destination = Path(output) / (file.relative_to(root) if root.is_dir() else file.name)
+        tasks.append(Task(path=file, format=format_name or format_of(file), destination=destination))
+    destinations = [task.destination for task in tasks if task.destination is not None]
+    for destination in destinations:
+        if destinations.count(destination) > 1:
+            raise NmtDistillError(f"several of the files would become {destination}; translate them one at a time.")
+    return tasks
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = list(files_below(path))
+    if not files:
+        raise NmtDistillError(f"{path} holds no file of a known format; name its files, with --format.")
+    return files
+
+
+def translate_documents(
+    tasks: Sequence[Task], translator: Translator, *, target: str | None, source: str | None, column: str | None
+) -> None:
+    """Translate files; all are read first, so that nothing is written where one of them is broken.
+
+    :raises NmtDistillError: if a file is broken, or one cannot be written
+    """
+    language = translator.folder.choose(source, target).target
+    total = 0
+    for task in tasks:
+        total += len(read_document(task.path, task.format, language=language, column=column).segments)
+    with _progress(tasks, total) as running:
+        for task in tasks:
+            document = read_document(task.path, task.format, language=language, column=column)
+            content = document.render(_translations(document, translator, target, source, running))
+            _write(task, content)
+
+
+def _translations(
+    document: Document, translator: Translator, target: str | None, source: str | None, running: Job | None
+) -> list[str]:
+    segments = document.segments
+    translations: list[str] = []
+    for start in range(0, len(segments), WINDOW_SEGMENTS):
+        window = segments[start : start + WINDOW_SEGMENTS]
+        translations += translator.translate(window, target=target, source=source, markdown=document.markdown)
+        if running is not None:
+            running.advance(len(window))
+    return translations
+
+
+def _write(task: Task, content: bytes) -> None:
+    if task.destination is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    destination = task.destination.resolve()
+    try:
+        mode = stat.S_IMODE(task.path.stat().st_mode)
+        with atomic_file(destination, "wb") as stream:
+            stream.write(content)
+        destination.chmod(mode)
+    except OSError as error:
+        raise NmtDistillError(f"{task.destination} cannot be written: {error.strerror}.") from None
+
+
+@contextlib.contextmanager
+def _progress(tasks: Sequence[Task], total: int) -> Iterator[Job | None]:
+    """Show progress where somebody watches, and the translation doesn't go to the same terminal."""
+    to_terminal = any(task.destination is None for task in tasks) and sys.stdout.isatty()
+    if not sys.stderr.isatty() or to_terminal:
+        yield None
+        return
+    with job("translate", total=total, unit="segments") as running:
+        yield running

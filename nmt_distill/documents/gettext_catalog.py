@@ -1,0 +1,122 @@
+"""gettext's PO: entries without a translation get one and the flag ``fuzzy``; all else stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import polib
+
+from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, constant, decode
+
+_LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
+_FLAGS = re.compile(r"#,[ \t]*")
+WIDTH = 78
+"""columns that gettext's tools fill"""
+
+
+@dataclass
+class _Field:
+    """A keyword's string, and where its lines begin and end."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass
+class _Entry:
+    start: int
+    """where its first keyword begins"""
+    flags: int | None = None
+    """behind the sign of its flags, where it has any"""
+    fields: dict[str, _Field] = field(default_factory=dict)
+
+    def awaits(self, keyword: str) -> bool:
+        """Tell whether a keyword in front of the translations belongs to this entry still."""
+        return keyword not in self.fields and not any(name.startswith("msgstr") for name in self.fields)
+
+
+def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
+    """Read a catalogue.
+
+    :raises DocumentError: if polib finds it broken
+    """
+    source = decode(content, path)
+    _check(source.text, path)
+    line_end = "\r\n" if "\r\n" in source.text else "\n"
+    slots: list[Slot] = []
+    for entry in _entries(source.text, path):
+        message = entry.fields.get("msgid")
+        if message is None or not message.text:
+            continue  # the header
+        missing = [
+            (name, found) for name, found in entry.fields.items() if name.startswith("msgstr") and not found.text
+        ]
+        for name, found in missing:
+            segment = message.text
+            if name not in {"msgstr", "msgstr[0]"} or (name == "msgstr[0]" and "msgstr[1]" not in entry.fields):
+                segment = entry.fields.get("msgid_plural", message).text
+            write = partial(_write, name, line_end)
+            slots.append(Slot(start=found.start, end=found.end, segment=segment, write=write, always=True))
+        if missing:
+            place = entry.start if entry.flags is None else entry.flags
+            flag = constant(f"#, fuzzy{line_end}" if entry.flags is None else "fuzzy, ")
+            slots.append(Slot(start=place, end=place, segment="", write=flag, always=True))
+    return SlottedDocument(source=source, slots=slots)
+
+
+def _check(text: str, path: Path) -> None:
+    try:
+        # a string that names no file is content
+        polib.pofile(text + "\n", check_for_duplicates=False)
+    except (OSError, ValueError, UnicodeError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        problem = re.sub(r"^.*?error in po file[^:]*:?\s*|\(line \d+\):?\s*", "", str(error))
+        raise DocumentError(
+            path, int(line[1]) if line else 0, f"not a valid PO file ({problem.strip() or 'syntax error'})"
+        ) from None
+
+
+def _entries(text: str, path: Path) -> Iterator[_Entry]:
+    """Find the entries that are in force, with the places of their strings; polib lets some broken lines pass."""
+    entry: _Entry | None = None
+    current: _Field | None = None
+    flags: int | None = None
+    position = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _LINE.match(line)
+        if match is None and line.strip() and not line.startswith("#"):
+            raise DocumentError(path, number, "not a valid PO file (neither a keyword with its string, nor a comment)")
+        if match is not None and match[1] is not None:
+            if entry is None or (match[1] in {"msgctxt", "msgid"} and not entry.awaits(match[1])):
+                if entry is not None:
+                    yield entry
+                entry = _Entry(start=position, flags=flags)
+                flags = None
+            current = _Field(start=position, end=position + len(line), text=polib.unescape(match[2]))
+            entry.fields[match[1]] = current
+        elif match is not None and current is not None:
+            current.text += polib.unescape(match[2])
+            current.end = position + len(line)
+        else:
+            if line.startswith("#,"):
+                found = _FLAGS.match(line)
+                flags = position + (found.end() if found else 2)
+            elif line.startswith("#~") or not line.strip():
+                flags = None
+            current = None
+        position += len(line) + 1
+    if entry is not None:
+        yield entry
+
+
+def _write(name: str, line_end: str, translation: str) -> str:
+    entry = polib.POEntry(msgid="", msgstr=translation)
+    lines = entry.__unicode__(wrapwidth=WIDTH).split("\n")
+    first = next(number for number, line in enumerate(lines) if line.startswith("msgstr "))
+    written = [line for line in lines[first:] if line]
+    return line_end.join([name + written[0].removeprefix("msgstr"), *written[1:]])

@@ -1,0 +1,110 @@
+"""Markdown: paragraphs, headings and cells are segments; code, front matter and what begins each line stay.
+
+markdown-it-py says which lines hold text. A paragraph over several lines becomes as many lines again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+
+from nmt_distill.documents.document import Slot, SlottedDocument, decode
+from nmt_distill.documents.html_page import html_slots
+from nmt_distill.documents.requirements import load
+from nmt_distill.documents.subtitles import wrapped
+
+_FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
+_HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
+_WOULD_BEGIN_A_BLOCK = re.compile(r"(?:#{1,6}|[-+*]|\d{1,9}[.)]|>|```+|~~~+|=+\s*$|-+\s*$)(?=\s|$)|[|<]")
+
+Lines = list[tuple[int, int]]
+"""where the text of each line begins and ends"""
+
+
+def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
+    """Read a text; Markdown is never broken, only odd."""
+    source = decode(content, path)
+    text = source.text
+    front = _FRONT_MATTER.match(text)
+    begin = front.end() if front else 0
+    slots: list[Slot] = []
+    for lines, kind in _blocks(text, begin):
+        if kind == "html":
+            slots += html_slots(text[lines[0][0] : lines[-1][1]], lines[0][0])
+        else:
+            for run in _runs(text, lines):
+                segment = " ".join(text[start:end] for start, end in run)
+                if any(map(str.isalpha, segment)):
+                    write = partial(_write, text, run, kind == "cell")
+                    slots.append(Slot(start=run[0][0], end=run[-1][1], segment=segment, write=write))
+    return SlottedDocument(source=source, slots=slots, markdown=True)
+
+
+def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
+    """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``."""
+    markdown = load("markdown_it").MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])
+    # the parser takes other line ends for LF, and so must not see them
+    body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
+    starts = [0, *accumulate(len(line) + 1 for line in body.split("\n"))]
+    cells: dict[int, int] = {}
+    for token in markdown.parse(body):
+        if token.map is None:
+            continue
+        first, last = token.map
+        if token.type == "html_block":
+            end = min(starts[last], len(body)) if last < len(starts) else len(body)
+            yield [(begin + starts[first], begin + end)], "html"
+        if token.type != "inline":
+            continue
+        is_cell = token.meta.get("cell", False) or (last == first + 1 and first in cells)
+        found: Lines = []
+        for number, content in enumerate(token.content.split("\n")):
+            line = first + number
+            content = content.strip(" \t")
+            if is_cell:
+                content = content.replace("|", "\\|")
+            start = body.find(content, max(starts[line], cells.get(line, 0)), starts[line + 1])
+            if start < 0 or not content:
+                found = []
+                break
+            cells[line] = start + len(content)
+            found.append((begin + start, begin + start + len(content)))
+        if found:
+            yield found, "cell" if is_cell else "text"
+
+
+def _runs(text: str, lines: Lines) -> Iterator[Lines]:
+    """Cut the lines of a paragraph at its hard breaks."""
+    run: Lines = []
+    for number, (start, end) in enumerate(lines):
+        following = lines[number + 1][0] if number + 1 < len(lines) else end
+        rest = text[end:following].split("\n")[0].rstrip("\r")
+        hard = _HARD_BREAK.search(text[start:end] + rest) if number + 1 < len(lines) else None
+        run.append((start, min(end, start + hard.start()) if hard else end))
+        if hard:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _write(text: str, run: Lines, is_cell: bool, translation: str) -> str:
+    """Write a translation on as many lines as there were, each after what began it."""
+    if is_cell:
+        return re.sub(r"(?<!\\)\|", r"\\|", translation)
+    broken = wrapped(translation, num_lines=len(run)).split("\n")
+    parts: list[str] = []
+    for number, line in enumerate(broken):
+        if number:
+            parts.append(text[run[number - 1][1] : run[number][0]])
+        parts.append(
+            "\\" + line if _WOULD_BEGIN_A_BLOCK.match(line) and (number or not _begins_so(text, run)) else line
+        )
+    return "".join(parts)
+
+
+def _begins_so(text: str, run: Lines) -> bool:
+    return _WOULD_BEGIN_A_BLOCK.match(text[run[0][0] : run[0][1]]) is not None

@@ -1,0 +1,104 @@
+"""String catalogues in YAML: every string value is text, keys are not; comments, anchors and quotes stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, decode
+
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+"""anchor and tag in front of a scalar"""
+_STRING = "tag:yaml.org,2002:str"
+
+
+def read_yaml_catalog(content: bytes, path: Path) -> SlottedDocument:
+    """Read a catalogue.
+
+    :raises DocumentError: if it is no YAML
+    """
+    source = decode(content, path)
+    slots: list[Slot] = []
+    try:
+        for root in yaml.compose_all(source.text, Loader=yaml.SafeLoader):
+            for node in _texts(root, set()):
+                end = node.end_mark.index
+                properties = _PROPERTIES.match(source.text, node.start_mark.index, end)
+                start = properties.end() if properties else node.start_mark.index
+                raw = source.text[start:end]
+                if raw:
+                    slots.append(Slot(start=start, end=end, segment=_clean(node.value), write=partial(_write, raw)))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join(str(error.problem or error.context).split())
+        raise DocumentError(path, mark.line + 1 if mark else 0, f"not valid YAML ({problem})") from None
+    except yaml.reader.ReaderError as error:
+        line = source.text.count("\n", 0, error.position) + 1
+        raise DocumentError(path, line, f"not valid YAML (U+{error.character:04X} is not allowed)") from None
+    except RecursionError:
+        raise DocumentError(path, 0, "nested too deep") from None
+    return SlottedDocument(source=source, slots=slots)
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _texts(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """Yield the string values below a node, each once however many aliases there are."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag == _STRING:
+            yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _texts(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _texts(value, seen)
+
+
+def _write(raw: str, translation: str) -> str:
+    """Write a translation in the style of what stood there, or in double quotes where that cannot hold it."""
+    if raw.startswith(("|", ">")):
+        written = _block(raw, translation)
+        return written if written is not None else _quoted(translation) + raw[len(raw.rstrip()) :]
+    if raw.startswith("'"):
+        written = "'" + translation.replace("'", "''") + "'"
+    elif raw.startswith('"'):
+        return _quoted(translation)
+    else:
+        written = translation
+    return written if "\n" not in written and _reads(f"k: [{written}]", [translation]) else _quoted(translation)
+
+
+def _block(raw: str, translation: str) -> str | None:
+    header, _, body = raw.partition("\n")
+    indentation = re.match(r"(?:[ \t]*\r?\n)*( +)", body)
+    if indentation is None:
+        return None
+    line_end = "\r\n" if header.endswith("\r") else "\n"
+    text = translation.rstrip("\n")
+    lines = text.split("\n") if raw.startswith("|") else [line for part in text.split("\n") for line in (part, "")][:-1]
+    indented = line_end.join(indentation[1] + line if line else "" for line in lines)
+    written = f"{header}\n{indented}{body[len(body.rstrip()) :]}"
+    return written if _reads(f"k: {written}", translation) else None
+
+
+def _quoted(text: str) -> str:
+    written: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return written.removesuffix("\n")
+
+
+def _reads(text: str, value: object) -> bool:
+    """Tell whether YAML reads so."""
+    try:
+        return bool(yaml.safe_load(text) == {"k": value})
+    except yaml.YAMLError:
+        return False

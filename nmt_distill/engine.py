@@ -1,0 +1,211 @@
+"""CTranslate2 at work on an exported model: text to tokens, tokens to translations, in batches of similar length."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import sentencepiece
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import read_json
+from nmt_distill.model_folder import MODEL_FILE, VOCABULARY_FILE, ModelFolder
+
+BATCH_TOKENS = 512
+"""padded source tokens in one batch; more do not stay in the processor's cache"""
+LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 32
+"""a translation may have this many tokens per source token, and this many more"""
+CAREFUL_BEAM, CAREFUL_NGRAM = 4, 3
+"""least beam, and length of the n-grams that may not come twice, where a first search ran in circles"""
+END = "</s>"
+
+
+class Pieces:
+    """The SentencePiece model of an export: text to source tokens, target tokens to text.
+
+    Tokens are looked up by id, so that no text becomes a special token: an unknown run of characters is ``<unk>``,
+    even if it reads ``</s>``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        except (RuntimeError, OSError):
+            raise NmtDistillError(f"{path} is not a SentencePiece model, or damaged; export the model again.") from None
+        self.names: list[str] = self._processor.id_to_piece(list(range(self._processor.vocab_size())))
+
+    def encode(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return the tokens of each text, without tag and ``</s>``."""
+        names = self.names
+        return [[names[token] for token in tokens] for tokens in self._processor.encode(list(texts))]
+
+    def decode(self, tokens: Sequence[Sequence[str]]) -> list[str]:
+        """Return the text of each row of tokens, without a line break that a byte token may hold."""
+        texts: list[str] = self._processor.decode([list(row) for row in tokens]) if tokens else []
+        return [text.replace("\n", " ").replace("\r", " ").strip() for text in texts]
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text becomes."""
+        return [len(tokens) for tokens in self._processor.encode(list(texts))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a search is asked for beside the one best translation."""
+
+    num_candidates: int = 1
+    """hypotheses a segment"""
+    scores: bool = False
+    """their log-probabilities"""
+    attention: bool = False
+    """which source token each target token looked at"""
+    careful: bool = False
+    """a wider beam, and no n-gram twice"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """One translation in tokens."""
+
+    tokens: list[str]
+    """target tokens without ``</s>``"""
+    finished: bool = True
+    """whether ``</s>`` was found"""
+    log_prob: float = 0.0
+    """mean over target tokens, in nats; 0 where nobody asked"""
+    attention: Sequence[Sequence[float]] = ()
+    """(target tokens, source tokens with tag and ``</s>``); empty where nobody asked"""
+
+
+class Engine:
+    """An exported model in CTranslate2; any number of threads may search with it at once.
+
+    :param num_workers: batches that are searched at the same time, each on one core
+    :raises NmtDistillError: if a file of the folder is damaged, or does not belong to the others
+    """
+
+    def __init__(self, folder: ModelFolder, *, num_workers: int) -> None:
+        self._folder = folder
+        self._num_workers = num_workers
+        self.pieces = Pieces(folder.sentencepiece)
+        self._check_vocabulary()
+        try:
+            self._engine = ctranslate2.Translator(
+                str(folder.path), inter_threads=num_workers, intra_threads=1, max_queued_batches=-1
+            )
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise NmtDistillError(
+                f"{folder.path / MODEL_FILE} cannot be loaded ({' '.join(str(error).split())}); "
+                "copy or export the model again."
+            ) from None
+
+    def _check_vocabulary(self) -> None:
+        where = self._folder.path / VOCABULARY_FILE
+        known = frozenset(read_json(where))
+        strangers = [piece for piece in self.pieces.names if piece not in known]
+        if strangers:
+            raise NmtDistillError(
+                f"{self._folder.sentencepiece} does not belong to this model: {len(strangers)} of its pieces, such as "
+                f"`{strangers[0]}`, are not in {where}; export the model again."
+            )
+        tags = [tag for tag in self._folder.tags.values() if tag is not None]
+        for tag in tags:
+            if tag not in known:
+                raise NmtDistillError(f"{where} lacks the language tag `{tag}`; export the model again.")
+        for special in (END, *tags):
+            if special in self.pieces.encode([special])[0]:
+                raise NmtDistillError(
+                    f"{self._folder.sentencepiece} makes the special `{special}` out of text; train the vocabulary "
+                    "with it as a control symbol, not as a user-defined one."
+                )
+
+    def search(self, rows: list[list[str]], *, beam_size: int, wish: Wish) -> list[list[Hypothesis]]:
+        """Search translations in batches of similar length.
+
+        :param rows: source tokens with tag and ``</s>``
+        :return: the hypotheses of each row, the best first
+        """
+        found: list[list[Hypothesis]] = [[] for _ in rows]
+        waiting: deque[tuple[list[int], list[Any]]] = deque()
+
+        def collect() -> None:
+            for number, job in zip(*waiting.popleft(), strict=True):
+                found[number] = _hypotheses(job.result(), self._longest_answer(rows[number]), wish)
+
+        for batch in self._batches(rows):
+            waiting.append((batch, self._submit([rows[number] for number in batch], beam_size, wish)))
+            if len(waiting) > self._num_workers:
+                collect()
+        while waiting:
+            collect()
+        return found
+
+    def _batches(self, rows: list[list[str]]) -> Iterator[list[int]]:
+        """Yield numbers of rows, long ones first; there are at least as many batches as workers if rows suffice."""
+        budget = min(BATCH_TOKENS, -(-sum(map(len, rows)) // self._num_workers))
+        batch: list[int] = []
+        for number in sorted(range(len(rows)), key=lambda number: -len(rows[number])):
+            if batch and len(rows[batch[0]]) * (len(batch) + 1) > budget:
+                yield batch
+                batch = []
+            batch.append(number)
+        if batch:
+            yield batch
+
+    def _submit(self, rows: list[list[str]], beam_size: int, wish: Wish) -> list[Any]:
+        more: dict[str, Any] = {}
+        if wish.num_candidates > 1:
+            more["num_hypotheses"] = wish.num_candidates
+            beam_size = max(beam_size, wish.num_candidates)
+        if wish.scores:
+            more["return_scores"] = True
+        if wish.attention:
+            more["return_attention"] = True
+        if wish.careful:
+            beam_size = max(beam_size, CAREFUL_BEAM)
+            more["no_repeat_ngram_size"] = CAREFUL_NGRAM
+        jobs: list[Any] = self._engine.translate_batch(
+            rows,
+            beam_size=beam_size,
+            max_input_length=0,
+            max_decoding_length=max(map(self._longest_answer, rows)),
+            min_decoding_length=0,
+            return_end_token=True,
+            disable_unk=True,
+            asynchronous=True,
+            **more,
+        )
+        return jobs
+
+    def _longest_answer(self, row: list[str]) -> int:
+        """Return how many tokens the translation of a row may have, ``</s>`` included, whatever its neighbours are."""
+        return min(self._folder.max_target_tokens, LENGTH_FACTOR * len(row) + LENGTH_ALLOWANCE)
+
+
+def _hypotheses(result: Any, longest: int, wish: Wish) -> list[Hypothesis]:
+    hypotheses = []
+    for number, answer in enumerate(result.hypotheses):
+        tokens = answer[:longest]
+        finished = bool(tokens) and tokens[-1] == END
+        tokens = tokens[:-1] if finished else tokens
+        hypotheses.append(
+            Hypothesis(
+                tokens=tokens,
+                finished=finished,
+                log_prob=result.scores[number] if wish.scores else 0.0,
+                attention=result.attention[number][: len(tokens)] if wish.attention else (),
+            )
+        )
+    return hypotheses
+
+
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,140 @@
+"""A sentence on its way through the model: what the model reads, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt_distill.capitals import is_shouted, lowered, raised
+from nmt_distill.engine import Hypothesis
+from nmt_distill.languages import Direction
+from nmt_distill.protection import Element, Terms, kept, mask, protected_spans, restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One translation of a text."""
+
+    text: str
+    log_prob: float = 0.0
+    """sum over target tokens, in nats; 0 where nobody asked, or nothing was translated"""
+    num_tokens: int = 0
+    """target tokens that it is over, ``</s>`` included"""
+    source_tokens: tuple[str, ...] = ()
+    hypothesis: Hypothesis | None = None
+    """what the model said, where markup has to be placed by its attention"""
+    num_tags: int = 0
+
+    @property
+    def score(self) -> float | None:
+        """Mean log-probability of a target token, in nats; None where nothing was translated."""
+        return self.log_prob / self.num_tokens if self.num_tokens else None
+
+    @classmethod
+    def found(
+        cls, text: str, hypothesis: Hypothesis, source_tokens: Sequence[str], num_tags: int, *, has_score: bool
+    ) -> Candidate:
+        """Make one of what a search found."""
+        num_tokens = len(hypothesis.tokens) + hypothesis.finished if has_score else 0
+        return cls(
+            text=text,
+            log_prob=hypothesis.log_prob * num_tokens,
+            num_tokens=num_tokens,
+            source_tokens=tuple(source_tokens) if hypothesis.attention else (),
+            hypothesis=hypothesis if hypothesis.attention else None,
+            num_tags=num_tags,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[str | Candidate]) -> Candidate:
+        """Join translations with what is copied between them."""
+        translated = [part for part in parts if not isinstance(part, str)]
+        return cls(
+            text="".join([part if isinstance(part, str) else part.text for part in parts]),
+            log_prob=sum(part.log_prob for part in translated),
+            num_tokens=sum(part.num_tokens for part in translated),
+        )
+
+    def reading(self, text: str) -> Candidate:
+        """The same candidate with another text."""
+        return Candidate(text=text, log_prob=self.log_prob, num_tokens=self.num_tokens)
+
+
+class Sentence:
+    """A sentence, or what else stands between two cuts, without space around it.
+
+    :param terms: the glossary
+    :param guarded: whether there may be anything to protect
+    """
+
+    def __init__(self, text: str, direction: Direction, markdown: bool, terms: Terms | None, guarded: bool) -> None:
+        self.text = text
+        self._direction = direction
+        self._markdown = markdown
+        self._terms = terms
+        self._spans = protected_spans(text, markdown=markdown, terms=terms) if guarded else []
+        self._masked = mask(text, self._spans) if self._spans else None
+        self.has_letters = self._masked is None or self._masked.has_letters
+        """whether there is anything to translate"""
+        self.is_guarded = self._masked is not None
+        """whether anything in it is protected"""
+        self.copied = "".join(piece for piece, _ in self.pieces())
+        """what stands for it where there is nothing to translate"""
+        bare = text if self._masked is None else self._masked.text
+        self._is_shouted = is_shouted(bare)
+        self.model_text = lowered(bare, self._masked.letter if self._masked else "X") if self._is_shouted else bare
+        """what the model reads"""
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether markup has to be placed."""
+        return self._masked is not None and bool(self._masked.elements)
+
+    def restored(self, candidate: Candidate) -> Candidate | None:
+        """Put back what was taken out for the model; None where that cannot be done, or something is lost."""
+        text = candidate.text
+        masked = self._masked
+        if masked is not None and masked.elements:
+            placed = self._placed(masked.elements, candidate)
+            if placed is None:
+                return None
+            text = placed
+        if self._is_shouted:
+            text = raised(text, self._direction.target)
+        elif text[:1].islower() and self.model_text[:1].isupper():
+            text = text[:1].upper() + text[1:]
+        if masked is not None:
+            restored = restore(masked, text)
+            if restored is None:
+                return None
+            text = f"{masked.before}{restored}{masked.after}"
+        return candidate.reading(text) if self.is_kept(text) else None
+
+    def _placed(self, elements: Sequence[Element], candidate: Candidate) -> str | None:
+        """Put markup into an answer where the model's attention says."""
+        from nmt_distill.placement import attention_on_source, place  # numpy takes a while
+
+        hypothesis = candidate.hypothesis
+        if hypothesis is None:
+            return None
+        return place(
+            elements,
+            self.model_text,
+            candidate.text,
+            source_tokens=candidate.source_tokens,
+            target_tokens=hypothesis.tokens,
+            attention=attention_on_source(hypothesis.attention, candidate.num_tags),
+        )
+
+    def is_kept(self, translation: str) -> bool:
+        """Tell whether a translation holds all that is protected, and nothing of the kind that is not there."""
+        return kept(self.text, translation, markdown=self._markdown, terms=self._terms)
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """Cut the sentence at all that is protected; tell of each piece whether it is to be translated."""
+        pieces: list[tuple[str, bool]] = []
+        position = 0
+        for span in self._spans:
+            pieces += [(self.text[position : span.start], True), (span.text, False)]
+            position = span.end
+        return [*pieces, (self.text[position:], True)]

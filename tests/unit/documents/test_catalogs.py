@@ -1,0 +1,293 @@
+"""JSON, ARB, YAML, .properties and PO: what is written is what their own readers read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import javaproperties
+import polib
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt_distill.documents.document import Document, DocumentError
+from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, read_document
+from nmt_distill.documents.gettext_catalog import read_gettext_catalog
+from nmt_distill.documents.json_catalog import read_json_catalog
+from nmt_distill.documents.properties import read_properties
+from nmt_distill.documents.yaml_catalog import read_yaml_catalog
+from nmt_distill.errors import NmtDistillError
+
+HERE = Path("strings")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PRINTABLE = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff"), max_size=20
+)
+"""what YAML's and XML's readers take"""
+
+Read = Callable[[bytes, Path], Document]
+
+
+def shouted(document: Document) -> str:
+    return document.render([segment.upper() for segment in document.segments]).decode()
+
+
+def unchanged(document: Document) -> bytes:
+    return document.render(document.segments)
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=9), inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(JSON, st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_untouched_json_is_the_same_bytes(content: object, only_ascii: bool, indent: int | str | None) -> None:
+    text = json.dumps(content, ensure_ascii=only_ascii, indent=indent)
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:
+        written = json.dumps(content, indent=indent).encode()
+    assert unchanged(read_json_catalog(written, HERE)) == written
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(), TEXT, min_size=1, max_size=4), st.data(), st.booleans())
+def test_json_reads_what_was_written(content: dict[str, str], data: st.DataObject, only_ascii: bool) -> None:
+    document = read_json_catalog(json.dumps(content, ensure_ascii=True).encode(), HERE)
+    assert list(document.segments) == list(content.values())
+    translations = data.draw(st.lists(TEXT, min_size=len(content), max_size=len(content)))
+    assert json.loads(document.render(translations)) == dict(zip(content, translations, strict=True))
+
+
+def test_json_keeps_keys_numbers_layout_and_style() -> None:
+    content = b'{ "one": "a \\u00e9",\n\t"two":{"three":[ "b", 1.50, true ]} , "four": "x\\/y" }\n'
+    document = read_json_catalog(content, HERE)
+    assert list(document.segments) == ["a \u00e9", "b", "x/y"]
+    expected = '{ "one": "A \\u00c9",\n\t"two":{"three":[ "B", 1.50, true ]} , "four": "X\\/Y" }\n'
+    assert shouted(document) == expected
+
+
+def test_a_lone_surrogate_in_json_is_left_where_nothing_changes() -> None:
+    content = b'{"a": "x \\ud800 y"}'
+    document = read_json_catalog(content, HERE)
+    assert list(document.segments) == ["x \ufffd y"]
+    assert unchanged(document) == content
+
+
+def test_what_arb_says_about_its_text_is_no_text() -> None:
+    content = (
+        b'{"@@locale": "en", "hi": "Hi {name}", "@hi": {"description": "no", "placeholders": {"name": {"a": "no"}}}}'
+    )
+    document = read_json_catalog(content, HERE, is_arb=True, language="pt-BR")
+    assert [segment for segment in document.segments if segment] == ["Hi {name}"]
+    told = json.loads(shouted(document))
+    assert (told["@@locale"], told["hi"], told["@hi"]["description"]) == ("pt_BR", "HI {NAME}", "no")
+
+
+YAML = """\
+en: # the language
+  plain: Hello there   # why
+  single: 'it''s'
+  double: "tab\\there"
+  literal: |
+    One
+      two
+
+  folded: >-
+    folded
+    text
+  flow: [a b, c]
+  anchored: &x yes it is
+  alias: *x
+  number: 12
+  truth: true
+  over: two
+    lines
+"""
+
+
+def test_yaml_keeps_comments_quotes_anchors_and_blocks() -> None:
+    document = read_yaml_catalog(YAML.encode(), HERE)
+    assert unchanged(document) == YAML.encode()
+    written = document.render([segment.replace("t", "T") for segment in document.segments]).decode()
+    expected = YAML
+    for line in ("Hello there", "it''s", "\\there", "two\n\n", "text", "it is", "two\n    lines"):
+        assert line in expected
+    for text in ("Hello There   # why", "'iT''s'", "    One\n      Two\n\n  folded", "  folded: >-\n    folded TexT\n"):
+        assert text in written
+    assert "&x yes iT is" in written
+    assert "alias: *x" in written
+    before = yaml.safe_load(YAML)["en"]
+    assert yaml.safe_load(written)["en"] == {
+        key: value.replace("t", "T") if isinstance(value, str) else value for key, value in before.items()
+    }
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(PRINTABLE, PRINTABLE, min_size=1, max_size=4),
+    st.data(),
+    st.sampled_from([None, '"', "'", "|", ">"]),
+)
+def test_yaml_reads_what_was_written(content: dict[str, str], data: st.DataObject, style: str | None) -> None:
+    text = yaml.safe_dump(content, default_style=style, allow_unicode=True, sort_keys=False)
+    document = read_yaml_catalog(text.encode(), HERE)
+    assert unchanged(document) == text.encode()
+    translations = data.draw(st.lists(PRINTABLE, min_size=len(content), max_size=len(content)))
+    if len(document.segments) == len(content):  # an empty plain scalar has no place
+        translated = dict(zip(content, translations, strict=True))
+        assert yaml.safe_load(document.render(translations).decode()) == translated
+
+
+def test_properties_keep_comments_keys_and_continuations() -> None:
+    content = b"# note\r\na = Hello \\\r\n   world\r\n\r\nb:x: y\r\nc\r\n! more\r\nd \\u00e9 z\r\n"
+    document = read_properties(content, HERE)
+    assert list(document.segments) == ["Hello world", "x: y", "\u00e9 z"]
+    assert unchanged(document) == content
+    assert shouted(document) == "# note\r\na = HELLO WORLD\r\n\r\nb:X: Y\r\nc\r\n! more\r\nd \\u00c9 Z\r\n"
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=4), st.data())
+def test_properties_read_what_was_written(content: dict[str, str], data: st.DataObject) -> None:
+    text = javaproperties.dumps(content, timestamp=False, ensure_ascii=False)
+    document = read_properties(text.encode(), HERE)
+    assert unchanged(document) == text.encode()
+    shown = [value for value in content.values() if value]
+    assert list(document.segments) == shown
+    translations = data.draw(st.lists(TEXT, min_size=len(shown), max_size=len(shown)))
+    written = javaproperties.loads(document.render(translations).decode())
+    assert [written[key] for key, value in content.items() if value] == translations
+
+
+def test_properties_that_are_no_utf8_are_latin_1() -> None:
+    document = read_properties("a=caf\u00e9".encode("latin-1"), HERE)
+    assert document.render(["\u4e2d caf\u00e9s"]) == b"a=\\u4e2d caf\\u00e9s"
+
+
+PO = """\
+# a header
+msgid ""
+msgstr ""
+"Plural-Forms: nplurals=2; plural=(n>1);\\n"
+
+#. for whom
+#: main.c:1
+#, c-format
+msgid "Open %s"
+msgstr ""
+
+#| msgid "older"
+msgctxt "menu"
+msgid ""
+"Close "
+"it\\n"
+msgstr ""
+
+msgid "done"
+msgstr "feito"
+
+msgid "one file"
+msgid_plural "%d files"
+msgstr[0] ""
+msgstr[1] ""
+
+#~ msgid "gone"
+#~ msgstr ""
+"""
+
+
+def test_only_what_lacks_in_po_is_filled_and_marked() -> None:
+    document = read_gettext_catalog(PO.encode(), HERE)
+    assert [segment for segment in document.segments if segment] == ["Open %s", "Close it\n", "one file", "%d files"]
+    expected = PO.replace(
+        '#, c-format\nmsgid "Open %s"\nmsgstr ""', '#, fuzzy, c-format\nmsgid "Open %s"\nmsgstr "OPEN %S"'
+    )
+    expected = expected.replace('msgctxt "menu"', '#, fuzzy\nmsgctxt "menu"')
+    expected = expected.replace('it\\n"\nmsgstr ""', 'it\\n"\nmsgstr "CLOSE IT\\n"')
+    expected = expected.replace('msgid "one', '#, fuzzy\nmsgid "one')
+    expected = expected.replace('msgstr[0] ""\nmsgstr[1] ""', 'msgstr[0] "ONE FILE"\nmsgstr[1] "%D FILES"')
+    assert shouted(document) == expected
+    assert unchanged(read_gettext_catalog(expected.encode(), HERE)) == expected.encode()
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(PRINTABLE.filter(bool), PRINTABLE.filter(bool), min_size=1, max_size=4))
+def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
+    catalog = polib.POFile(wrapwidth=30)
+    catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+    for source in content:
+        catalog.append(polib.POEntry(msgid=source))
+    document = read_gettext_catalog(str(catalog).encode(), HERE)
+    translations = [content.get(segment, "") for segment in document.segments]
+    written = polib.pofile(document.render(translations).decode())
+    assert {entry.msgid: entry.msgstr for entry in written} == content
+    assert all("fuzzy" in entry.flags for entry in written)
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "message"),
+    [
+        (
+            read_json_catalog,
+            b'{\n"a": x}',
+            r"strings, line 2: not valid JSON \(Expecting value\); the file is left as it is",
+        ),
+        (read_json_catalog, b"[" * 100_000, r"strings: nested too deep|strings, line 1: not valid JSON"),
+        (read_json_catalog, b'["a",\n"\xff"]', r"strings, line 2: not valid UTF-8; convert the file"),
+        (read_json_catalog, b"\xff\xfe[\x00\x00\xd8", r"strings, line 1: not valid UTF-16-LE"),
+        (read_yaml_catalog, b'a: [\nb: "', r"strings, line 2: not valid YAML \(found unexpected end of stream\)"),
+        (read_yaml_catalog, b"a: b\nc: \x01", r"strings, line 2: not valid YAML \(U\+0001 is not allowed\)"),
+        (read_yaml_catalog, b"[" * 600, r"strings: nested too deep|strings, line 1: not valid YAML"),
+        (read_gettext_catalog, b'msgid "a"\nmsgstr b\n', r"strings, line 2: not a valid PO file \(neither a keyword"),
+        (read_gettext_catalog, b'msgid "a\n', r"strings, line 1: not a valid PO file"),
+        (read_gettext_catalog, b'msgid "a"\nmsgid_plural "b"\nmsgstr[x] ""\n', r"strings, line 3: not a valid PO file"),
+        (read_properties, b"a=b\nc=\\u12", r"strings, line 2: not valid \.properties \(broken escape \\u12\)"),
+    ],
+)
+def test_what_is_broken_is_told_with_its_line(read: Read, content: bytes, message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        read(content, HERE)
+
+
+def test_the_suffix_tells_the_format(tmp_path: Path) -> None:
+    for name in ("b.PO", "a.json", "sub/c.md", ".git/d.json", "e.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in files_below(tmp_path)] == ["a.json", "b.PO", "sub/c.md"]
+    assert (format_of(Path("b.PO")), format_of(Path("e.bin"))) == ("po", "text")
+
+
+@pytest.mark.parametrize("name", SUFFIXES)
+def test_every_format_has_a_reader(name: str, tmp_path: Path) -> None:
+    content = b"<xliff version='1.2'/>" if name == "xliff" else b"{}" if name in {"json", "arb"} else b""
+    (tmp_path / "file").write_bytes(content)
+    document = read_document(tmp_path / "file", name, column="1")
+    assert document.render(document.segments) == content
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "javaproperties", None)
+    (tmp_path / "a.properties").touch()
+    with pytest.raises(NmtDistillError, match=r"needs the package javaproperties; install it with `pip install java"):
+        read_document(tmp_path / "a.properties", "properties")
+
+
+def test_a_table_needs_a_column_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b"id\ttext\r\n1\thello\tz\r\n\r\n2\tbye\r\n")
+    with pytest.raises(NmtDistillError, match=r"a\.tsv is a table; name the column to translate with --column"):
+        read_document(path, "tsv")
+    with pytest.raises(NmtDistillError, match=r"line 1: `name` must be a column, but there are id, text"):
+        read_document(path, "tsv", column="name")
+    with pytest.raises(NmtDistillError, match=r"line 1: there is no column 3: it has 2"):
+        read_document(path, "tsv", column="3")
+    assert list(read_document(path, "tsv", column="text").segments) == ["hello", "bye"]
+    assert shouted(read_document(path, "tsv", column="2")) == "id\tTEXT\r\n1\tHELLO\tz\r\n\r\n2\tBYE\r\n"

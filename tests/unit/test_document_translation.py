@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nmt_distill.document_translation import plan, translate_documents
+from nmt_distill.errors import NmtDistillError
+
+
+class Shouter:
+    """Stands in for a translator."""
+
+    def __init__(self) -> None:
+        self.folder = SimpleNamespace(choose=lambda source, target: SimpleNamespace(target="pt-BR"))
+        self.windows: list[int] = []
+
+    def translate(self, lines: Sequence[str], *, markdown: bool, **languages: Any) -> list[str]:
+        self.windows.append(len(lines))
+        return [line.upper() for line in lines]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Some documents, one of them in a folder."""
+    folder = tmp_path / "files"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.json").write_bytes(b'{"a": "one"}')
+    (folder / "inner/b.srt").write_bytes(b"1\n00:01,0 --> 00:02,0\ntwo\n")
+    (folder / "notes.bin").write_bytes(b"three")
+    return folder
+
+
+def translate(paths: list[Path], **choices: Any) -> Shouter:
+    settings: dict[str, Any] = {"output": None, "in_place": False, "format_name": None} | choices
+    shouter: Any = Shouter()
+    translate_documents(plan(paths, **settings), shouter, target=None, source=None, column=None)
+    return shouter  # type: ignore[no-any-return]
+
+
+def test_a_folder_becomes_a_folder(files: Path, tmp_path: Path) -> None:
+    translate([files], output=str(tmp_path / "out"))
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert written == {"a.json", "inner/b.srt"}
+    assert (tmp_path / "out/a.json").read_bytes() == b'{"a": "ONE"}'
+    assert (tmp_path / "out/inner/b.srt").read_bytes().endswith(b"\nTWO\n")
+    assert (files / "a.json").read_bytes() == b'{"a": "one"}'
+
+
+def test_files_change_in_their_place(files: Path) -> None:
+    (files / "link.json").symlink_to("a.json")
+    translate([files / "link.json", files / "notes.bin"], in_place=True)
+    assert (files / "link.json").is_symlink()
+    assert (files / "a.json").read_bytes() == b'{"a": "ONE"}'
+    assert (files / "notes.bin").read_bytes() == b"THREE"
+
+
+def test_one_document_goes_to_a_file_or_to_standard_output(
+    files: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    translate([files / "a.json"], output=str(tmp_path / "b.json"))
+    translate([files / "notes.bin"], format_name="markdown")
+    assert (tmp_path / "b.json").read_bytes() == b'{"a": "ONE"}'
+    assert capfdbinary.readouterr().out == b"THREE"
+
+
+def test_nothing_is_written_where_one_file_is_broken(files: Path) -> None:
+    (files / "z.po").write_bytes(b"msgid\n")
+    before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    with pytest.raises(NmtDistillError, match=r"z\.po, line 1: not a valid PO file .*; the file is left as it is\."):
+        translate([files], in_place=True)
+    assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
+def test_long_documents_are_translated_in_windows(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("\n\n".join(f"line {number}" for number in range(2500)))
+    assert translate([tmp_path / "a.md"], in_place=True).windows == [1024, 1024, 452]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"in_place": True, "output": "x"}, r"translate takes --in-place or --output, but was given both"),
+        ({}, r"2 documents need a folder, but --output is not given; name one that exists or ends with `/`"),
+    ],
+)
+def test_where_documents_go_must_be_plain(files: Path, choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(NmtDistillError, match=message):
+        translate([files], **choices)
+
+
+def test_two_files_never_become_one(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    with pytest.raises(NmtDistillError, match=r"several of the files would become .*a\.json; translate them one at a"):
+        translate([files / "a.json", tmp_path / "a.json"], output=f"{tmp_path}/out/")
+
+
+def test_what_cannot_be_read_or_written_is_told(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"none\.json cannot be read: No such file or directory\."):
+        translate([files / "none.json"], in_place=True)
+    with pytest.raises(NmtDistillError, match=r"notes\.bin/x cannot be written: "):
+        translate([files / "a.json"], output=str(files / "notes.bin/x"))

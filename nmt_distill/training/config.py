@@ -179,7 +179,8 @@ class TrainingConfig:
     device: Device = "auto"
     """``auto`` takes a GPU where there is one, for labelling too; ``cpu`` or ``cuda`` insist"""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """of matrix products; bfloat16 needs hardware that has it, and losses are in float32 all the same"""
+    """of matrix products; bfloat16 needs hardware that has it, such as a GPU or a processor with AMX, and pays for
+    students of 256 units and more; losses are in float32 all the same"""
     compile: bool = False
     """let torch.compile make the model's code: slow to begin with, and it needs a C++ compiler"""
     tensorboard: bool = False

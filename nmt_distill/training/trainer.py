@@ -91,6 +91,9 @@ class Trainer:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
         )
         self.student = student.to(self.accelerator.device)
+        if config.precision == "bfloat16" and self.accelerator.device.type == "cpu":
+            # torch's fused attention (2.13) goes backwards more slowly in bfloat16 on a CPU: benchmarks/precision.py
+            self.student.set_attn_implementation("eager")
         if config.compile:
             self.student.model.compile(dynamic=True)
         is_anchored = any(phase.embedding_anchor for phase in config.phases)

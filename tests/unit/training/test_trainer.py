@@ -519,6 +519,17 @@ def test_losses_in_bfloat16_training_are_in_float32(
     assert {parameter.dtype for parameter in student.parameters()} == {torch.float32}
 
 
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
+@pytest.mark.parametrize(("precision", "attention"), [("bfloat16", "eager"), ("float32", "sdpa")])
+def test_attention_is_the_faster_one_of_a_processor(
+    new_student: Make, toy_store: Store, tmp_path: Path, precision: Any, attention: str
+) -> None:
+    student = new_student()
+    assert student.config._attn_implementation == "sdpa"
+    Trainer(student, toy_store, replace(CONFIG, precision=precision), folder=tmp_path)
+    assert {part.config._attn_implementation for part in (student, student.model.encoder)} == {attention}
+
+
 OPTIONS: list[dict[str, Any]] = [{"precision": "bfloat16"}, {"precision": "float32"}]
 
 

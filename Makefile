@@ -11,9 +11,10 @@ TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
 FAIRSEQ2 := $(VENV)/.installed-fairseq2
 RAY := $(VENV)/.installed-ray
+ONNX := $(VENV)/.installed-onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 test-ray format docs wheel clean
+.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 test-ray test-onnx unit-onnx format docs wheel clean
 
 help: ## what there is to make
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +50,11 @@ test-fairseq2: ## the tests of the fairseq2 teacher, in an environment of its ow
 unit-fairseq2: $(FAIRSEQ2)
 	@$(BIN)/python -m pytest -m fairseq2
 
+test-onnx: ## the tests of ONNX exports, in an environment of their own, .venv-onnx
+	@$(MAKE) --no-print-directory VENV=.venv-onnx unit-onnx
+
+unit-onnx: $(ONNX)
+	@$(BIN)/python -m pytest tests/unit/export/test_onnx.py
 
 test-ray: $(RAY) ## install Ray too, and label on a cluster of two workers on this machine
 	@$(BIN)/python -m pytest -m ray
@@ -64,7 +70,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
 clean: ## remove the environment, caches and builds; runs/ stays
-	rm -rf $(VENV) .venv-fairseq2 build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-fairseq2 .venv-onnx build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find nmt_distill tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/pip:
@@ -90,6 +96,12 @@ $(DEV): pyproject.toml | $(BIN)/pip
 # fairseq2's native part is linked against torch's build for CUDA, which works without a GPU too.
 $(FAIRSEQ2): pyproject.toml | $(BIN)/pip
 	$(PIP) --editable '.[train,fairseq2,dev]'
+	@touch $@
+
+# optimum wants an older transformers than the newest.
+$(ONNX): pyproject.toml | $(BIN)/pip
+	$(HINT)
+	$(PIP) --editable '.[train,onnx,dev]'
 	@touch $@
 
 $(RAY): $(DEV)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill import __version__, compare_command, evaluate_command, translate_command
-from nmt_distill.errors import NmtDistillError
+from nmt_distill import __version__, compare_command, evaluate_command, models_command, translate_command
+from nmt_distill.errors import NmtDistillError, disk_problem
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -37,9 +36,14 @@ def build_parser() -> argparse.ArgumentParser:
     translate_command.add_arguments(translate)
     translate.set_defaults(run=translate_command.run)
 
+    models = verbs.add_parser("models", help="list the models that came with this installation")
+    models_command.add_arguments(models)
+    models.set_defaults(run=models_command.run)
+
     run = verbs.add_parser("run", help="make everything a recipe asks for that is not valid yet")
     _add_recipe(run)
     run.add_argument("--plan", action="store_true", help="only print the stages: what is valid, what will run")
+    _add_allow_drop(run)
     run.set_defaults(run=_run)
 
     for verb, stage, text in (
@@ -54,6 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_recipe(staged)
         if verb == "export":
             staged.add_argument("--force", action="store_true", help="make the export again, whatever stands there")
+            staged.add_argument("--profile", type=Path, metavar="FILE", help="settings of a device: export/profiles/*")
+            _add_allow_drop(staged)
         if verb == "distill":
             _add_share(staged)
         staged.set_defaults(run=_run_to, stage=stage)
@@ -71,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("recipe", nargs="?", help="recipe by name or path")
     _add_run_options(evaluate)
+    _add_allow_drop(evaluate)
     evaluate_command.add_arguments(evaluate)
     evaluate.set_defaults(run=_evaluate)
     return parser
@@ -127,6 +134,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _add_allow_drop(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-drop", action="store_true", help="exports may miss export.max_drop and min_parity")
+
+
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/NAME)")
@@ -150,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("nmt-distill: interrupted; the same command goes on where this one stopped")
         return INTERRUPTED_STATUS
     except Exception as error:
-        problem = _disk_problem(error)
+        problem = disk_problem(error)
         if parsed.debug or problem is None:
             raise
         say(f"nmt-distill: {problem}; make room or name another folder with --out. Nothing is lost.")
@@ -158,20 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _disk_problem(error: BaseException | None) -> str | None:
-    """Say what disk or permission stands behind an error, which libraries wrap in errors of their own."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
-        if "No space left on device" in str(error):
-            return "No space left on device"
-        error = error.__cause__ or error.__context__
-    return None
-
-
 def _may_train(arguments: argparse.Namespace) -> bool:
     """Whether the command may come to train a student, which several processes can do together."""
-    return arguments.verb in ("run", "train", "export") or (arguments.verb == "evaluate" and bool(arguments.recipe))
+    return arguments.verb in ("run", "train", "train-teacher", "export") or (
+        arguments.verb == "evaluate" and bool(arguments.recipe)
+    )
 
 
 def _train_along(arguments: argparse.Namespace, ranks: Ranks) -> int:
@@ -190,7 +192,8 @@ def _pipeline(arguments: argparse.Namespace, ranks: Ranks | None = None) -> Pipe
     from nmt_distill.pipeline import Pipeline
     from nmt_distill.recipe import find_recipe, load_recipe
 
-    recipe = load_recipe(find_recipe(arguments.recipe), arguments.set)
+    profile = getattr(arguments, "profile", None)
+    recipe = load_recipe(find_recipe(arguments.recipe), arguments.set, export_profile=profile)
     folder = arguments.out or Path("runs") / recipe.name
     force = getattr(arguments, "force", False)
     return Pipeline(recipe, folder, force=force, label=_cluster(arguments), ranks=ranks)
@@ -221,6 +224,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from nmt_distill.scoreboard import closing_words
 
     print(closing_words(pipeline))
+    pipeline.check_bounds(allow_drop=arguments.allow_drop)
     return 0
 
 
@@ -239,6 +243,8 @@ def _run_to(arguments: argparse.Namespace) -> int:
             f"train-teacher is for recipes without a teacher, but {arguments.recipe} names one; use `train`."
         )
     pipeline.run(arguments.stage)
+    if arguments.verb == "export":
+        pipeline.check_bounds(allow_drop=arguments.allow_drop)
     print({stage.name: stage for stage in pipeline.stages}[arguments.stage].path)
     return 0
 
@@ -272,5 +278,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         from nmt_distill.scoreboard import closing_words
 
         print(closing_words(pipeline))
+        pipeline.check_bounds(allow_drop=arguments.allow_drop)
         return 0
     return evaluate_command.run(arguments)

@@ -25,7 +25,7 @@ from nmt_distill.teacher.config import HttpTeacherConfig, TeacherConfig, Transfo
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher
 from nmt_distill.translator import Translator
 
-SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm")
+SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm", "vmap.txt")
 KINDS = "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM or file:PATH"
 
 Translate = Callable[[list[str], Direction], list[str]]

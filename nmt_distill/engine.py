@@ -14,7 +14,7 @@ import sentencepiece
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_json
-from nmt_distill.model_folder import MODEL_FILE, VOCABULARY_FILE, ModelFolder
+from nmt_distill.model_folder import MODEL_FILE, VOCABULARY_FILE, VOCABULARY_MAP_FILE, ModelFolder
 
 BATCH_TOKENS = 512
 """padded source tokens in one batch; more do not stay in the processor's cache"""
@@ -86,13 +86,15 @@ class Engine:
     """An exported model in CTranslate2; any number of threads may search with it at once.
 
     :param num_workers: batches that are searched at the same time, each on one core
+    :param vocabulary_map: whether a map of the vocabulary that the folder may hold narrows the search
     :raises NmtDistillError: if a file of the folder is damaged, or does not belong to the others
     """
 
-    def __init__(self, folder: ModelFolder, *, num_workers: int) -> None:
+    def __init__(self, folder: ModelFolder, *, num_workers: int, vocabulary_map: bool = True) -> None:
         self._folder = folder
         self._num_workers = num_workers
         self.pieces = Pieces(folder.sentencepiece)
+        self._uses_map = vocabulary_map and (folder.path / VOCABULARY_MAP_FILE).is_file()
         self._check_vocabulary()
         try:
             self._engine = ctranslate2.Translator(
@@ -177,6 +179,7 @@ class Engine:
             min_decoding_length=0,
             return_end_token=True,
             disable_unk=True,
+            use_vmap=self._uses_map,
             asynchronous=True,
             **more,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -35,3 +36,14 @@ class QualityBoundError(NmtDistillError):
     """Everything ran, but a promised quality (parity, an int8 drop, ``--strict``) was missed."""
 
     exit_status = 3
+
+
+def disk_problem(error: BaseException | None) -> str | None:
+    """Say what disk or permission stands behind an error, which libraries wrap in errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        if "No space left on device" in str(error):
+            return "No space left on device"
+        error = error.__cause__ or error.__context__
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ LANGUAGES_FILE = "languages.json"
 CHECKSUMS_FILE = "checksums.json"
 MODEL_FILE = "model.bin"
 VOCABULARY_FILE = "shared_vocabulary.json"
+VOCABULARY_MAP_FILE = "vmap.txt"
+"""CTranslate2's map of source pieces to the target pieces that are tried; not every folder has one"""
+ENCODER_FOLDER = "encoder"
+"""holds the encoder alone, for vectors; not every folder has one"""
+CARD_FILE = "README.md"
 FORMAT = 1
 MIN_POSITIONS = 16
 """fewest positions that a model may have: even one rare character takes several pieces"""
@@ -147,23 +153,25 @@ def _whole_number(where: Path, content: dict[str, Any], key: str, default: int, 
     return number
 
 
-def verify_checksums(path: Path) -> int:
+def verify_checksums(path: Path, names: Sequence[str] | None = None) -> int:
     """Compare the files of an export folder with its ``checksums.json``; return how many agree.
 
-    :raises NmtDistillError: if a file is missing or differs, which names all that do
+    :param names: which of them, where they are there; None takes all
+    :raises NmtDistillError: if a file is missing, differs or has no checksum, which names all that do
     """
     expected = read_json(path / CHECKSUMS_FILE)
     if not isinstance(expected, dict) or not expected:
         raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; export the model again.")
-    damaged = [
-        name for name, digest in expected.items() if not (path / name).is_file() or sha256_of(path / name) != digest
-    ]
+    wanted = [*expected] if names is None else [name for name in names if name in expected or (path / name).exists()]
+    if unknown := [name for name in wanted if name not in expected]:
+        raise NmtDistillError(f"{path / CHECKSUMS_FILE} does not name {', '.join(unknown)}; export the model again.")
+    damaged = [name for name in wanted if not (path / name).is_file() or sha256_of(path / name) != expected[name]]
     if damaged:
         raise NmtDistillError(f"{path}: {', '.join(damaged)} damaged or missing; copy or export the model again.")
-    return len(expected)
+    return len(wanted)
 
 
 def write_checksums(path: Path) -> None:
-    """Write ``checksums.json`` over all other files of an export folder."""
-    files = sorted(file for file in path.iterdir() if file.is_file() and file.name != CHECKSUMS_FILE)
-    write_json(path / CHECKSUMS_FILE, {file.name: sha256_of(file) for file in files})
+    """Write ``checksums.json`` over all other files of an export folder, those in its folders too."""
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / CHECKSUMS_FILE)
+    write_json(path / CHECKSUMS_FILE, {file.relative_to(path).as_posix(): sha256_of(file) for file in files})

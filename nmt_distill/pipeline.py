@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nmt_distill import __version__
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.errors import NmtDistillError, QualityBoundError
 from nmt_distill.files import locked, read_json, remove_partials, remove_partials_below
-from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.ranks import Ranks
@@ -85,6 +85,19 @@ class Pipeline(Run):
             )
         keep_freed_memory()
         train_along(self)
+
+    def check_bounds(self, *, allow_drop: bool = False) -> None:
+        """Warn of an export that misses what the recipe promises.
+
+        :param allow_drop: whether that is all
+        :raises QualityBoundError: if it misses something, and that is not allowed
+        """
+        stamp = self.export.stamp()
+        missed = self.recipe.export.missed_bounds(stamp["result"]) if stamp else []
+        if missed and not allow_drop:
+            raise QualityBoundError(f"{'; '.join(missed)}; the export is made, and --allow-drop accepts it.")
+        for sentence in missed:
+            say(f"allowed by --allow-drop: {sentence}")
 
     def label_share(self, num_shards: int, shard_idx: int) -> None:
         """Do one of several processes' share of labelling; they may run side by side, on machines that share the disk.
@@ -178,33 +191,40 @@ def _student(run: Run) -> dict[str, Any]:
 
 def _export(run: Run) -> dict[str, Any]:
     from nmt_distill.export.model_card import Origin
-    from nmt_distill.export.release import export_student
+    from nmt_distill.export.release import Text, export_student
 
-    recipe = run.recipe
-    facts = export_student(
+    share = -(-run.recipe.export.num_parity_sentences // len(run.directions))  # as many of all together as wanted
+    texts = {
+        direction: Text(held_out=run.held_out(direction, "test", share), distilled=run.distilled_text(direction))
+        for direction in run.directions
+    }
+    return export_student(
         run.student.path,
         run.export.path,
-        precisions=recipe.export.precisions,
-        beam_size=recipe.export.beam_size,
+        config=run.recipe.export,
         tags=run.tags,
-        name=recipe.name,
-        teachers=[Origin(teacher.origin, teacher.licence) for teacher in recipe.teachers.values()],
+        name=run.recipe.name,
+        teachers=[Origin(teacher.origin, teacher.licence) for teacher in run.recipe.teachers.values()],
         corpus=read_json(run.corpus.path / "corpus.json"),
-        parity_sentences=_parity_sentences(run),
+        texts=texts,
+        making=_making(run.recipe),
     )
-    parity = facts["parity"]
-    if parity and parity["num_equal"] < recipe.export.min_parity * parity["num_sentences"]:
-        raise QualityBoundError(
-            f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
-            f"transformers and CTranslate2; export.min_parity wants {recipe.export.min_parity:.0%}."
-        )
-    return facts
 
 
-def _parity_sentences(run: Run) -> dict[Direction, list[str]]:
-    """Take as many held-out sentences of each direction, all together as the recipe says."""
-    share = -(-run.recipe.export.num_parity_sentences // len(run.directions))
-    return {direction: run.held_out(direction, "test", share)[0] for direction in run.directions}
+def _making(recipe: Recipe) -> list[str]:
+    """Say how the student is made, a sentence each."""
+    labels, student, phases = recipe.distillation, recipe.student, recipe.training.phases
+    sentences = [f"By `nmt-distill run {recipe.name}`, nmt-distill {__version__}; the recipe lies in the run's folder."]
+    if labels.targets == "teacher":
+        soft = f"; {labels.num_kept} soft targets a token ({labels.kept})" if labels.num_kept else ""
+        which = "the teacher's translation of each sentence"
+        if labels.num_candidates > 1:
+            which = f"{labels.num_labels} of {labels.num_candidates} translations of each sentence by the teacher"
+            which += f", chosen by {labels.choose_by}"
+        sentences.append(f"Labels: {which}, found with a beam of {labels.beam_size}{soft}.")
+    sentences.append(f"Student: the {student.graph} graph, begun from {student.initialization}.")
+    steps = ", ".join(f"{phase.num_steps:,} updates" for phase in phases)
+    return [*sentences, f"Training: {len(phases)} phases, {steps}." if len(phases) > 1 else f"Training: {steps}."]
 
 
 def _scores(run: Run) -> dict[str, Any]:

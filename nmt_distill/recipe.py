@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
-from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt, Share
+from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt
 from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import DistillationConfig
@@ -16,6 +16,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO
 from nmt_distill.evaluation.noise import Noise
 from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig
+from nmt_distill.export.config import ExportConfig
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.presets import with_preset
@@ -25,20 +26,6 @@ from nmt_distill.training.phase_faults import phase_faults
 from nmt_distill.vocabulary.trimming import VocabularyConfig
 
 RECIPE_NAME = "recipe.yaml"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """What is made of the trained student."""
-
-    precisions: Annotated[tuple[Literal["float32", "int8"], ...], NotEmpty()] = ("float32", "int8")
-    """CTranslate2 folders to make, each under ``export/``"""
-    beam_size: PositiveInt = 1
-    """the default of ``translate``, and what validation and scores use"""
-    num_parity_sentences: PositiveInt = 200
-    """held-out sentences on which transformers and CTranslate2 must give the same ids"""
-    min_parity: Share = 0.99
-    """smallest share of them that must be equal in float32, else the stage ends with status 3"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +145,7 @@ class Recipe:
         yield self._reverse_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
+        yield self._export_faults()
 
     def _direction_faults(self) -> Faults:
         met: set[Direction] = set()
@@ -290,14 +278,24 @@ class Recipe:
         for index, phase in enumerate(self.training.phases):
             yield phase_faults(f"training.phases[{index}]", phase, self)
 
+    def _export_faults(self) -> Faults:
+        if "fairseq2" in self.export.formats and self.student.graph != "nllb":
+            yield (
+                "export.formats",
+                f"must not name fairseq2 where student.graph is {self.student.graph}: it has no such graph",
+            )
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+
+def load_recipe(path: Path, overrides: Sequence[str] = (), *, export_profile: Path | None = None) -> Recipe:
     """Read a recipe and apply ``--set`` overrides.
 
+    :param export_profile: YAML whose keys take the place of those of the recipe's section ``export``
     :raises RecipeError: with every fault at once
     """
     content: dict[str, Any] = read_yaml(path)
     content.setdefault("name", path.resolve().parent.name if path.name == RECIPE_NAME else path.stem)
+    if export_profile is not None:
+        content["export"] = dict(content.get("export") or {}) | read_yaml(export_profile)
     content = apply_overrides(content, overrides)
     if "student" in content:
         content["student"] = with_preset(content["student"])

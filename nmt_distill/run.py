@@ -32,6 +32,8 @@ SENTENCEPIECE = "joint.spm"
 KEPT_IDS = "kept_ids.json"
 TRAINING = "training"
 TENSORBOARD = "tensorboard"
+EXPORT_FORMAT = 2
+"""version of what the export stage leaves"""
 REVERSE_TEACHER = "distillation.filters.reverse.teacher"
 """path of the reverse teacher in a recipe"""
 
@@ -95,9 +97,10 @@ class Run:
         )
         self.export = self._stage(
             "export",
-            {"export": to_content(recipe.export), "name": recipe.name},
+            {"export": self._export_settings(), "name": recipe.name},
             ("export",),
             inputs=(self.corpus, self.student),
+            version=EXPORT_FORMAT,
             replace=force,
         )
         self.scores = self._stage(
@@ -174,6 +177,12 @@ class Run:
             "temperature": self.recipe.distillation.temperature
         }
 
+    def _export_settings(self) -> dict[str, Any]:
+        """What decides about the exports: not what they must be worth, unless a vocabulary map is chosen by it."""
+        content: dict[str, Any] = to_content(self.recipe.export)
+        bounds = {"min_parity"} if self.recipe.export.vocabulary_map is not None else {"min_parity", "max_drop"}
+        return {key: value for key, value in content.items() if key not in bounds}
+
     def _local_texts(self) -> list[str]:
         paths = [path for source in self.recipe.corpus.sources for path in _paths_of(source)]
         paths += self.recipe.corpus.held_out
@@ -197,6 +206,11 @@ class Run:
     def labels(self, direction: Direction) -> Path:
         """Path of the folder that holds the distilled corpus of a direction."""
         return self.distilled.path / str(direction)
+
+    def distilled_text(self, direction: Direction) -> tuple[Path, Path]:
+        """Paths of the sources of the distilled corpus of a direction, and of their labels."""
+        folder = self.labels(direction)
+        return folder / f"distilled.{direction.source}", folder / f"distilled.{direction.target}"
 
     @cached_property
     def teacher_files(self) -> dict[Direction, tuple[Path, ...]]:

@@ -215,14 +215,14 @@ def export_contestants(run: Run) -> list[Contestant]:
         export_contestant(
             f"student {precision}", run.export.path / precision, num_parameters=facts.get("num_parameters")
         )
-        for precision in sorted(run.recipe.export.precisions)
+        for precision in run.recipe.export.ordered_precisions
     ]
 
 
 def closing_words(run: Run) -> str:
     """What a run ends with: the score table, where things lie, and the recipe's example sentences."""
     report = read_report(run.scores.run_folder / "scores.json")
-    folder = run.export.path / sorted(run.recipe.export.precisions)[-1]
+    folder = run.export.path / run.recipe.export.ordered_precisions[-1]
     lines = [score_table(report), "", f"report: {run.scores.run_folder / 'report.html'}", f"model:  {folder}"]
     examples = list(run.recipe.evaluation.examples)
     if examples:

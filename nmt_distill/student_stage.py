@@ -183,7 +183,7 @@ def _validation(run: Run) -> Callable[[StudentModel], float]:
         convert_student(
             student_folder,
             folder,
-            precision="int8" if "int8" in run.recipe.export.precisions else "float32",
+            precision=run.recipe.export.ordered_precisions[-1],
             tags=run.tags,
             name=run.recipe.name,
             beam_size=run.recipe.export.beam_size,

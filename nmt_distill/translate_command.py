@@ -37,7 +37,7 @@ UNTRANSLATED_STATUS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``translate`` to its parser."""
-    parser.add_argument("--model", required=True, metavar="FOLDER", help="export folder of a run, one precision")
+    parser.add_argument("--model", metavar="FOLDER", help="export folder of a run, or a name that `models` lists")
     parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
     parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
@@ -123,10 +123,11 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
 
 def _translator(arguments: argparse.Namespace) -> Translator:
     from nmt_distill.model_folder import verify_checksums
+    from nmt_distill.packaged_models import find_model
     from nmt_distill.translator import Translator
 
     if arguments.verify:
-        verify_checksums(Path(arguments.model))
+        verify_checksums(find_model(arguments.model))
     translator = Translator(
         arguments.model, threads=arguments.threads, beam_size=arguments.beam_size, glossary=arguments.glossary
     )

@@ -18,7 +18,16 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.glossary import Glossary, read_glossary
 from nmt_distill.icu_messages import message_parts
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import read_model_folder
+from nmt_distill.model_folder import (
+    CHECKSUMS_FILE,
+    LANGUAGES_FILE,
+    MODEL_FILE,
+    VOCABULARY_FILE,
+    VOCABULARY_MAP_FILE,
+    read_model_folder,
+    verify_checksums,
+)
+from nmt_distill.packaged_models import find_model
 from nmt_distill.protection import protected_spans
 from nmt_distill.repetition import oscillates
 from nmt_distill.segmentation import parts_of, split_to_fit
@@ -64,31 +73,41 @@ class _Request:
 class Translator:
     """An exported model, ready to translate; any number of threads may use it at once.
 
-    :param folder: an export folder, like ``runs/quickstart/export/int8``
+    :param folder: an export folder, like ``runs/quickstart/export/int8``, or the name of a packaged model; None takes
+        the packaged one
     :param threads: processor cores to use; all that this process may use by default
     :param beam_size: width of the beam search; by default the one that the export was validated with
     :param glossary: a file of terms and their translations, separated by a tab
+    :param vocabulary_map: whether a map of the vocabulary that the folder may hold narrows the search
     :raises NmtDistillError: if the folder is no export, or a file in it is damaged
     """
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | None = None,
         *,
         threads: int | None = None,
         beam_size: int | None = None,
         glossary: str | Path | None = None,
+        vocabulary_map: bool = True,
     ) -> None:
         for name, value in (("threads", threads), ("beam_size", beam_size)):
             if value is not None and value < 1:
                 raise NmtDistillError(f"`{name}` must be at least 1, but is {value} instead.")
-        self.folder = read_model_folder(Path(folder))
+        self.folder = read_model_folder(find_model(folder))
+        self._check_files()
         self.beam_size = beam_size or self.folder.beam_size
         self.tally = Tally()
         """over all calls so far"""
         self._tally_lock = threading.Lock()
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
-        self._engine = Engine(self.folder, num_workers=threads or available_cores())
+        self.engine = Engine(self.folder, num_workers=threads or available_cores(), vocabulary_map=vocabulary_map)
+
+    def _check_files(self) -> None:
+        """Compare what is read with the checksums of the export, so that a damaged file is named before it misleads."""
+        if (self.folder.path / CHECKSUMS_FILE).is_file():
+            read = (MODEL_FILE, LANGUAGES_FILE, "config.json", VOCABULARY_FILE, VOCABULARY_MAP_FILE)
+            verify_checksums(self.folder.path, (*read, self.folder.sentencepiece.name))
 
     def translate(
         self, lines: Sequence[str], *, target: str | None = None, source: str | None = None, markdown: bool = False
@@ -243,7 +262,7 @@ class Translator:
     def _answer_segments(
         self, segments: list[str], request: _Request, wish: Wish, again: bool
     ) -> list[list[Candidate]]:
-        pieces, tag, folder = self._engine.pieces, request.tag, self.folder
+        pieces, tag, folder = self.engine.pieces, request.tag, self.folder
         limit = folder.max_source_tokens - len(tag) - 1
         tokens = pieces.encode(segments)
         fitting = [number for number, row in enumerate(tokens) if len(row) <= limit]
@@ -282,11 +301,11 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """Search translations; those that run in circles a second time, with more care."""
         rows = [[*request.tag, *row, END] for row in tokens]
-        found = self._engine.search(rows, beam_size=self.beam_size, wish=wish)
+        found = self.engine.search(rows, beam_size=self.beam_size, wish=wish)
         looping = [number for number, row in enumerate(found) if self._is_looping(segments[number], row[0])]
         if looping:
             careful = replace(wish, careful=True)
-            second = self._engine.search([rows[number] for number in looping], beam_size=self.beam_size, wish=careful)
+            second = self.engine.search([rows[number] for number in looping], beam_size=self.beam_size, wish=careful)
             for number, row in zip(looping, second, strict=True):
                 if row[0].tokens and not self._is_looping(segments[number], row[0]):
                     found[number] = row
@@ -297,7 +316,7 @@ class Translator:
     def _is_looping(self, segment: str, best: Hypothesis) -> bool:
         if len(best.tokens) < LOOP_TOKENS or (best.finished and 2 * len(set(best.tokens)) > len(best.tokens)):
             return False
-        (text,) = self._engine.pieces.decode([best.tokens])
+        (text,) = self.engine.pieces.decode([best.tokens])
         return not best.finished or oscillates(segment, text)
 
 

@@ -8,17 +8,21 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import ctranslate2
 from ctranslate2.converters import TransformersConverter
+from ctranslate2.specs import TransformerEncoderModelSpec
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import atomic_folder
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import ModelFolder
+from nmt_distill.model_folder import ENCODER_FOLDER, ModelFolder
 from nmt_distill.student.checkpoint import max_positions
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 SENTENCEPIECE_NAME = "joint.spm"
-_QUANTIZATION = {"float32": None, "int8": "int8"}
 
 
 def convert_student(
@@ -29,30 +33,27 @@ def convert_student(
     tags: Mapping[Direction, str | None],
     name: str,
     beam_size: int = 1,
+    encoder: bool = False,
     force: bool = False,
 ) -> ModelFolder:
     """Convert a student; the folder appears whole or not at all.
 
-    :param precision: ``float32`` or ``int8``
+    :param precision: one of :data:`~nmt_distill.export.config.PRECISIONS`
     :param tags: the directions, and the piece that is put before the source
     :param beam_size: the one that was validated, which becomes the default of ``translate``
+    :param encoder: whether the encoder alone is laid beside the model, as ``ctranslate2.Encoder`` reads it
     :raises NmtDistillError: if the folder exists and ``force`` is false, the precision is unknown, or the student
         cannot be converted
     """
-    if precision not in _QUANTIZATION:
-        raise NmtDistillError(f"the precision must be one of {', '.join(_QUANTIZATION)}, but is {precision} instead.")
+    if precision not in PRECISIONS:
+        raise NmtDistillError(f"the precision must be one of {', '.join(PRECISIONS)}, but is {precision} instead.")
     if folder.exists() and not force:
         raise NmtDistillError(f"{folder} exists; give --force to replace it.")
     positions = max_positions(student_folder)
     with atomic_folder(folder) as partial:
-        with _quiet():
-            try:
-                TransformersConverter(str(student_folder)).convert(
-                    str(partial), quantization=_QUANTIZATION[precision], force=True
-                )
-            except (ValueError, KeyError, RuntimeError) as error:
-                reason = f"it has no {error}" if isinstance(error, KeyError) else error
-                raise NmtDistillError(f"CTranslate2 cannot convert {student_folder}: {reason}") from None
+        _convert(TransformersConverter(str(student_folder)), partial, student_folder, precision)
+        if encoder:
+            _convert(_EncoderConverter(str(student_folder)), partial / ENCODER_FOLDER, student_folder, precision)
         shutil.copyfile(student_folder / "source.spm", partial / SENTENCEPIECE_NAME)
         described = ModelFolder(
             path=partial,
@@ -66,6 +67,49 @@ def convert_student(
         )
         described.write_languages()
     return described
+
+
+def computed_in(folder: Path) -> dict[str, str]:
+    """Tell in which precision CTranslate2 computes with a converted model here, which may lack the model's own.
+
+    :returns: by device: ``cpu``, and ``cuda`` where there is a GPU
+    """
+    devices = ("cpu", "cuda") if ctranslate2.get_cuda_device_count() else ("cpu",)
+    with fallbacks_untold():
+        return {device: str(ctranslate2.Translator(str(folder), device=device).compute_type) for device in devices}
+
+
+@contextlib.contextmanager
+def fallbacks_untold() -> Iterator[None]:
+    """Keep CTranslate2 from warning, in lines of its own, of a precision that the machine lacks."""
+    level = ctranslate2.get_log_level()
+    ctranslate2.set_log_level(logging.ERROR)
+    try:
+        yield
+    finally:
+        ctranslate2.set_log_level(level)
+
+
+class _EncoderConverter(TransformersConverter):  # type: ignore[misc]
+    """Keeps the encoder of what it converts, in the layout of CTranslate2's encoder-only models."""
+
+    def _load(self) -> Any:
+        whole = super()._load()
+        encoder = TransformerEncoderModelSpec(whole.encoder)
+        processor = load_sentencepiece(Path(self._model_name_or_path) / "source.spm")
+        encoder.register_vocabulary(processor.id_to_piece(list(range(processor.vocab_size()))))
+        for token in ("bos_token", "eos_token", "unk_token"):
+            setattr(encoder.config, token, getattr(whole.config, token))
+        return encoder
+
+
+def _convert(converter: TransformersConverter, folder: Path, student_folder: Path, precision: str) -> None:
+    with _quiet():
+        try:
+            converter.convert(str(folder), quantization=precision, force=True)
+        except (ValueError, KeyError, RuntimeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise NmtDistillError(f"CTranslate2 cannot convert {student_folder}: {reason}") from None
 
 
 @contextlib.contextmanager

@@ -1,16 +1,25 @@
-"""The card that travels with an exported model: what it is, where it comes from, what it may be used for."""
+"""The card that travels with an exported model, in the hub's format: what it is, how good, what it may be used for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nmt_distill.export.parity import Parity
+import yaml
+
+from nmt_distill.export.precision_result import DEVICES, PrecisionResult
 from nmt_distill.languages import Direction
 
 TERMS = (
     "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms may "
     "apply to it. Whoever publishes it decides on that, not this card."
+)
+LIMITS = (
+    "- Trained on sentences: what stands in another sentence is not seen, and a text that is longer than the model's "
+    "positions is translated in pieces.",
+    "- A small model makes mistakes that who reads the translation alone may not notice: names, numbers, negation.",
+    "- It knows the kinds of text named under Origin; on others it is worse than its scores here.",
 )
 
 
@@ -26,14 +35,12 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
-    """What a model card tells."""
+    """What the cards of all precisions tell."""
 
     name: str
     """of the model"""
     directions: tuple[Direction, ...]
     """from which languages to which"""
-    precision: str
-    """how the weights are kept"""
     num_parameters: int
     """of the student, its one embedding table counted once"""
     shape: str
@@ -42,48 +49,137 @@ class CardFacts:
     """all that were asked"""
     corpus: dict[str, Any]
     """content of ``corpus.json``"""
-    parity: Parity | None
-    """of the float32 export; None where it was not made"""
+    making: tuple[str, ...] = ()
+    """how it was made, a sentence each"""
 
 
-def model_card(facts: CardFacts) -> str:
-    """Write a card in Markdown."""
+def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionResult | None = None) -> str:
+    """Write a card in Markdown, under the YAML that the hub reads.
+
+    :param result: what became of this precision
+    :param float32: what became of the export in float32, whose ids are to be those of the student; None without one
+    """
+    head = yaml.safe_dump(_metadata(facts, result), sort_keys=False, allow_unicode=True, width=110)
+    lines = [
+        "---",
+        *head.splitlines(),
+        "---",
+        "",
+        *_introduction(facts, result),
+        *_origin(facts),
+        *_making(facts),
+        *_scores(result),
+        *_checks(result, float32),
+        "## Limits",
+        "",
+        *LIMITS,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
+    """What the hub reads: of the licence it only says that people decide, as the card does."""
+    languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
+    licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
+    results = [
+        {
+            "task": {"type": "translation", "name": f"Translation {drop.direction}"},
+            "dataset": {"type": "held-out", "name": f"held-out {drop.direction}"},
+            "metrics": [
+                {"type": kind, "name": measure.signature.split("|")[0], "value": round(measure.value, 2)}
+                for kind, measure in (("bleu", drop.export.bleu), ("chrf", drop.export.chrf))
+            ],
+        }
+        for drop in result.drops
+    ]
+    return {
+        "language": list(languages),
+        "license": "other",
+        "license_name": f"of the teacher: {'; '.join(licences)}" if licences else "of the text",
+        "library_name": "ctranslate2",
+        "pipeline_tag": "translation",
+        "tags": ["translation", "ctranslate2", "nmt-distill", *(["distillation"] if facts.teachers else [])],
+        "model-index": [{"name": facts.name, "results": results}],
+    }
+
+
+def _introduction(facts: CardFacts, result: PrecisionResult) -> Iterator[str]:
     targets: dict[str, list[str]] = {}
     for direction in facts.directions:
         targets.setdefault(direction.source, []).append(direction.target)
     into = "; ".join(f"{source} into {', '.join(others)}" for source, others in targets.items())
     first = facts.directions[0]
     choice = f" --from {first.source}" if sum(first.target in others for others in targets.values()) > 1 else ""
-    lines = [
-        f"# {facts.name}, {', '.join(map(str, facts.directions))}, {facts.precision}",
-        "",
+    yield f"# {facts.name}, {', '.join(map(str, facts.directions))}, {result.precision}"
+    yield ""
+    yield (
         f"Translates {into}. A {'student' if facts.teachers else 'model'} of {facts.num_parameters:,} parameters "
         f"({facts.shape}), {'distilled' if facts.teachers else 'trained on translations by people'} with nmt-distill "
-        "and converted to CTranslate2.",
+        f"and converted to CTranslate2: {result.num_bytes / 1e6:.1f} MB."
+    )
+    yield from (
         "",
         "```",
         f"nmt-distill translate --model .{choice} --to {first.target} < text.{first.source}",
         "```",
         "",
-        "## Origin and licences",
-        "",
-        *(f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers),
-        *([TERMS] if facts.teachers else []),
-        *(
-            f"- Text, {direction}: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs for "
-            f"training and {source['mono']:,} sentences without translation."
-            for direction, account in facts.corpus["directions"].items()
-            for source in account["sources"]
-            if not source["skipped"]
-        ),
-        "",
-        "## Checks",
-        "",
-    ]
-    if facts.parity is not None:
-        lines.append(
-            f"- Float32: {facts.parity.num_equal} of {facts.parity.num_sentences} held-out sentences have the same "
-            "greedy ids in transformers and CTranslate2."
+    )
+
+
+def _origin(facts: CardFacts) -> Iterator[str]:
+    yield from ("## Origin and licences", "")
+    yield from (
+        f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers
+    )
+    if facts.teachers:
+        yield TERMS
+    for direction, account in facts.corpus["directions"].items():
+        for source in account["sources"]:
+            if not source["skipped"]:
+                yield (
+                    f"- Text, {direction}: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs "
+                    f"for training and {source['mono']:,} sentences without translation."
+                )
+    yield ""
+
+
+def _making(facts: CardFacts) -> Iterator[str]:
+    if facts.making:
+        yield from ("## How it was made", "", *(f"- {sentence}" for sentence in facts.making), "")
+
+
+def _scores(result: PrecisionResult) -> Iterator[str]:
+    if not result.drops:
+        return
+    yield from ("## Scores", "", "On held-out text, as `nmt-distill translate` runs this folder:", "")
+    yield from ("| direction | sentences | BLEU | chrF2++ | the student in transformers |", "|---|---|---|---|---|")
+    for drop in result.drops:
+        yield (
+            f"| {drop.direction} | {drop.export.num_sentences} | {drop.export.bleu.value:.2f} | "
+            f"{drop.export.chrf.value:.2f} | {drop.student.bleu.value:.2f} / {drop.student.chrf.value:.2f} |"
         )
-    lines += ["- Scores against human references and the teacher: `report.md` of the run.", ""]
-    return "\n".join(lines)
+    yield ""
+    signatures = dict.fromkeys(
+        measure.signature for drop in result.drops for measure in (drop.export.bleu, drop.export.chrf)
+    )
+    yield f"Signatures of sacreBLEU: {', '.join(f'`{signature}`' for signature in signatures)}."
+    yield from ("These sentences are few; `report.md` of the run scores more, beside the teacher, with intervals.", "")
+
+
+def _checks(result: PrecisionResult, float32: PrecisionResult | None) -> Iterator[str]:
+    yield from ("## Checks", "")
+    if float32 is not None:
+        yield f"- Float32: {_share(float32)} have the same greedy ids in transformers and CTranslate2."
+    if result is not float32:
+        yield f"- This folder: {_share(result)} have the student's greedy ids."
+    for device, computed in result.computed_in.items():
+        yield f"- It computes in {computed} on the {DEVICES[device]} where it was checked."
+    if result.vocabulary_map is not None:
+        yield f"- Measured there: {result.vocabulary_map.in_words()}."
+    yield "- `nmt-distill translate --verify` compares all files with `checksums.json`."
+    yield ""
+
+
+def _share(result: PrecisionResult) -> str:
+    return f"{result.greedy.num_equal} of {result.greedy.num_sentences} held-out sentences"

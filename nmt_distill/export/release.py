@@ -1,90 +1,157 @@
-"""The export stage: one folder a precision, with card, checksums and the result of the parity check."""
+"""The export stage: one folder a precision, with card, checksums and what it is worth beside the student."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt_distill.export.ctranslate2_converter import convert_student
+from nmt_distill.export.config import ExportConfig
+from nmt_distill.export.ctranslate2_converter import computed_in, convert_student, fallbacks_untold
+from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
+from nmt_distill.export.map_trial import try_vocabulary_map
 from nmt_distill.export.model_card import CardFacts, Origin, model_card
-from nmt_distill.export.parity import Parity, measure_parity
-from nmt_distill.files import atomic_file
+from nmt_distill.export.onnx import load_onnx, write_onnx
+from nmt_distill.export.parity import HeldOut, StudentAnswers
+from nmt_distill.export.precision_result import PrecisionResult
+from nmt_distill.export.vocabulary_map import PieceLinks, learn_links, write_vocabulary_map
+from nmt_distill.files import atomic_file, size_of
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import write_checksums
+from nmt_distill.model_folder import CARD_FILE, VOCABULARY_MAP_FILE, write_checksums
 from nmt_distill.progress import say
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import count_parameters
+from nmt_distill.translator import Translator
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
-CARD_NAME = "README.md"
+BEAM_SIZE = 4
+"""of the beam search that is compared where the recipe's own is greedy"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """What an export is made and judged with, of one direction."""
+
+    held_out: tuple[Sequence[str], Sequence[str]]
+    """sources and human translations that training has not seen"""
+    distilled: tuple[Path, Path]
+    """files of sources and of their labels, which training has seen"""
 
 
 def export_student(
     student_folder: Path,
     folder: Path,
     *,
-    precisions: tuple[str, ...],
-    beam_size: int,
+    config: ExportConfig,
     tags: Mapping[Direction, str | None],
     name: str,
     teachers: Sequence[Origin],
     corpus: dict[str, Any],
-    parity_sentences: Mapping[Direction, Sequence[str]],
+    texts: Mapping[Direction, Text],
+    making: Sequence[str] = (),
     force: bool = False,
 ) -> dict[str, Any]:
-    """Convert a student to each precision and check the float32 one.
+    """Convert a student to each precision and format, and compare what comes out with the student.
 
-    :param folder: gets a folder for each precision
+    :param folder: gets a folder for each precision, and for each other format
     :param tags: the directions, and the piece that is put before the source
-    :param parity_sentences: held-out sentences of each direction for the check
+    :param texts: of each direction
+    :param making: how the student was made, a sentence each, for the card
     :param force: whether folders that stand may be replaced
-    :returns: ``num_parameters`` and ``parity`` (None without a float32 export)
+    :returns: ``num_parameters``, ``parity`` (greedy ids in float32, None without it), ``precisions`` with the result of
+        each, ``formats``
     """
-    student = load_student(student_folder)
-    config = student.config
-    num_parameters = count_parameters(student)
-    shape = (
-        f"{config.model_type} graph, {config.encoder_layers}-{config.decoder_layers} layers, width {config.d_model}, "
-        f"feed-forward {config.encoder_ffn_dim}, {config.vocab_size:,} pieces in one table"
-    )
-    parity: Parity | None = None
-    for precision in sorted(precisions):  # float32 first: its parity stands in every card
+    held_out = [
+        HeldOut(direction=direction, tag=tags[direction], sources=text.held_out[0], references=text.held_out[1])
+        for direction, text in texts.items()
+    ]
+    answers = StudentAnswers(student_folder, held_out)
+    links = None
+    if config.vocabulary_map is not None:
+        pairs = [(tags[direction], *text.distilled) for direction, text in texts.items()]
+        links = learn_links(student_folder, pairs, num_pairs=config.vocabulary_map.num_pairs)
+    results: dict[str, PrecisionResult] = {}
+    for precision in config.ordered_precisions:
         convert_student(
             student_folder,
             folder / precision,
             precision=precision,
             tags=tags,
             name=name,
-            beam_size=beam_size,
+            beam_size=config.beam_size,
+            encoder=config.encoder,
             force=force,
         )
-        if precision == "float32":
-            limit = min(256, config.max_position_embeddings)
-            tagged: dict[str | None, list[str]] = {}
-            for direction, sentences in parity_sentences.items():
-                tagged.setdefault(tags[direction], []).extend(sentences)
-            parity = measure_parity(student_folder, folder / precision, tagged, max_tokens=limit)
-            say(f"parity: {parity.num_equal} of {parity.num_sentences} greedy outputs have the same ids")
-        facts = CardFacts(
-            name=name,
-            directions=tuple(tags),
-            precision=precision,
-            num_parameters=num_parameters,
-            shape=shape,
-            teachers=tuple(dict.fromkeys(teachers)),
-            corpus=corpus,
-            parity=parity,
-        )
-        with atomic_file(folder / precision / CARD_NAME) as stream:
-            stream.write(model_card(facts))
-        write_checksums(folder / precision)
+        with fallbacks_untold():  # the result tells of them
+            results[precision] = _check(precision, folder / precision, answers, config, links)
+        say(results[precision].in_words())
+    card = _card_facts(student_folder, name, tags, teachers, corpus, making)
+    for done, result in results.items():
+        with atomic_file(folder / done / CARD_FILE) as stream:
+            stream.write(model_card(card, result, float32=results.get("float32")))
+        write_checksums(folder / done)
+    parity = results["float32"].greedy if "float32" in results else None
     return {
-        "num_parameters": num_parameters,
-        "parity": None
-        if parity is None
-        else {
-            "num_sentences": parity.num_sentences,
-            "num_equal": parity.num_equal,
-            "differences": list(parity.differences),
-        },
+        "num_parameters": card.num_parameters,
+        "parity": None if parity is None else parity.content(),
+        "precisions": {precision: result.content() for precision, result in results.items()},
+        "formats": {kind: _write_format(kind, student_folder, folder / kind, answers, name) for kind in config.formats},
     }
+
+
+def _check(
+    precision: str, folder: Path, answers: StudentAnswers, config: ExportConfig, links: PieceLinks | None
+) -> PrecisionResult:
+    greedy = answers.compare(folder)
+    beam = answers.compare(folder, beam_size=config.beam_size if config.beam_size > 1 else BEAM_SIZE)
+    drops = tuple(answers.drops(Translator(folder)))
+    trial = None
+    if links is not None and config.vocabulary_map is not None:
+        processor = load_sentencepiece(next(folder.glob("*.spm")))
+        write_vocabulary_map(folder / VOCABULARY_MAP_FILE, links, processor, config.vocabulary_map)
+        trial = try_vocabulary_map(folder, answers, max_drop=config.max_drop)
+        drops = tuple(answers.drops(Translator(folder))) if trial.kept else drops
+    return PrecisionResult(
+        precision=precision,
+        computed_in=computed_in(folder),
+        num_bytes=size_of(folder),
+        greedy=greedy,
+        beam=beam,
+        drops=drops,
+        vocabulary_map=trial,
+    )
+
+
+def _card_facts(
+    student_folder: Path,
+    name: str,
+    tags: Mapping[Direction, str | None],
+    teachers: Sequence[Origin],
+    corpus: dict[str, Any],
+    making: Sequence[str],
+) -> CardFacts:
+    student = load_student(student_folder)
+    config = student.config
+    return CardFacts(
+        name=name,
+        directions=tuple(tags),
+        num_parameters=count_parameters(student),
+        shape=(
+            f"{config.model_type} graph, {config.encoder_layers}-{config.decoder_layers} layers, width "
+            f"{config.d_model}, feed-forward {config.encoder_ffn_dim}, {config.vocab_size:,} pieces in one table"
+        ),
+        teachers=tuple(dict.fromkeys(teachers)),
+        corpus=corpus,
+        making=tuple(making),
+    )
+
+
+def _write_format(kind: str, student_folder: Path, folder: Path, answers: StudentAnswers, name: str) -> dict[str, Any]:
+    if kind == "fairseq2":
+        write_fairseq2(student_folder, folder, name=name)
+        return {"num_bytes": size_of(folder)}
+    write_onnx(student_folder, folder)
+    parity = answers.compare_model(load_onnx(folder))
+    say(f"onnx: {parity.num_equal} of {parity.num_sentences} sentences have the student's ids in onnxruntime")
+    return {"num_bytes": size_of(folder), "parity": parity.content()}

@@ -46,7 +46,7 @@ def write_recipe(toy: Toy, folder: Path) -> Path:
             "max_positions": 64,
         },
         "training": {"phases": [phase], "validate_every": 30, "device": "cpu"},
-        "export": {"num_parity_sentences": 20},
+        "export": {"num_parity_sentences": 20, "max_drop": 100},
     }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")

@@ -36,12 +36,15 @@ def test_missed_quality_bound_ends_with_status_3(
     recipe = toy.write_recipe(tmp_path)
     poor = Parity(num_sentences=40, num_equal=31, differences=())
     with monkeypatch.context() as patch:
-        patch.setattr("nmt_distill.export.release.measure_parity", lambda *arguments, **options: poor)
+        patch.setattr("nmt_distill.export.parity.StudentAnswers.compare", lambda *arguments, **options: poor)
         for _ in range(2):  # the second time it is not mistaken for a finished export
             error = fails("export", recipe, "--out", run, status=3)
             assert error.startswith("only 31 of 40 sentences have the same greedy ids")
             assert "export.min_parity wants 99%" in error
-    assert main(["export", str(recipe), "--out", str(run)]) == 0
+        assert main(["export", str(recipe), "--out", str(run), "--allow-drop"]) == 0
+        assert main(["export", str(recipe), "--out", str(run), "--set", "export.min_parity=0.7"]) == 0
+    fails("export", recipe, "--out", run, status=3)  # it stands, until it is made again
+    assert main(["export", str(recipe), "--out", str(run), "--force"]) == 0
 
 
 @pytest.mark.parametrize(

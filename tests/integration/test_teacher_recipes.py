@@ -28,6 +28,7 @@ SMALL = (
     "training.device=cpu",
     "distillation.filters.drop_wrong_language=false",
     "export.num_parity_sentences=40",
+    "export.max_drop=100",
     "evaluation.speed_repetitions=0",
     "evaluation.examples=[]",
 )

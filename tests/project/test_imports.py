@@ -35,6 +35,7 @@ ORDER = [
     "engine",
     "placement",
     "sentence",
+    "packaged_models",
     "translator",
     "documents",
     "document_translation",
@@ -64,6 +65,7 @@ ORDER = [
     "translate_command",
     "compare_command",
     "evaluate_command",
+    "models_command",
     "cli",
     "__main__",
 ]
@@ -78,6 +80,7 @@ ONLY_IN = {
     "langcodes": ("teacher.families",),
     "matplotlib": ("evaluation.plot",),
     "ray": ("cluster.",),
+    "optimum": ("export.onnx",),
     "rich": ("progress", "evaluation.terminal"),
     "sacrebleu": ("evaluation.", "distillation."),
 }
@@ -92,7 +95,9 @@ NEVER_IN = {
 }
 """what a package may not import, anywhere in its files"""
 
-WITHOUT_TORCH = ["translator", "documents", "translate_command", "cli", "evaluation", "recipe"]
+WITHOUT_TORCH = [
+    "translator", "documents", "packaged_models", "translate_command", "models_command", "cli", "evaluation", "recipe",
+]  # fmt: skip
 """what is imported without torch and transformers being loaded"""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from nmt_distill.configuration import configuration_reference, field_documentation, load_dataclass, to_content
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.export.config import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*/recipe.yaml"))
@@ -15,8 +16,11 @@ EVALUATED = sorted((ROOT / "eval" / "recipes").glob("*.yaml"))
 """recipes that only reports are made of"""
 SUITES = sorted((ROOT / "eval" / "suites").glob("*.yaml"))
 
+PROFILES = sorted((ROOT / "export" / "profiles").glob("*.yaml"))
+
 
 def test_there_are_recipes_and_suites() -> None:
+    assert PROFILES
     assert {"quickstart", "quickstart_small", "bergamot_en-pt"} <= {path.parent.name for path in RECIPES}
     assert SUITES
 
@@ -77,6 +81,14 @@ def test_mistyped_key_of_a_recipe_is_told_with_the_nearest(tmp_path: Path) -> No
     path.write_text(RECIPES[0].read_text(encoding="utf-8") + "\nstuddent: {}\n", encoding="utf-8")
     with pytest.raises(NmtDistillError, match=r"studdent is not a known key; did you mean `student`\?"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_profile_of_a_device_loads(path: Path) -> None:
+    from nmt_distill.recipe import load_recipe
+
+    recipe = load_recipe(ROOT / "recipes" / "quickstart" / "recipe.yaml", export_profile=path)
+    assert set(recipe.export.precisions) <= set(PRECISIONS)
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)

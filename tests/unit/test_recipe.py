@@ -9,8 +9,9 @@ import yaml
 
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.errors import NmtDistillError, RecipeError
+from nmt_distill.export.config import ExportConfig
 from nmt_distill.languages import Direction
-from nmt_distill.recipe import EvaluationConfig, ExportConfig, Recipe, find_recipe, load_recipe
+from nmt_distill.recipe import EvaluationConfig, Recipe, find_recipe, load_recipe
 
 EN_PT = {"source": "en", "target": "pt-BR"}
 PT_EN = {"source": "pt-BR", "target": "en"}
@@ -57,6 +58,17 @@ def faults_of(path: Path, content: Any, *overrides: str) -> tuple[str, ...]:
         load_recipe(write(path, content), overrides)
     assert str(path) in str(told.value)
     return told.value.faults
+
+
+def test_profile_takes_the_place_of_keys_of_the_export(tmp_path: Path) -> None:
+    path = write(tmp_path / "toy.yaml", changed(export__precisions=["int8"], export__beam_size=3))
+    profile = write(tmp_path / "profile.yaml", {"precisions": ["float32", "float16"], "encoder": True})
+    export = load_recipe(path, export_profile=profile).export
+    assert (export.precisions, export.encoder, export.beam_size) == (("float32", "float16"), True, 3)
+    assert load_recipe(path, ["export.encoder=false"], export_profile=profile).export.encoder is False
+    wrong = write(tmp_path / "wrong.yaml", {"precision": ["int8"]})
+    with pytest.raises(RecipeError, match=r"export\.precision is not a known key; did you mean `precisions`\?"):
+        load_recipe(path, export_profile=wrong)
 
 
 def test_recipe_says_only_what_differs(tmp_path: Path) -> None:
@@ -253,6 +265,11 @@ def test_a_value_with_a_fault_silences_only_the_checks_that_look_at_it(tmp_path:
         ({"export__beam_size": 0}, "export.beam_size must be 1 or more, but is 0 instead"),
         ({"export__num_parity_sentences": 0}, "export.num_parity_sentences must be 1 or more, but is 0 instead"),
         ({"export__min_parity": 1.5}, "export.min_parity must be from 0 to 1, but is 1.5 instead"),
+        ({"export__max_drop": -0.5}, "export.max_drop must be 0 or more, but is -0.5 instead"),
+        (
+            {"export__formats": ["fairseq2"]},
+            "export.formats must not name fairseq2 where student.graph is marian",
+        ),
         ({"evaluation__max_sentences": 0}, "evaluation.max_sentences must be 1 or more, but is 0 instead"),
         ({"evaluation__speed_repetitions": -1}, "evaluation.speed_repetitions must be 0 or more, but is -1 instead"),
         (

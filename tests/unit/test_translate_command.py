@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import sha256_of, write_json
+from nmt_distill.model_folder import write_checksums
 from nmt_distill.translate_command import LineReader, _read, add_arguments, run
 
 PROGRAM = """
@@ -155,18 +156,30 @@ def test_an_empty_file_has_no_answers(mute_export: Path, tmp_path: Path, capfdbi
     assert capfdbinary.readouterr() == (b"", b"")
 
 
-def test_checksums_are_compared_on_demand(mute_export: Path, capfdbinary: Captured) -> None:
-    checksums = mute_export / "checksums.json"
-    try:
-        write_json(checksums, {"model.bin": sha256_of(mute_export / "model.bin")})
-        assert run(parse("--model", str(mute_export), "--verify", "42")) == 0
-        write_json(checksums, {"model.bin": "0" * 64})
-        with pytest.raises(NmtDistillError, match=r"model\.bin damaged or missing; copy or export"):
-            run(parse("--model", str(mute_export), "--verify", "42"))
-        assert run(parse("--model", str(mute_export), "42")) == 0
-    finally:
-        checksums.unlink()
+def test_all_checksums_are_compared_on_demand(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
+    folder = Path(shutil.copytree(mute_export, tmp_path / "model"))
+    (folder / "README.md").write_text("a card")
+    with pytest.raises(NmtDistillError, match=r"checksums\.json does not exist"):
+        run(parse("--model", str(folder), "--verify", "42"))
+    write_checksums(folder)
+    assert run(parse("--model", str(folder), "--verify", "42")) == 0
+    (folder / "README.md").write_text("another card")
+    with pytest.raises(NmtDistillError, match=r"README\.md damaged or missing; copy or export"):
+        run(parse("--model", str(folder), "--verify", "42"))
+    assert run(parse("--model", str(folder), "42")) == 0
     assert capfdbinary.readouterr().out == b"42\n42\n"
+
+
+def test_a_packaged_model_needs_no_name(
+    mute_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    monkeypatch.setenv("NMT_DISTILL_MODELS", str(tmp_path))
+    with pytest.raises(NmtDistillError, match=r"no model is packaged in .*; give --model the folder of an export\."):
+        run(parse("42"))
+    shutil.copytree(mute_export, tmp_path / "mute")
+    for options in ([], ["--model", "mute"]):
+        assert run(parse(*options, "--to", "pt", "Stop it")) == 0
+    assert capfdbinary.readouterr().out == b"Stop it\n" * 2
 
 
 @pytest.mark.parametrize("option", ["--beam-size", "--threads"])

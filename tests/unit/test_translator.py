@@ -141,7 +141,7 @@ def test_without_letters_nothing_is_asked(make: Make, line: str) -> None:
 def test_margins_are_copied(make: Make) -> None:
     translator, engine = make()
     assert translator.translate(["  Stop.\t \U0001f600\r"]) == ["  Stop.\t \U0001f600\r"]
-    assert engine.rows == [[*translator._engine.pieces.encode(["Stop."])[0], END]]
+    assert engine.rows == [[*translator.engine.pieces.encode(["Stop."])[0], END]]
 
 
 @pytest.mark.parametrize("text", ["</s>", "a </s> b", "<unk>", "<pad>", "<s>", ">>fr<< Stop", "\x00a</s>\x00"])
@@ -206,7 +206,7 @@ def test_a_translation_longer_than_the_positions_is_made_in_pieces(make: Make) -
     """Three target tokens a source token: 40 source tokens need 120 target positions, but there are 64."""
     translator, _ = make(lambda row: [token for token in row[:-1] for _ in range(3)], max_target_tokens=64)
     line = "stop " * 39 + "stop"
-    assert len(translator._engine.pieces.encode([line])[0]) == 40
+    assert len(translator.engine.pieces.encode([line])[0]) == 40
     (answer,) = translator.translate([line])
     assert (translator.num_unfinished, translator.num_untranslated) == (0, 0)
     assert answer.split() == ["stop"] * 120
@@ -214,7 +214,7 @@ def test_a_translation_longer_than_the_positions_is_made_in_pieces(make: Make) -
 
 def test_a_translation_without_end_is_cut_and_counted(make: Make) -> None:
     translator, engine = make(lambda row: ["\u2581", "a"] * 10_000)
-    answers = translator.translate(["Stop"])
+    answers = translator.translate(["stop"])
     assert translator.num_unfinished == 1
     assert len(engine.rows) == 2  # the second time with more care
     assert [options.get("no_repeat_ngram_size", 0) for options in engine.options] == [0, 3]

@@ -10,6 +10,7 @@ import pytest
 
 from nmt_distill.engine import Pieces
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.model_folder import verify_checksums, write_checksums
 from nmt_distill.translator import Translator
 
 HEAVY = ("torch", "transformers", "rich", "sacrebleu", "yaml")
@@ -93,6 +94,44 @@ def test_a_tag_that_text_could_make_is_told(damaged: Path, toy_sentences: list[s
     (damaged / "languages.json").write_text(json.dumps(content))
     with pytest.raises(NmtDistillError, match=r"joint\.spm makes the special `>>pt-BR<<` out of text"):
         Translator(damaged, threads=1)
+
+
+FILES = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "joint.spm", "vmap.txt")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("harm", ["flipped", "cut"])
+def test_a_damaged_file_is_named(damaged: Path, name: str, harm: str) -> None:
+    (damaged / "vmap.txt").write_text("\t</s> <unk> a\n")
+    write_checksums(damaged)
+    Translator(damaged, threads=1)
+    content = bytearray((damaged / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (damaged / name).write_bytes(content if harm == "flipped" else content[:-1])
+    with pytest.raises(NmtDistillError, match=rf"{name} (damaged or missing; copy or export|is not valid JSON)"):
+        Translator(damaged, threads=1)
+
+
+def test_a_damaged_list_of_checksums_is_told(damaged: Path) -> None:
+    write_checksums(damaged)
+    sums = (damaged / "checksums.json").read_text()
+    for harm, message in (
+        (sums[:-3], r"checksums\.json is not valid JSON"),
+        (sums.replace("model.bin", "mopel.bin"), r"checksums\.json does not name model\.bin; export the model again"),
+        (sums.translate({ord("1"): "2"}), r"model\.bin.* damaged or missing"),
+    ):
+        (damaged / "checksums.json").write_text(harm)
+        with pytest.raises(NmtDistillError, match=message):
+            Translator(damaged, threads=1)
+
+
+def test_what_is_not_read_may_be_edited(damaged: Path) -> None:
+    (damaged / "README.md").write_text("a card")
+    write_checksums(damaged)
+    (damaged / "README.md").write_text("a better card")
+    Translator(damaged, threads=1)
+    with pytest.raises(NmtDistillError, match=r"README\.md damaged or missing"):
+        verify_checksums(damaged)
 
 
 def test_an_unknown_language_is_told(toy_export: Path) -> None:

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.export.ctranslate2_converter import convert_student
+from nmt_distill.export.config import PRECISIONS
+from nmt_distill.export.ctranslate2_converter import computed_in, convert_student
 from nmt_distill.languages import Direction
 from nmt_distill.model_folder import read_model_folder
 from nmt_distill.translator import Translator
@@ -42,14 +43,14 @@ def read_variables(path: Path) -> dict[str, npt.NDArray[Any]]:
     for _ in range(take("=I")):
         name = text()
         shape = [take("=I") for _ in range(take("=B"))]
-        kind = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32}[take("=B")]
+        kind = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16, 5: np.uint16}[take("=B")]
         size = take("=I")
         variables[name] = np.frombuffer(content[place : place + size], dtype=kind).reshape(shape)
         place += size
     return variables
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_folder_is_what_translate_reads(student_folder: Path, tmp_path: Path, precision: str) -> None:
     folder = tmp_path / "export" / precision
     described = convert_student(student_folder, folder, precision=precision, beam_size=3, **OPTIONS)
@@ -63,11 +64,59 @@ def test_folder_is_what_translate_reads(student_folder: Path, tmp_path: Path, pr
     assert [path.name for path in folder.parent.iterdir()] == [precision]
 
 
-def test_int8_is_smaller(student_folder: Path, tmp_path: Path) -> None:
-    for precision in ("float32", "int8"):
-        convert_student(student_folder, tmp_path / precision, precision=precision, **OPTIONS)
-    sizes = [(tmp_path / precision / "model.bin").stat().st_size for precision in ("float32", "int8")]
-    assert sizes[1] < 0.5 * sizes[0]
+WEIGHTS = {
+    "float32": np.float32,
+    "bfloat16": np.uint16,  # which numpy has not; CTranslate2 counts it as its fifth kind
+    "float16": np.float16,
+    "int16": np.int16,
+    "int8_float32": np.int8,
+    "int8_float16": np.int8,
+    "int8": np.int8,
+}
+"""how each precision keeps the matrices"""
+
+
+def test_every_precision_keeps_its_weights_in_one_table(toy_student: Path, tmp_path: Path) -> None:
+    sizes = {}
+    for precision in PRECISIONS:
+        convert_student(toy_student, tmp_path / precision, precision=precision, **OPTIONS)
+        variables = read_variables(tmp_path / precision / "model.bin")
+        assert variables["encoder/layer_0/ffn/linear_0/weight"].dtype == WEIGHTS[precision]
+        tables = [name for name, weight in variables.items() if weight.ndim == 2 and len(weight) > 300]
+        assert len(tables) == 1, "source, target and output share their embeddings"
+        sizes[precision] = (tmp_path / precision / "model.bin").stat().st_size
+    assert sizes["int8"] < sizes["float16"] < sizes["float32"]
+    assert sizes["float16"] == sizes["bfloat16"]
+
+
+def test_precision_that_a_processor_lacks_is_told_by_what_it_takes(toy_student: Path, tmp_path: Path) -> None:
+    import ctranslate2
+
+    able = ctranslate2.get_supported_compute_types("cpu")
+    for precision in ("float32", "float16", "int8_float16"):
+        convert_student(toy_student, tmp_path / precision, precision=precision, **OPTIONS)
+        computed = computed_in(tmp_path / precision)["cpu"]
+        assert computed in able
+        assert computed == precision or precision not in able
+    assert computed_in(tmp_path / "float32")["cpu"] == "float32"
+
+
+def test_encoder_beside_the_model_is_the_students(student_folder: Path, tmp_path: Path) -> None:
+    import ctranslate2
+
+    from nmt_distill.student.checkpoint import load_student
+
+    folder = tmp_path / "float32"
+    convert_student(student_folder, folder, precision="float32", encoder=True, **OPTIONS)
+    student = load_student(student_folder)
+    ids = [9, 20, 33, student.config.eos_token_id]
+    with torch.inference_mode():
+        expected = student.get_encoder()(torch.tensor([ids])).last_hidden_state.numpy()
+    found = ctranslate2.Encoder(str(folder / "encoder")).forward_batch([ids]).last_hidden_state
+    assert np.abs(np.array(found) - expected).max() < 1e-5
+    read_model_folder(folder)
+    convert_student(student_folder, folder, precision="float32", force=True, **OPTIONS)
+    assert not (folder / "encoder").exists(), "only where it is asked for"
 
 
 def test_int8_rows_by_hand(toy_student: Path, tmp_path: Path) -> None:
@@ -109,7 +158,9 @@ def test_folder_that_stands_is_not_replaced(student_folder: Path, tmp_path: Path
 
 
 def test_unknown_precision(toy_student: Path, tmp_path: Path) -> None:
-    with pytest.raises(NmtDistillError, match=r"the precision must be one of float32, int8, but is int4 instead\."):
+    with pytest.raises(
+        NmtDistillError, match=r"the precision must be one of float32, bfloat16, .*, int8, but is int4 instead\."
+    ):
         convert_student(toy_student, tmp_path / "int4", precision="int4", **OPTIONS)
     assert not (tmp_path / "int4").exists()
 

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import yaml
+
+from nmt_distill.evaluation.metrics import Measure, Scores
+from nmt_distill.export.map_trial import MapTrial
 from nmt_distill.export.model_card import CardFacts, Origin, model_card
-from nmt_distill.export.parity import Parity
+from nmt_distill.export.parity import Parity, QualityDrop
+from nmt_distill.export.precision_result import PrecisionResult
 from nmt_distill.languages import Direction
 
+EN_PT = Direction(source="en", target="pt-BR")
 FACTS = CardFacts(
     name="quickstart",
-    directions=(Direction(source="en", target="pt-BR"),),
-    precision="int8",
+    directions=(EN_PT,),
     num_parameters=16_900_123,
     shape="marian graph, 6-2 layers",
     teachers=(Origin("a large model of somebody", "CC-BY-NC 4.0"),),
@@ -23,38 +29,111 @@ FACTS = CardFacts(
             }
         }
     },
-    parity=Parity(num_sentences=200, num_equal=199, differences=()),
 )
 
 
+def scores(bleu: float, chrf: float) -> Scores:
+    measures = [
+        Measure(value=value, signature=f"{name}|nrefs:1")
+        for name, value in (("BLEU", bleu), ("chrF2++", chrf), ("TER", 1.0))
+    ]
+    return Scores(bleu=measures[0], chrf=measures[1], ter=measures[2], num_sentences=200)
+
+
+RESULT = PrecisionResult(
+    precision="int8",
+    computed_in={"cpu": "int8_float32"},
+    num_bytes=18_100_000,
+    greedy=Parity(num_sentences=200, num_equal=190, differences=()),
+    beam=Parity(num_sentences=200, num_equal=188, differences=()),
+    drops=(QualityDrop(direction=EN_PT, student=scores(40.0, 60.5), export=scores(39.75, 60.75)),),
+    vocabulary_map=None,
+)
+FLOAT32 = replace(RESULT, precision="float32", greedy=Parity(num_sentences=200, num_equal=199, differences=()))
+
+
 def test_card_tells_what_it_is_and_where_it_comes_from() -> None:
-    card = model_card(FACTS)
-    assert card.startswith("# quickstart, en-pt-BR, int8\n")
+    card = model_card(FACTS, RESULT, float32=FLOAT32)
     for told in (
+        "# quickstart, en-pt-BR, int8\n",
         "Translates en into pt-BR.",
         "16,900,123 parameters (marian graph, 6-2 layers)",
+        "converted to CTranslate2: 18.1 MB.",
         "nmt-distill translate --model . --to pt-BR",
         "Teacher: a large model of somebody. Licence of its weights: CC-BY-NC 4.0.",
         "the teacher's terms may apply to it",
         "Text, en-pt-BR: catalogues 1.0, licence Apache-2.0, 12,345 pairs for training and 0 sentences without",
-        "199 of 200 held-out sentences have the same greedy ids",
+        "| en-pt-BR | 200 | 39.75 | 60.75 | 40.00 / 60.50 |",
+        "`BLEU|nrefs:1`, `chrF2++|nrefs:1`",
+        "Float32: 199 of 200 held-out sentences have the same greedy ids",
+        "This folder: 190 of 200 held-out sentences have the student's greedy ids",
+        "computes in int8_float32 on the processor where it was checked",
+        "## Limits",
     ):
         assert told in card
     assert "not here" not in card
     assert card.endswith("\n")
 
 
-def test_card_without_parity() -> None:
-    assert "greedy ids" not in model_card(replace(FACTS, parity=None))
-    assert "Text, " not in model_card(replace(FACTS, corpus={"directions": {}}))
+def test_card_tells_how_it_was_made() -> None:
+    made = "## How it was made\n\n- By `nmt-distill run quickstart`.\n- Training: 10 updates.\n"
+    facts = replace(FACTS, making=("By `nmt-distill run quickstart`.", "Training: 10 updates."))
+    assert made in model_card(facts, RESULT)
+    assert "How it was made" not in model_card(FACTS, RESULT)
+
+
+def test_head_is_what_the_hub_reads() -> None:
+    _, head, _ = model_card(FACTS, RESULT).split("---\n", 2)
+    facts = yaml.safe_load(head)
+    assert facts["language"] == ["en", "pt-BR"]
+    assert (facts["license"], facts["license_name"]) == ("other", "of the teacher: CC-BY-NC 4.0")
+    assert (facts["library_name"], facts["pipeline_tag"]) == ("ctranslate2", "translation")
+    (model,) = facts["model-index"]
+    (result,) = model["results"]
+    assert result["dataset"]["name"] == "held-out en-pt-BR"
+    assert result["metrics"] == [
+        {"type": "bleu", "name": "BLEU", "value": 39.75},
+        {"type": "chrf", "name": "chrF2++", "value": 60.75},
+    ]
+
+
+def test_head_is_what_models_reads(tmp_path: Path) -> None:
+    from nmt_distill.packaged_models import _front_matter
+
+    (tmp_path / "README.md").write_text(model_card(FACTS, RESULT), encoding="utf-8")
+    assert _front_matter(tmp_path / "README.md")["license_name"] == "of the teacher: CC-BY-NC 4.0"
+
+
+def test_card_without_float32_or_text() -> None:
+    assert "Float32:" not in model_card(FACTS, RESULT)
+    assert "This folder: 199" not in model_card(FACTS, FLOAT32, float32=FLOAT32)
+    assert "Text, " not in model_card(replace(FACTS, corpus={"directions": {}}), RESULT)
+    assert "## Scores" not in model_card(FACTS, replace(RESULT, drops=()))
 
 
 def test_card_of_several_directions_and_teachers() -> None:
     tags = [("en", "de"), ("en", "fr"), ("fr", "de")]
     directions = tuple(Direction(source=source, target=target) for source, target in tags)
-    card = model_card(replace(FACTS, directions=directions, teachers=(Origin("one", "MIT"), Origin("two", "none"))))
-    assert card.startswith("# quickstart, en-de, en-fr, fr-de, int8\n")
+    card = model_card(
+        replace(FACTS, directions=directions, teachers=(Origin("one", "MIT"), Origin("two", "none"))), RESULT
+    )
+    assert "# quickstart, en-de, en-fr, fr-de, int8\n" in card
     assert "Translates en into de, fr; fr into de." in card
     assert "nmt-distill translate --model . --from en --to de < text.en" in card
     assert "Teacher: one. Licence of its weights: MIT." in card
     assert "Teacher: two. Licence of its weights: none." in card
+
+
+def test_result_in_words() -> None:
+    assert RESULT.max_drop == 0.25
+    assert RESULT.in_words() == (
+        "int8: 18.1 MB; of 200 sentences 190 have the student's ids, 188 with a beam; "
+        "en-pt-BR: BLEU -0.25, chrF2++ +0.25"
+    )
+    even = QualityDrop(direction=EN_PT, student=scores(40.0, 60.5), export=scores(40.0 - 1e-9, 60.5 + 1e-9))
+    trial = MapTrial(speedup=0.9, num_changed=1, num_sentences=200, max_drop=0.0, kept=False)
+    other = replace(RESULT, precision="float16", computed_in={"cpu": "float32"}, vocabulary_map=trial)
+    assert "this processor does not compute in float16, so CTranslate2 takes float32; with a vocab" in other.in_words()
+    assert other.in_words().endswith("left out")
+    assert "BLEU +0.00, chrF2++ +0.00" in replace(RESULT, drops=(even,)).in_words()
+    assert other.content()["vocabulary_map"]["kept"] is False

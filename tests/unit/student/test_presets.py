@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nmt_distill.export.ctranslate2_converter import convert_student
-from nmt_distill.export.parity import measure_parity
+from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.config import StudentConfig
@@ -80,5 +80,7 @@ def test_export_is_the_same_model(
     save_student(student, pieces, tmp_path / "student")
     direction = Direction(source="en", target="pt")
     convert_student(tmp_path / "student", tmp_path / "export", precision="float32", tags={direction: None}, name=name)
-    parity = measure_parity(tmp_path / "student", tmp_path / "export", {None: toy_sentences[:20]}, max_tokens=16)
+    sentences = toy_sentences[:20]
+    text = HeldOut(direction=direction, tag=None, sources=sentences, references=sentences)
+    parity = StudentAnswers(tmp_path / "student", [text], max_tokens=16).compare(tmp_path / "export")
     assert (parity.num_equal, parity.num_sentences) == (20, 20), parity.differences

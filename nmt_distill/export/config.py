@@ -1,0 +1,89 @@
+"""What is made of a trained student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from nmt_distill.configuration.constraints import Faults, NaturalInt, NonNegative, NotEmpty, PositiveInt, Share
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16", "int16", "int8_float32", "int8_float16", "int8"]
+"""how CTranslate2 keeps weights"""
+PRECISIONS: tuple[Precision, ...] = (
+    "float32",
+    "bfloat16",
+    "float16",
+    "int16",
+    "int8_float32",
+    "int8_float16",
+    "int8",
+)
+"""all of them, the most exact first and what most people run last"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyMapConfig:
+    """Which pieces may follow which pieces of a source, so that not all have to be tried."""
+
+    num_pairs: PositiveInt = 20_000
+    """pairs of the distilled corpus of each direction that it is learned from, evenly spaced"""
+    num_candidates: PositiveInt = 50
+    """target pieces for a source piece, those that it was linked with most often, beside what may always follow"""
+    num_frequent: NaturalInt = 4000
+    """target pieces that may always follow: the most frequent ones of all labels"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What is made of the trained student."""
+
+    precisions: Annotated[tuple[Precision, ...], NotEmpty()] = ("float32", "int8")
+    """CTranslate2 folders to make, each under ``export/``"""
+    beam_size: PositiveInt = 1
+    """the default of ``translate``, and what validation and scores use"""
+    encoder: bool = False
+    """lay beside each model its encoder alone, in ``encoder/``, for vectors of sentences; it is the larger part"""
+    formats: tuple[Literal["fairseq2", "onnx"], ...] = ()
+    """other formats to write: a checkpoint of fairseq2 (nllb graph), or ONNX, which needs ``optimum-onnx``"""
+    vocabulary_map: VocabularyMapConfig | None = None
+    """learn from the distilled corpus which pieces can translate which, and search among these alone; kept only where
+    ``translate`` is faster with it and loses at most ``max_drop``"""
+    num_parity_sentences: PositiveInt = 200
+    """held-out sentences on which an export is compared with the student in transformers"""
+    min_parity: Share = 0.99
+    """smallest share of them that must have the same greedy ids in float32, else the command ends with status 3"""
+    max_drop: NonNegative = 1.0
+    """most that a precision may lose against the student on them, in points of BLEU or of chrF2++, else the command
+    ends with status 3 unless it is told ``--allow-drop``"""
+
+    @property
+    def ordered_precisions(self) -> tuple[Precision, ...]:
+        """The precisions, the most exact first and what most people run last."""
+        return tuple(precision for precision in PRECISIONS if precision in self.precisions)
+
+    def missed_bounds(self, facts: Mapping[str, Any]) -> list[str]:
+        """Say in a sentence each which of the bounds an export misses.
+
+        :param facts: what the export stage found out
+        """
+        missed, parity = [], facts["parity"]
+        if parity and parity["num_equal"] < self.min_parity * parity["num_sentences"]:
+            missed.append(
+                f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
+                f"transformers and CTranslate2; export.min_parity wants {self.min_parity:.0%}"
+            )
+        missed += [
+            f"{precision} loses {result['max_drop']:.2f} points against the student on held-out text; export.max_drop "
+            f"allows {self.max_drop:g}"
+            for precision, result in facts["precisions"].items()
+            if result["max_drop"] > self.max_drop
+        ]
+        return missed
+
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        for name in ("precisions", "formats"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                yield name, f"must name each once, but are {', '.join(values)}"

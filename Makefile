@@ -90,7 +90,7 @@ $(TRAIN): pyproject.toml | $(BIN)/pip
 
 $(DEV): pyproject.toml | $(BIN)/pip
 	$(HINT)
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --editable '.[train,embed,dev]'
 	@touch $(TRAIN) $@
 
 # fairseq2's native part is linked against torch's build for CUDA, which works without a GPU too.
@@ -105,5 +105,5 @@ $(ONNX): pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(RAY): $(DEV)
-	$(PIP) --editable '.[train,dev,ray]'
+	$(PIP) --editable '.[train,embed,dev,ray]'
 	@touch $@

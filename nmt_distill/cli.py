@@ -10,7 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill import __version__, compare_command, evaluate_command, models_command, translate_command
+from nmt_distill import (
+    __version__,
+    compare_command,
+    embed_command,
+    evaluate_command,
+    models_command,
+    search_command,
+    train_head_command,
+    translate_command,
+)
 from nmt_distill.errors import NmtDistillError, disk_problem
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
@@ -39,6 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     models = verbs.add_parser("models", help="list the models that came with this installation")
     models_command.add_arguments(models)
     models.set_defaults(run=models_command.run)
+
+    for command in (embed_command, search_command, train_head_command):
+        command.add_verbs(verbs)
 
     run = verbs.add_parser("run", help="make everything a recipe asks for that is not valid yet")
     _add_recipe(run)

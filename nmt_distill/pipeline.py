@@ -44,6 +44,7 @@ class Pipeline(Run):
         work = {
             "corpus": _corpus,
             "distilled": label or _distilled,
+            "vectors": _vectors,
             "vocabulary": _vocabulary,
             "student": _student,
             "export": _export,
@@ -177,6 +178,12 @@ def _distilled(run: Run) -> dict[str, Any]:
     return label_corpus(run)
 
 
+def _vectors(run: Run) -> dict[str, Any]:
+    from nmt_distill.vectors_stage import embed_corpus
+
+    return embed_corpus(run)
+
+
 def _vocabulary(run: Run) -> dict[str, Any]:
     from nmt_distill.vocabulary_stage import make_vocabulary
 
@@ -192,6 +199,7 @@ def _student(run: Run) -> dict[str, Any]:
 def _export(run: Run) -> dict[str, Any]:
     from nmt_distill.export.model_card import Origin
     from nmt_distill.export.release import Text, export_student
+    from nmt_distill.vectors_stage import embedding_origin
 
     share = -(-run.recipe.export.num_parity_sentences // len(run.directions))  # as many of all together as wanted
     texts = {
@@ -208,6 +216,7 @@ def _export(run: Run) -> dict[str, Any]:
         corpus=read_json(run.corpus.path / "corpus.json"),
         texts=texts,
         making=_making(run.recipe),
+        vectors_of=None if run.recipe.embedding is None else Origin(*embedding_origin(run)),
     )
 
 

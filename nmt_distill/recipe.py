@@ -12,6 +12,7 @@ from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalIn
 from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import DistillationConfig
+from nmt_distill.embedding.config import EmbeddingConfig, embedding_faults
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO
 from nmt_distill.evaluation.noise import Noise
@@ -108,6 +109,8 @@ class Recipe:
     """what the teacher hands down"""
     student: StudentConfig = field(default_factory=StudentConfig)
     """the small model"""
+    embedding: EmbeddingConfig | None = None
+    """whose sentence vectors it learns as well; null learns none"""
     training: TrainingConfig
     """how it learns"""
     export: ExportConfig = field(default_factory=ExportConfig)
@@ -145,6 +148,7 @@ class Recipe:
         yield self._reverse_faults()
         yield self._vocabulary_faults()
         yield self._training_faults()
+        yield self._embedding_faults()
         yield self._export_faults()
 
     def _direction_faults(self) -> Faults:
@@ -277,6 +281,10 @@ class Recipe:
     def _training_faults(self) -> Faults:
         for index, phase in enumerate(self.training.phases):
             yield phase_faults(f"training.phases[{index}]", phase, self)
+
+    def _embedding_faults(self) -> Faults:
+        weights = [phase.embedding_weight for phase in self.training.phases]
+        yield embedding_faults(self.embedding, weights, [teacher for _, teacher in self.teacher_configs])
 
     def _export_faults(self) -> Faults:
         if "fairseq2" in self.export.formats and self.student.graph != "nllb":

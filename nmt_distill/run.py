@@ -12,6 +12,8 @@ from nmt_distill.configuration import to_content
 from nmt_distill.corpus.prepare import FORMAT_VERSION as CORPUS_FORMAT
 from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
 from nmt_distill.distillation.config import STORE_FORMAT
+from nmt_distill.embedding.config import VECTORS_FORMAT, TranslationEncoderConfig
+from nmt_distill.embedding.teacher.loading import fetch_embedding_teacher, identify_embedding_teacher
 from nmt_distill.evaluation.plot import PLOT_FOLDER
 from nmt_distill.evaluation.report import FORMAT_VERSION as REPORT_FORMAT
 from nmt_distill.files import read_json, read_lines, sha256_of
@@ -36,6 +38,8 @@ EXPORT_FORMAT = 2
 """version of what the export stage leaves"""
 REVERSE_TEACHER = "distillation.filters.reverse.teacher"
 """path of the reverse teacher in a recipe"""
+EMBEDDING_TEACHER = "embedding.teacher"
+"""path of the teacher of sentence vectors in a recipe"""
 
 Work = Callable[["Run"], dict[str, Any]]
 """makes the artefacts of one stage of a run; what it returns is kept in the stamp"""
@@ -80,6 +84,7 @@ class Run:
             version=STORE_FORMAT,
             resumable=True,
         )
+        self.vectors = self._vectors_stage(teachers)
         self.vocabulary = self._stage(
             "vocabulary",
             {"vocabulary": to_content(recipe.vocabulary), "teachers": teachers}
@@ -89,9 +94,10 @@ class Run:
         )
         self.student = self._stage(
             "student",
-            {"student": self._student_settings(), "training": self._training_settings(), "teachers": teachers},
+            {"student": self._student_settings(), "training": self._training_settings(), "teachers": teachers}
+            | self._embedding_loss(),
             ("student", "metrics.jsonl"),
-            inputs=(self.corpus, self.distilled, self.vocabulary),
+            inputs=(self.corpus, self.distilled, self.vocabulary, *self._vectors),
             scratch=(TRAINING,),
             resumable=True,
         )
@@ -110,7 +116,36 @@ class Run:
             inputs=(self.corpus, self.export),
             version=REPORT_FORMAT,
         )
-        self.stages = [self.corpus, self.distilled, self.vocabulary, self.student, self.export, self.scores]
+        self.stages = [self.corpus, self.distilled, *self._vectors, self.vocabulary, self.student]
+        self.stages += [self.export, self.scores]
+
+    def _vectors_stage(self, teachers: dict[str, Any]) -> Stage | None:
+        """The stage that embeds the corpus, where the recipe wants sentence vectors."""
+        config = self.recipe.embedding
+        if config is None:
+            return None
+        self._embedder: dict[str, Any] = to_content(config.teacher) | identify_embedding_teacher(config.teacher)
+        own = teachers if isinstance(config.teacher, TranslationEncoderConfig) else None
+        return self._stage(
+            "vectors",
+            {"teacher": self._embedder, "shard_sentences": config.shard_sentences, "teachers": own},
+            ("vectors",),
+            inputs=(self.distilled,),
+            version=VECTORS_FORMAT,
+            resumable=True,
+        )
+
+    @property
+    def _vectors(self) -> tuple[Stage, ...]:
+        return () if self.vectors is None else (self.vectors,)
+
+    def _embedding_loss(self) -> dict[str, Any]:
+        """What decides, beside the vectors, about what a student learns of them."""
+        if self.recipe.embedding is None:
+            return {}
+        content: dict[str, Any] = to_content(self.recipe.embedding)
+        del content["teacher"], content["shard_sentences"]  # known by the vectors
+        return {"embedding": content}
 
     def _stage(
         self,
@@ -224,6 +259,10 @@ class Run:
                 fetch_teacher(reverse.teacher)
         for config, content in self._identities:  # the stages look into these settings
             content |= identify_teacher(config)
+        if self.recipe.embedding is not None:
+            with settings_at(EMBEDDING_TEACHER):
+                fetch_embedding_teacher(self.recipe.embedding.teacher)
+            self._embedder |= identify_embedding_teacher(self.recipe.embedding.teacher)
         for stage in self.stages:
             if stage.reused and stage.stamp() is None:  # what was fetched is another model than the other run had
                 stage.run_folder, stage.reused = self.run_folder, False

@@ -11,6 +11,7 @@ from typing import Any
 from nmt_distill.configuration import to_content, yaml_text
 from nmt_distill.contest import Contest
 from nmt_distill.contestants import Contestant, beam, best_of, export_contestant
+from nmt_distill.embedding_scores import score_embeddings
 from nmt_distill.evaluation.background import Background, read_corpus, read_curves
 from nmt_distill.evaluation.embeddings import neighbour_note
 from nmt_distill.evaluation.page import write_report
@@ -41,6 +42,7 @@ def score_run(run: Run) -> dict[str, Any]:
     contest = contest_of(run, contestants, focus=focus, comparisons=comparisons)
     texts = test_texts(run)
     sets = [contest.score(text) for text in texts]
+    embedded = score_embeddings(run, texts)
     directions = ", ".join(f"{direction.source} to {direction.target}" for direction in run.directions)
     report = Report(
         title=f"{recipe.name}: {directions}",
@@ -50,6 +52,8 @@ def score_run(run: Run) -> dict[str, Any]:
         command=shlex.join(["nmt-distill", "run", recipe.name]),
         teacher=teacher,
         speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
+        embeddings=embedded.scores,
+        sentence_maps=embedded.maps,
         notes=_notes(run),
         created=date.today().isoformat(),
         efficiency=contest.efficiency(texts[0]),

@@ -19,7 +19,14 @@ from nmt_distill.files import atomic_file, read_lines
 from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.run import TENSORBOARD, TRAINING, Run
-from nmt_distill.student.checkpoint import save_student, special_ids
+from nmt_distill.sentence_student import (
+    save_with_vectors,
+    sentence_term,
+    with_projection,
+    with_retrieval,
+    with_vectors,
+)
+from nmt_distill.student.checkpoint import special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student_start import new_student
 from nmt_distill.training.supervision import Supervision
@@ -37,7 +44,7 @@ def train_student(run: Run) -> dict[str, Any]:
     trainer = _trainer(run, student, records)
     progress = trainer.run()
     run.ranks.leave()
-    save_student(student.to("cpu"), run.sentencepiece_path, run.student.path)
+    save_with_vectors(run, student.to("cpu"), run.student.path)
     with atomic_file(run.run_folder / "metrics.jsonl", "wb") as stream:
         stream.write(trainer.folder.metrics.read_bytes())
     return {
@@ -56,15 +63,16 @@ def train_along(run: Run) -> None:
 
 def _trainer(run: Run, student: StudentModel, records: Records) -> Trainer:
     return Trainer(
-        student,
-        records,
+        with_projection(run, student),
+        with_vectors(run, records),
         run.recipe.training,
         folder=run.run_folder / TRAINING,
         temperature=run.recipe.distillation.temperature,
-        validate=_validation(run),
+        validate=with_retrieval(run, _validation(run)),
         supervision=_supervision(run),
         ranks=run.ranks,
         events=run.run_folder / TENSORBOARD,
+        sentence_term=sentence_term(run),
     )
 
 

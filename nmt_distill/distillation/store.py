@@ -77,6 +77,8 @@ class Record:
     """(T, D); not a number where there are none, see :class:`~nmt_distill.distillation.trimmed_store.TrimmedStore`"""
     kept_weights: Array | None = None
     """(T, K), where tokens were drawn: the share of a row's draws; 0 where the row has fewer than K different ones"""
+    vector: Array | None = None
+    """(D,), another teacher's sentence vector of the source"""
 
 
 def shard_path(folder: Path, index: int) -> Path:

@@ -15,6 +15,7 @@ _MEASURES = {
     "kl": "divergence from the teacher, nats",
     "nll": "negative log-likelihood, nats",
     "states": "distance of decoder states",
+    "retrieval": "retrieval accuracy on held-out text, %",
     "agreed": "share of tokens as the teacher's",
 }
 """what the values in ``metrics.jsonl`` mean, in the order of the plots"""

@@ -33,6 +33,7 @@ from nmt_distill.evaluation.tables import (
     speed_table,
     system_table,
 )
+from nmt_distill.evaluation.vector_blocks import embedding_blocks
 from nmt_distill.evaluation.web_page import html_page
 from nmt_distill.files import atomic_file, write_json
 
@@ -68,6 +69,7 @@ def report_blocks(report: Report) -> Iterator[Block]:
         yield Plots((*score_bars(report), *quality_plots(report, report.test_sets[0])))
     for test_set in report.test_sets:
         yield from _test_set_blocks(report, test_set)
+    yield from embedding_blocks(report.embeddings, report.sentence_maps)
     yield from _efficiency_blocks(report)
     yield from _background_blocks(report)
     yield Heading(2, "Systems")

@@ -15,10 +15,10 @@ from nmt_distill.evaluation.report import Report, SystemScores, TestSetScores
 PLOT_FOLDER = "plots"
 WIDTH = 5.6
 """inches, of which there are 72 points in one"""
-_INK, _SOFT, _FAINT = "#1d2433", "#616b80", "#d6dae3"
+_INK, SOFT, _FAINT = "#1d2433", "#616b80", "#d6dae3"
 _COLOURS = ("#0b62c4", "#c2410c", "#0b7a53", "#7a3db8", "#9a6700", "#a6104f", "#00727f", "#5f6b12")
 _DARK = {
-    _INK: "#e6e9f0", _SOFT: "#9aa5ba", _FAINT: "#333c4d",
+    _INK: "#e6e9f0", SOFT: "#9aa5ba", _FAINT: "#333c4d",
     **dict(zip(_COLOURS, ("#6fb1ff", "#ff9d66", "#52c79b", "#c49bf0", "#e0b04c", "#ff86b3", "#4fc6d3", "#b9c75a"),
                strict=True)),
 }  # fmt: skip
@@ -73,7 +73,7 @@ def training_curves(report: Report) -> Iterator[Plot]:
             axes.set_title(measure, **TITLE)
             axes.set_xlabel("updates")
             if len(own) > 1:
-                _legend(axes)
+                draw_legend(axes)
 
         yield draw_plot(draw, f"During training: {measure}", f"training_{number}.svg", height=2.8)
 
@@ -99,7 +99,7 @@ def _scatter(report: Report, test_set: TestSetScores, places: dict[str, float], 
         axes.set_title(f"{test_set.name}: chrF2++", **TITLE)
         axes.set_xlabel(label)
         axes.margins(y=0.2)
-        _legend(axes)
+        draw_legend(axes)
 
     return draw
 
@@ -127,7 +127,7 @@ def _bars(report: Report, attribute: str, title: str) -> Draw:
         axes.set_xlim(0, axes.get_xlim()[1] * 1.1)
         axes.grid(visible=False, axis="y")
         axes.set_title(title, **TITLE)
-        _legend(axes)
+        draw_legend(axes)
 
     return draw
 
@@ -153,7 +153,8 @@ def _style(report: Report, system: str) -> dict[str, Any]:
     return {"color": colour(number), "marker": _MARKERS[number % len(_MARKERS)]}
 
 
-def _legend(axes: Any) -> None:
+def draw_legend(axes: Any) -> None:
+    """Name what is drawn, below the axes."""
     axes.figure.legend(
         loc="outside lower left", frameon=False, fontsize=9, ncols=2, handletextpad=0.4, columnspacing=1.4
     )
@@ -179,8 +180,8 @@ def draw_plot(draw: Draw, title: str, name: str, *, height: float) -> Plot:
 
     look: Any = {
         "svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9.5,
-        "text.color": _INK, "axes.labelcolor": _SOFT, "axes.edgecolor": _FAINT, "xtick.color": _SOFT,
-        "ytick.color": _SOFT, "grid.color": _FAINT, "axes.grid": True, "axes.axisbelow": True,
+        "text.color": _INK, "axes.labelcolor": SOFT, "axes.edgecolor": _FAINT, "xtick.color": SOFT,
+        "ytick.color": SOFT, "grid.color": _FAINT, "axes.grid": True, "axes.axisbelow": True,
         "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False,
     }  # fmt: skip
     with matplotlib.rc_context(look):

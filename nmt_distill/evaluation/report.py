@@ -14,13 +14,14 @@ from nmt_distill.evaluation.background import Background
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import Measure, Scores
 from nmt_distill.evaluation.risks import Risks
+from nmt_distill.evaluation.sentence_vectors import EmbeddingScores, SentenceMap
 from nmt_distill.evaluation.significance import Comparison
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.files import read_json
 
-FORMAT_VERSION = 3
-READABLE_VERSIONS = (2, 3)
-"""version 2 lacks what has a default here"""
+FORMAT_VERSION = 4
+READABLE_VERSIONS = (2, 3, 4)
+"""those before lack what has a default here"""
 
 _Record = TypeVar("_Record")
 Role = Literal["teacher", "student", "export", "baseline", "peer"]
@@ -186,6 +187,10 @@ class Report:
     """name of the system that agreement and share refer to"""
     speed_reference: str | None = None
     """name of the system whose speed counts as 1"""
+    embeddings: tuple[EmbeddingScores, ...] = ()
+    """what sentence vectors are worth, where the student has any"""
+    sentence_maps: tuple[SentenceMap, ...] = ()
+    """pictures of them"""
     notes: tuple[str, ...] = ()
     """what a reader must know"""
     created: str = ""

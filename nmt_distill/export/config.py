@@ -43,7 +43,8 @@ class ExportConfig:
     beam_size: PositiveInt = 1
     """the default of ``translate``, and what validation and scores use"""
     encoder: bool = False
-    """lay beside each model its encoder alone, in ``encoder/``, for vectors of sentences; it is the larger part"""
+    """lay beside each model its encoder alone, in ``encoder/``, though it has learned no sentence vectors; with a
+    section `embedding` it lies there in any case"""
     formats: tuple[Literal["fairseq2", "onnx"], ...] = ()
     """other formats to write: a checkpoint of fairseq2 (nllb graph), or ONNX, which needs ``optimum-onnx``"""
     vocabulary_map: VocabularyMapConfig | None = None

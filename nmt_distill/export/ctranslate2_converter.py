@@ -8,19 +8,17 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import ctranslate2
 from ctranslate2.converters import TransformersConverter
-from ctranslate2.specs import TransformerEncoderModelSpec
+from ctranslate2.converters.converter import Converter
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import atomic_folder
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import ENCODER_FOLDER, ModelFolder
+from nmt_distill.model_folder import ModelFolder
 from nmt_distill.student.checkpoint import max_positions
-from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 SENTENCEPIECE_NAME = "joint.spm"
 
@@ -33,7 +31,6 @@ def convert_student(
     tags: Mapping[Direction, str | None],
     name: str,
     beam_size: int = 1,
-    encoder: bool = False,
     force: bool = False,
 ) -> ModelFolder:
     """Convert a student; the folder appears whole or not at all.
@@ -41,7 +38,6 @@ def convert_student(
     :param precision: one of :data:`~nmt_distill.export.config.PRECISIONS`
     :param tags: the directions, and the piece that is put before the source
     :param beam_size: the one that was validated, which becomes the default of ``translate``
-    :param encoder: whether the encoder alone is laid beside the model, as ``ctranslate2.Encoder`` reads it
     :raises NmtDistillError: if the folder exists and ``force`` is false, the precision is unknown, or the student
         cannot be converted
     """
@@ -51,9 +47,7 @@ def convert_student(
         raise NmtDistillError(f"{folder} exists; give --force to replace it.")
     positions = max_positions(student_folder)
     with atomic_folder(folder) as partial:
-        _convert(TransformersConverter(str(student_folder)), partial, student_folder, precision)
-        if encoder:
-            _convert(_EncoderConverter(str(student_folder)), partial / ENCODER_FOLDER, student_folder, precision)
+        convert(TransformersConverter(str(student_folder)), partial, student_folder, precision)
         shutil.copyfile(student_folder / "source.spm", partial / SENTENCEPIECE_NAME)
         described = ModelFolder(
             path=partial,
@@ -90,20 +84,11 @@ def fallbacks_untold() -> Iterator[None]:
         ctranslate2.set_log_level(level)
 
 
-class _EncoderConverter(TransformersConverter):  # type: ignore[misc]
-    """Keeps the encoder of what it converts, in the layout of CTranslate2's encoder-only models."""
+def convert(converter: Converter, folder: Path, student_folder: Path, precision: str) -> None:
+    """Let a converter of CTranslate2 write what it makes of a student.
 
-    def _load(self) -> Any:
-        whole = super()._load()
-        encoder = TransformerEncoderModelSpec(whole.encoder)
-        processor = load_sentencepiece(Path(self._model_name_or_path) / "source.spm")
-        encoder.register_vocabulary(processor.id_to_piece(list(range(processor.vocab_size()))))
-        for token in ("bos_token", "eos_token", "unk_token"):
-            setattr(encoder.config, token, getattr(whole.config, token))
-        return encoder
-
-
-def _convert(converter: TransformersConverter, folder: Path, student_folder: Path, precision: str) -> None:
+    :raises NmtDistillError: if it cannot
+    """
     with _quiet():
         try:
             converter.convert(str(folder), quantization=precision, force=True)

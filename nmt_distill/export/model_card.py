@@ -51,6 +51,8 @@ class CardFacts:
     """content of ``corpus.json``"""
     making: tuple[str, ...] = ()
     """how it was made, a sentence each"""
+    vectors_of: Origin | None = None
+    """the model whose sentence vectors were learned; None where none were"""
 
 
 def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionResult | None = None) -> str:
@@ -132,7 +134,12 @@ def _origin(facts: CardFacts) -> Iterator[str]:
     yield from (
         f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers
     )
-    if facts.teachers:
+    if facts.vectors_of is not None:
+        yield (
+            f"- Teacher of sentence vectors (`encoder/`): {facts.vectors_of.origin}. Licence of its weights: "
+            f"{facts.vectors_of.licence}."
+        )
+    if facts.teachers or facts.vectors_of:
         yield TERMS
     for direction, account in facts.corpus["directions"].items():
         for source in account["sources"]:
@@ -164,7 +171,7 @@ def _scores(result: PrecisionResult) -> Iterator[str]:
         measure.signature for drop in result.drops for measure in (drop.export.bleu, drop.export.chrf)
     )
     yield f"Signatures of sacreBLEU: {', '.join(f'`{signature}`' for signature in signatures)}."
-    yield from ("These sentences are few; `report.md` of the run scores more, beside the teacher, with intervals.", "")
+    yield from ("These sentences are few; `report.md` of the run scores more, with intervals.", "")
 
 
 def _checks(result: PrecisionResult, float32: PrecisionResult | None) -> Iterator[str]:

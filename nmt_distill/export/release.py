@@ -9,12 +9,14 @@ from typing import Any
 
 from nmt_distill.export.config import ExportConfig
 from nmt_distill.export.ctranslate2_converter import computed_in, convert_student, fallbacks_untold
+from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
 from nmt_distill.export.map_trial import try_vocabulary_map
 from nmt_distill.export.model_card import CardFacts, Origin, model_card
 from nmt_distill.export.onnx import load_onnx, write_onnx
 from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.export.precision_result import PrecisionResult
+from nmt_distill.export.sentence_transformers_folder import SENTENCE_TRANSFORMERS, write_sentence_transformers
 from nmt_distill.export.vocabulary_map import PieceLinks, learn_links, write_vocabulary_map
 from nmt_distill.files import atomic_file, size_of
 from nmt_distill.languages import Direction
@@ -50,6 +52,7 @@ def export_student(
     corpus: dict[str, Any],
     texts: Mapping[Direction, Text],
     making: Sequence[str] = (),
+    vectors_of: Origin | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Convert a student to each precision and format, and compare what comes out with the student.
@@ -58,6 +61,7 @@ def export_student(
     :param tags: the directions, and the piece that is put before the source
     :param texts: of each direction
     :param making: how the student was made, a sentence each, for the card
+    :param vectors_of: the model whose sentence vectors it has learned; its encoder is then written too
     :param force: whether folders that stand may be replaced
     :returns: ``num_parameters``, ``parity`` (greedy ids in float32, None without it), ``precisions`` with the result of
         each, ``formats``
@@ -80,13 +84,16 @@ def export_student(
             tags=tags,
             name=name,
             beam_size=config.beam_size,
-            encoder=config.encoder,
             force=force,
         )
+        if config.encoder or vectors_of is not None:
+            write_encoder(student_folder, folder / precision, precision=precision, name=name)
         with fallbacks_untold():  # the result tells of them
             results[precision] = _check(precision, folder / precision, answers, config, links)
         say(results[precision].in_words())
-    card = _card_facts(student_folder, name, tags, teachers, corpus, making)
+    if vectors_of is not None:
+        write_sentence_transformers(student_folder, folder / SENTENCE_TRANSFORMERS, force=force)
+    card = _card_facts(student_folder, name, tags, teachers, corpus, making, vectors_of)
     for done, result in results.items():
         with atomic_file(folder / done / CARD_FILE) as stream:
             stream.write(model_card(card, result, float32=results.get("float32")))
@@ -130,6 +137,7 @@ def _card_facts(
     teachers: Sequence[Origin],
     corpus: dict[str, Any],
     making: Sequence[str],
+    vectors_of: Origin | None,
 ) -> CardFacts:
     student = load_student(student_folder)
     config = student.config
@@ -144,6 +152,7 @@ def _card_facts(
         teachers=tuple(dict.fromkeys(teachers)),
         corpus=corpus,
         making=tuple(making),
+        vectors_of=vectors_of,
     )
 
 

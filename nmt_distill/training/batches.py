@@ -38,6 +38,8 @@ class Batch:
     """(N,) number of each sentence's direction; empty where all are of the first"""
     is_sampled: bool = False
     """whether the student has sampled the targets itself"""
+    vectors: Tensor | None = None
+    """(N, D) float16, a teacher's sentence vectors of the sources"""
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
@@ -52,6 +54,7 @@ class Batch:
             states=None if self.states is None else self.states.to(device),
             directions=self.directions,
             is_sampled=self.is_sampled,
+            vectors=None if self.vectors is None else self.vectors.to(device),
         )
 
 
@@ -171,6 +174,7 @@ def collate(records: Sequence[Record], *, pad_id: int, start_id: int) -> Batch:
         target=target_ids[target_mask],
         soft_targets=None if records[0].kept_ids is None else _soft_targets(records),
         states=states,
+        vectors=None if records[0].vector is None else _vectors(records),
     )
 
 
@@ -181,6 +185,10 @@ def collate_samples(records: Sequence[Record], samples: Sequence[Array], *, pad_
         for record, ids in zip(records, samples, strict=True)
     ]
     return replace(collate(sampled, pad_id=pad_id, start_id=start_id), is_sampled=True)
+
+
+def _vectors(records: Sequence[Record]) -> Tensor:
+    return torch.from_numpy(np.stack([record.vector for record in records if record.vector is not None]))
 
 
 def _soft_targets(records: Sequence[Record]) -> SoftTargets:

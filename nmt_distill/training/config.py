@@ -53,7 +53,8 @@ class PhaseConfig:
     ``vocabulary_weight * ((1 - kd_weight) * NLL + kd_weight * D * T^2) + state_weight * E + embedding_anchor * A``,
     where D is the divergence from the teacher, E half the mean squared difference of the last decoder states, and A
     half the squared distance of the table of embeddings from what it was when training began; the distances of
-    ``hidden`` come on top. A batch that the student has sampled the targets of has D and ``hidden`` alone.
+    ``hidden`` and ``embedding_weight`` times the term of the section `embedding`, a mean over sentences, come on top. A
+    batch that the student has sampled the targets of has D, ``hidden`` and the vectors of its sources alone.
     """
 
     num_steps: PositiveInt
@@ -101,6 +102,9 @@ class PhaseConfig:
     """of that sampling: divides the student's logits"""
     embedding_anchor: NonNegative = 0.0
     """weight of the pull that holds the embeddings near those with which training began; 0 lets them go"""
+    embedding_weight: NonNegative = 0.0
+    """weight of the sentence vectors of the section `embedding`; the squared difference of vectors of length 1 is a
+    mean over their width and so at most 4 / width, so beside a translation loss the weight is in the hundreds"""
     label_smoothing: Share = 0.0
     """mass spread evenly over the vocabulary, on the likelihood part only"""
 
@@ -119,6 +123,11 @@ class PhaseConfig:
         """Whether the teacher is run in the training step."""
         return bool(self.hidden) or self.on_policy_share > 0
 
+    @property
+    def is_embedding_alone(self) -> bool:
+        """Whether sentence vectors are all that is trained, so that no decoder is run."""
+        return self.embedding_weight > 0 and not (self.vocabulary_weight or self.state_weight or self.hidden)
+
     def at(self, step: int) -> PhaseConfig:
         """Return the phase with the ``kd_weight`` of a step: the first has that of the recipe, the last its end.
 
@@ -131,8 +140,10 @@ class PhaseConfig:
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
-        if self.vocabulary_weight == 0 and self.state_weight == 0 and not self.hidden:
+        if not (self.vocabulary_weight or self.state_weight or self.hidden or self.embedding_weight):
             yield "vocabulary_weight", "must be above 0 where state_weight is 0, else there is no loss"
+        if self.embedding_weight and self.trainable == "decoder":
+            yield "embedding_weight", "must be 0 where trainable is decoder, which freezes the encoder"
         yield self._online_faults()
         if self.embedding_anchor and self.trainable in ("layers", "decoder"):
             yield "embedding_anchor", f"must be 0 where trainable is {self.trainable}, which freezes the embeddings"

@@ -13,6 +13,7 @@ from nmt_distill.distillation.divergences import Divergence
 from nmt_distill.distillation.hidden_states import hidden_loss
 from nmt_distill.distillation.losses import VocabularyLoss, state_loss, vocabulary_loss
 from nmt_distill.distillation.sampled_loss import sampled_vocabulary_loss
+from nmt_distill.embedding.term import SentenceTerm, encode
 from nmt_distill.student.graph import StudentModel, output_bias
 from nmt_distill.training.batches import Batch
 from nmt_distill.training.config import HiddenConfig, PhaseConfig
@@ -24,6 +25,7 @@ LOGGED = (
     "kl",
     "states",
     "hidden",
+    "embedding",
     "anchor",
     "agreed",
     "teacher_entropy",
@@ -32,7 +34,7 @@ LOGGED = (
     "sampled",
 )
 """the sums over target tokens that are logged, in this order"""
-SHOWN = ("nll", "divergence", "states", "hidden", "agreed")
+SHOWN = ("nll", "divergence", "states", "hidden", "embedding", "agreed")
 """those that are shown while training"""
 ONLINE_ROWS = 128
 """target tokens that are compared at once over the whole vocabulary, of which some copies then exist"""
@@ -50,6 +52,7 @@ class Objective(nn.Module):
         supervision: Supervision | None = None,
         phases: Iterable[PhaseConfig] = (),
         seed: int = 1,
+        sentence_term: SentenceTerm | None = None,
     ) -> None:
         """Take a student over.
 
@@ -58,12 +61,14 @@ class Objective(nn.Module):
         :param phases: whose layers imitate layers of that teacher; where widths differ the student's states are
             projected by a matrix that is trained along and is no part of the student
         :param seed: of these matrices, which begin with orthogonal columns or rows
+        :param sentence_term: compares sentence vectors, where a phase wants it
         :raises NmtDistillError: if the teacher has no such layer
         """
         super().__init__()
         self.student = student
         self.temperature = temperature
         self._supervision = (supervision,)  # in a tuple, so that a teacher is never a part of this module
+        self.sentence_term = sentence_term
         embeddings = student.get_input_embeddings().weight
         self.register_buffer("anchor", embeddings.detach().clone() if has_anchor else None, persistent=False)
         self.projections = nn.ModuleDict()
@@ -88,14 +93,19 @@ class Objective(nn.Module):
 
         Padding stands right of the targets, where the causal mask keeps it out of sight, so the decoder needs no mask.
         """
-        decoded = self.student.model(
-            input_ids=batch.source_ids,
-            attention_mask=batch.source_mask,
-            decoder_input_ids=batch.target_input,
-            use_cache=False,
-            output_hidden_states=bool(phase.hidden),
-        )
-        states = decoded.last_hidden_state[batch.target_mask]
+        if phase.is_embedding_alone:
+            decoded = None
+            source_states = encode(self.student, batch.source_ids, batch.source_mask)
+            states = source_states.new_zeros(len(batch.target), 0)
+        else:
+            decoded = self.student.model(
+                input_ids=batch.source_ids,
+                attention_mask=batch.source_mask,
+                decoder_input_ids=batch.target_input,
+                use_cache=False,
+                output_hidden_states=bool(phase.hidden),
+            )
+            source_states, states = decoded.encoder_last_hidden_state, decoded.last_hidden_state[batch.target_mask]
         total = states.new_zeros((), dtype=torch.float32)
         sums = dict.fromkeys(LOGGED, total)
         reading = None
@@ -115,6 +125,10 @@ class Objective(nn.Module):
             distance = self._hidden_loss(decoded, batch, pair, reading)
             total = total + pair.weight * distance
             sums["hidden"] = sums["hidden"] + distance.detach()
+        if phase.embedding_weight:
+            distance = self._sentence_loss(batch, source_states)
+            total = total + phase.embedding_weight * distance
+            sums["embedding"] = distance.detach()
         if phase.embedding_anchor:
             # Sums over target tokens are divided by their number, so this one counts once for each of them. (L2-SP: Li
             # et al. 2018, arXiv 1802.01483)
@@ -159,6 +173,19 @@ class Objective(nn.Module):
         if pair.name in self.projections:
             states = self.projections[pair.name](states)
         return hidden_loss(states, reading.hidden(pair), pair.distance)
+
+    def _sentence_loss(self, batch: Batch, source_states: Tensor) -> Tensor:
+        if batch.vectors is None or self.sentence_term is None:
+            raise ValueError("embedding_weight is positive, but the records have no sentence vectors.")
+        return self.sentence_term.loss(
+            self.student,
+            source_ids=batch.source_ids,
+            source_mask=batch.source_mask,
+            source_states=source_states,
+            target=None if batch.is_sampled else batch.target,
+            target_mask=batch.target_mask,
+            teacher=batch.vectors,
+        )
 
 
 def _required(supervision: Supervision | None) -> Supervision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from nmt_distill.embedding.projection import MODULE as PROJECTION
 from nmt_distill.student.graph import StudentModel, learned_parameters
 from nmt_distill.training.config import PhaseConfig
 
@@ -21,6 +22,10 @@ def trainable_parameters(student: StudentModel, phase: PhaseConfig) -> list[Tens
     chosen: list[Tensor] = []
     student.requires_grad_(False)
     frozen = _FROZEN[phase.trainable]
+    if not phase.embedding_weight:
+        frozen += (PROJECTION,)
+    if phase.is_embedding_alone:
+        frozen += ("model.decoder.",)
     for name, parameter in learned_parameters(student):
         moves = not name.startswith(frozen)
         parameter.requires_grad_(moves)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nmt_distill.devices import choose_device
 from nmt_distill.distillation.store import Records
+from nmt_distill.embedding.term import SentenceTerm
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import Job, job, say
 from nmt_distill.ranks import Ranks
@@ -73,15 +74,18 @@ class Trainer:
         supervision: Supervision | None = None,
         ranks: Ranks | None = None,
         events: Path | None = None,
+        sentence_term: SentenceTerm | None = None,
     ) -> None:
         """Prepare a training; nothing is computed yet.
 
         :param folder: for checkpoints and the log, which outlive this process
         :param supervision: the teacher in the training step, where a phase wants it
-        :param validate: gives the student a score, higher is better; without it the last weights are kept
+        :param validate: gives the student a score, higher is better; without it the last weights are kept; what it says
+            of its attribute ``measures`` is logged
         :param ranks: processes that train together, joined already; only the main one validates, writes and is listened
             to, and the student of the others gets its weights
         :param events: where TensorBoard's files go, if the configuration wants them
+        :param sentence_term: compares sentence vectors, where a phase wants it
         """
         require_machine(config)
         self.config, self.store, self.validate, self.ranks = config, store, validate, ranks or Ranks()
@@ -104,6 +108,7 @@ class Trainer:
             supervision=supervision,
             phases=config.phases,
             seed=config.seed,
+            sentence_term=sentence_term,
         )
         self.folder = TrainingFolder(folder, writes=self.ranks.is_main)
         self.events = events or folder / "tensorboard"
@@ -279,7 +284,8 @@ class Trainer:
     def _describe(self) -> str:
         told = ", ".join(f"{name} {value:.3f}" for name, value in self._means().items() if value and name in SHOWN)
         best = self.progress.best_score
-        return told + (f", best chrF {best:.2f}" if best is not None else "")
+        name = "score" if hasattr(self.validate, "measures") else "chrF"
+        return told + (f", best {name} {best:.2f}" if best is not None else "")
 
     def _log(self, rate: float, tokens_per_second: float, score: float | None) -> None:
         progress = self.progress
@@ -290,6 +296,7 @@ class Trainer:
             "target_tokens": progress.num_tokens,
             **self._means(),
             "chrf": score,
+            **getattr(self.validate, "measures", {}),
             "timing": {"tokens_per_second": round(tokens_per_second, 1)},
         }
         self.folder.log(line)

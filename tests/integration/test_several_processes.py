@@ -64,6 +64,19 @@ def test_main_process_speaks_and_the_other_trains_along(trained: tuple[Path, lis
     assert half_written(run) == []
 
 
+def test_two_processes_learn_sentence_vectors(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
+    vectors = ("embedding={teacher: {kind: translation_teacher}, projection: always}",)
+    weights = [f"training.phases[{index}].embedding_weight=1" for index in (0, 1)]
+    allowed = "training.phases[0].trainable=all"  # frozen encoders learn no vectors
+    recipe = recipe_of(toy, tmp_path, finished_run, *vectors, *weights, allowed)
+    main, other = finish(start("train", recipe, "--out", tmp_path / "run", cwd=tmp_path))
+    assert (main.status, other.status) == (0, 0), main.stderr + other.stderr
+    assert (tmp_path / "run" / "student" / "sentence_projection.npy").is_file()
+    last = log_of(tmp_path / "run")[-1]
+    assert last["embedding"] > 0
+    assert 0 <= last["retrieval"] <= 100
+
+
 def test_two_processes_train_as_one_with_twice_the_batches(
     toy: Toy, finished_run: Path, trained: tuple[Path, list[Finished]], tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ ORDER = [
     "distillation",
     "student",
     "evaluation",
+    "embedding",
     "training",
     "export",
     "recipe",
@@ -53,11 +54,14 @@ ORDER = [
     "student_start",
     "distilled_stage",
     "cluster",
+    "vectors_stage",
     "vocabulary_stage",
+    "sentence_student",
     "student_stage",
     "contestants",
     "trial",
     "contest",
+    "embedding_scores",
     "scoreboard",
     "pipeline",
     "comparison",
@@ -66,12 +70,18 @@ ORDER = [
     "compare_command",
     "evaluate_command",
     "models_command",
+    "embed_command",
+    "search_command",
+    "train_head_command",
     "cli",
     "__main__",
 ]
 
 ONLY_IN = {
-    "transformers": ("student.", "training.", "teacher.transformers"),
+    "transformers": ("student.", "training.", "teacher.transformers", "embedding.teacher.", "export.sentence_encoder"),
+    "sentence_transformers": ("embedding.teacher.", "export.sentence_encoder"),
+    "sklearn": ("embedding.",),
+    "usearch": ("embedding.index",),
     "accelerate": ("training.",),
     "fairseq2": ("teacher.fairseq2",),
     "polib": ("corpus.", "documents.gettext_catalog"),
@@ -97,6 +107,8 @@ NEVER_IN = {
 
 WITHOUT_TORCH = [
     "translator", "documents", "packaged_models", "translate_command", "models_command", "cli", "evaluation", "recipe",
+    "embed_command", "search_command", "train_head_command", "embedding.encoder", "embedding.index", "embedding.mining",
+    "embedding.head_training",
 ]  # fmt: skip
 """what is imported without torch and transformers being loaded"""
 

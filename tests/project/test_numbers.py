@@ -10,6 +10,7 @@ import pytest
 from nmt_distill.evaluation.document import markdown
 from nmt_distill.evaluation.page import report_blocks
 from nmt_distill.evaluation.report import read_report
+from nmt_distill.files import read_json
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "eval" / "reports" / "bergamot_en-pt"
@@ -46,3 +47,18 @@ def test_readable_report_is_made_of_the_numbers() -> None:
 
 def _readme() -> str:
     return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_table_of_embedding_teachers_comes_out_of_its_report() -> None:
+    report = read_json(ROOT / "eval" / "reports" / "embedding_teachers" / "results.json")
+    ways = ("forward", "backward")
+    told = {
+        (row["test_set"], row["system"]): " / ".join(f"{100 * row['scores'][way]:.1f}" for way in ways)
+        for row in report["scores"]
+    }
+    readme = (ROOT / "recipes" / "embeddings_en-pt" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w\w) \| ([\d.]+ / [\d.]+) \| ([\d.]+ / [\d.]+) \|$", readme, re.M)
+    systems = ("embedding teacher", "mean states of the translation teacher")
+    assert len(rows) == len(told) / 2 == 4
+    for language, *shares in rows:
+        assert shares == [told[f"en-{language}", system] for system in systems]

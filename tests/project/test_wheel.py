@@ -63,7 +63,9 @@ def test_wheel_names_the_command_the_licence_and_what_it_needs(wheel: zipfile.Zi
     library = {"ctranslate2", "sentencepiece", "sentencex", "sacrebleu", "numpy", "rich"}
     assert names == library | {"pyyaml", "polib", "markdown-it-py", "javaproperties"}
     extras = {line.split(": ")[1] for line in metadata if line.startswith("Provides-Extra: ")}
-    assert extras == {"train", "fairseq2", "ray", "tensorboard", "onnx", "report", "dev"}
+    assert extras == {
+        "train", "fairseq2", "ray", "tensorboard", "onnx", "embed", "sentence-transformers", "report", "dev",
+    }  # fmt: skip
 
 
 def test_unpacked_wheel_answers_away_from_the_checkout(unpacked: Path, tmp_path: Path) -> None:

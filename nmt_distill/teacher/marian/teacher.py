@@ -109,6 +109,14 @@ class MarianTeacher:
         """Return the source ids of each sentence, end of sentence included, without tag; no text makes a special."""
         return self.source_vocabulary.encode(sentences)
 
+    def encoder_states(self, source_ids: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Return what the encoder of the first model makes of sources as :meth:`encode` gives them, each (S, D)."""
+        hidden: list[Tensor] = []
+        with torch.inference_mode():
+            self.graph.encode(*pad(self._with_tag(source_ids), self._device), hidden=hidden)
+        skipped = int(self._tag_id is not None)
+        return [states[skipped : skipped + len(ids)] for states, ids in zip(hidden[-1], source_ids, strict=True)]
+
     def _with_tag(self, source_ids: Sequence[Sequence[int]]) -> list[Sequence[int]]:
         return list(source_ids) if self._tag_id is None else [[self._tag_id, *ids] for ids in source_ids]
 

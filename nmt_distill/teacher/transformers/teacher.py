@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import transformers
+from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
@@ -146,6 +147,16 @@ class TransformersTeacher:
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the source ids of each sentence, end of sentence included, without tags; no text makes a special."""
         return [[*ids, self.end_id] for ids in self._text.encode(sentences)]
+
+    def encoder_states(self, source_ids: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Return what the encoder makes of sources as :meth:`encode` gives them, each (S, D), tags left out.
+
+        :raises NmtDistillError: if one is longer than :attr:`max_source_tokens`
+        """
+        with torch.inference_mode():
+            source = self.graph.encode(self.room.with_prefix(source_ids))
+        skipped = len(self.room.source_prefix)
+        return [states[skipped : skipped + len(ids)] for states, ids in zip(source.states, source_ids, strict=True)]
 
     def translate(
         self, sentences: Sequence[str], *, num_candidates: int = 1, beam_size: int = 1, sampling: Sampling | None = None

@@ -101,24 +101,6 @@ def test_precision_that_a_processor_lacks_is_told_by_what_it_takes(toy_student: 
     assert computed_in(tmp_path / "float32")["cpu"] == "float32"
 
 
-def test_encoder_beside_the_model_is_the_students(student_folder: Path, tmp_path: Path) -> None:
-    import ctranslate2
-
-    from nmt_distill.student.checkpoint import load_student
-
-    folder = tmp_path / "float32"
-    convert_student(student_folder, folder, precision="float32", encoder=True, **OPTIONS)
-    student = load_student(student_folder)
-    ids = [9, 20, 33, student.config.eos_token_id]
-    with torch.inference_mode():
-        expected = student.get_encoder()(torch.tensor([ids])).last_hidden_state.numpy()
-    found = ctranslate2.Encoder(str(folder / "encoder")).forward_batch([ids]).last_hidden_state
-    assert np.abs(np.array(found) - expected).max() < 1e-5
-    read_model_folder(folder)
-    convert_student(student_folder, folder, precision="float32", force=True, **OPTIONS)
-    assert not (folder / "encoder").exists(), "only where it is asked for"
-
-
 def test_int8_rows_by_hand(toy_student: Path, tmp_path: Path) -> None:
     """CTranslate2's own golden rows (its ``python/tests/test_spec.py``), brought through a student's weights."""
     student = tmp_path / "student"

@@ -137,3 +137,9 @@ def test_result_in_words() -> None:
     assert other.in_words().endswith("left out")
     assert "BLEU +0.00, chrF2++ +0.00" in replace(RESULT, drops=(even,)).in_words()
     assert other.content()["vocabulary_map"]["kept"] is False
+
+
+def test_model_whose_vectors_were_learned_is_named() -> None:
+    card = model_card(replace(FACTS, vectors_of=Origin("a large encoder", "MIT")), RESULT)
+    assert "- Teacher of sentence vectors (`encoder/`): a large encoder. Licence of its weights: MIT." in card
+    assert "sentence vectors" not in model_card(FACTS, RESULT)

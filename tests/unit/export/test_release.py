@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.student_vectors import SentenceVectors, write_description
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import ExportConfig, VocabularyMapConfig
 from nmt_distill.export.model_card import Origin
@@ -25,7 +28,9 @@ Export = Callable[..., dict[str, Any]]
 def export(toy_student: Path, tmp_path: Path, toy_sentences: list[str]) -> Export:
     """Export the toy student to ``export/``; keywords change the settings."""
 
-    def export(student: Path = toy_student, *, force: bool = False, **settings: Any) -> dict[str, Any]:
+    def export(
+        student: Path = toy_student, *, force: bool = False, vectors_of: Origin | None = None, **settings: Any
+    ) -> dict[str, Any]:
         text = tmp_path / "distilled.txt"
         text.write_text("".join(f"{sentence}\n" for sentence in toy_sentences[:60]), encoding="utf-8")
         return export_student(
@@ -37,6 +42,7 @@ def export(toy_student: Path, tmp_path: Path, toy_sentences: list[str]) -> Expor
             teachers=[Origin("a teacher", "a licence")],
             corpus={"directions": {}},
             texts={DIRECTION: Text(held_out=(toy_sentences[:12], toy_sentences[:12]), distilled=(text, text))},
+            vectors_of=vectors_of,
             force=force,
         )
 
@@ -66,6 +72,23 @@ def test_every_precision_has_card_and_checksums(
         (folder / "encoder" / "model.bin").write_bytes(b"\x01\x02")
         with pytest.raises(NmtDistillError, match=r"encoder/model\.bin damaged or missing"):
             verify_checksums(folder)
+
+
+def test_student_of_sentence_vectors_has_its_encoder_beside_it(
+    toy_student: Path, export: Export, tmp_path: Path
+) -> None:
+    student = tmp_path / "student"
+    shutil.copytree(toy_student, student)
+    described = SentenceVectors(dim=16, is_normalized=True, languages=("en",), teacher="large", has_projection=False)
+    write_description(student, described, None)
+    export(student, precisions=("int16", "float32"), vectors_of=Origin("large", "MIT"))
+    for precision in ("int16", "float32"):
+        folder = tmp_path / "export" / precision
+        assert SentenceEncoder(folder).described == described
+        assert "Teacher of sentence vectors (`encoder/`): large." in (folder / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "export" / "sentence-transformers" / "modules.json").is_file()
+    export(student, precisions=("float32",), force=True)
+    assert not (tmp_path / "export" / "float32" / "encoder").exists()
 
 
 def test_what_a_processor_lacks_is_told_once(export: Export, capfd: pytest.CaptureFixture[str]) -> None:

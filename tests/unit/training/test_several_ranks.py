@@ -15,6 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nmt_distill.distillation.store import Store, shard_path, write_header, write_shard
+from nmt_distill.embedding.config import EmbeddingConfig, TranslationEncoderConfig
+from nmt_distill.embedding.projection import add_projection
+from nmt_distill.embedding.records import RecordsWithVectors
+from nmt_distill.embedding.term import SentenceTerm
+from nmt_distill.embedding.vectors import VectorStore, write_vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.ranks import Ranks
 from nmt_distill.student.config import StudentConfig
@@ -51,7 +56,14 @@ def score_of(student: StudentModel) -> float:
     return -abs(float(student.lm_head.weight.sum()) - 3)
 
 
-def train(store: Path, folder: Path, config: TrainingConfig, dropout: float, dies_at: int | None = None) -> None:
+def train(
+    store: Path,
+    folder: Path,
+    config: TrainingConfig,
+    dropout: float,
+    dies_at: int | None = None,
+    vectors: Path | None = None,
+) -> None:
     """Train as one process of the group; what came out, or what was told, is left in the folder."""
     ranks = Ranks.of_environment()
     ranks.join()
@@ -72,9 +84,8 @@ def train(store: Path, folder: Path, config: TrainingConfig, dropout: float, die
         return norm
 
     torch.nn.utils.clip_grad_norm_ = look
-    trainer = Trainer(
-        student_of(ranks.rank, dropout=dropout), Store(store), config, folder=folder, validate=validate, ranks=ranks
-    )
+    student, records = student_of(ranks.rank, dropout=dropout), Store(store)
+    trainer = trainer_of(student, records, config, folder, vectors=vectors, validate=validate, ranks=ranks)
     try:
         progress = trainer.run()
     except NmtDistillError as error:
@@ -83,6 +94,18 @@ def train(store: Path, folder: Path, config: TrainingConfig, dropout: float, die
     (folder / f"progress-{ranks.rank}.json").write_text(json.dumps(vars(progress)))
     torch.save(dict(trainer.student.state_dict()), folder / f"student-{ranks.rank}.pt")
     ranks.leave()
+
+
+def trainer_of(
+    student: StudentModel, store: Store, config: TrainingConfig, folder: Path, *, vectors: Path | None, **options: Any
+) -> Trainer:
+    """A trainer of the student, of sentence vectors too where there are any."""
+    if vectors is None:
+        return Trainer(student, store, config, folder=folder, **options)
+    add_projection(student, 5, seed=1 + options["ranks"].rank)
+    records = RecordsWithVectors(store, [VectorStore(vectors)])
+    term = SentenceTerm(EmbeddingConfig(teacher=TranslationEncoderConfig()), has_tags=False)
+    return Trainer(student, records, config, folder=folder, sentence_term=term, **options)
 
 
 def left_by(folder: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
@@ -113,6 +136,25 @@ def test_two_processes_are_one_with_twice_the_batches(toy_store: Store, tmp_path
             assert line[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
     first, second = (json.loads((tmp_path / "two" / f"progress-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
+
+
+def test_sentence_vectors_are_learned_by_two_processes_as_by_one(toy_store: Store, tmp_path: Path) -> None:
+    def embed(lines: Any) -> Any:
+        return np.random.default_rng(3).standard_normal((len(lines), 5))
+
+    write_vectors(tmp_path / "v", map(str, range(50)), embed, teacher="t", corpus="c", shard_sentences=50)
+    phases = (replace(PHASE, embedding_weight=2.0), replace(PHASE, vocabulary_weight=0.0, embedding_weight=2.0), PHASE)
+    config = replace(CONFIG, phases=phases)
+    statuses = run_ranks(train, toy_store.folder, tmp_path / "two", config, 0.0, None, tmp_path / "v")
+    assert statuses == [0, 0]
+    weights, _ = left_by(tmp_path / "two")
+    alone = trainer_of(
+        student_of(0), toy_store, halves(config), tmp_path / "one",
+        vectors=tmp_path / "v", validate=score_of, ranks=Ranks(),
+    )  # fmt: skip
+    alone.run()
+    for name in ("sentence_projection.weight", "sentence_projection.bias", "model.encoder.layers.0.fc1.weight"):
+        torch.testing.assert_close(weights[name], alone.student.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_no_process_stops_earlier_than_another(toy_store: Store, tmp_path: Path) -> None:

@@ -620,8 +620,8 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
     assert [line["step"] for line in log] == [2, 4, 6]
     for line in log:
         assert line.keys() == {
-            "phase", "step", "learning_rate", "target_tokens", "nll", "divergence", "kl", "states", "hidden", "anchor",
-            "agreed", "teacher_entropy", "student_entropy", "kept", "sampled", "chrf", "timing",
+            "phase", "step", "learning_rate", "target_tokens", "nll", "divergence", "kl", "states", "hidden",
+            "embedding", "anchor", "agreed", "teacher_entropy", "student_entropy", "kept", "sampled", "chrf", "timing",
         }  # fmt: skip
         assert line["phase"] == 1
         assert 0 < line["target_tokens"] < 2 * 300

@@ -1,0 +1,126 @@
+"""A linear head on sentence vectors or pooled states, applied with numpy alone: languages, or classes of text.
+
+N sentences, F width of what the head reads, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from zipfile import BadZipFile
+
+import numpy as np
+
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.student_vectors import scaled_to_one
+from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_folder, read_json, write_json
+
+HEAD_NAME = "head.json"
+WEIGHTS_NAME = "head.npz"
+FORMAT = 1
+UNKNOWN = "unknown"
+_ARRAYS = ("weights", "bias", "mean", "deviation", "centroids")
+
+Features = Literal["states", "vectors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Classes, and when none of them is believed."""
+
+    labels: tuple[str, ...]
+    """C"""
+    reads: Features
+    """``states``: the encoder's mean states, which know the language; ``vectors``: what is alike across languages"""
+    model: str
+    """fingerprint of the encoder that it was trained on"""
+    weights: Vectors
+    """(F, C)"""
+    bias: Vectors
+    """(C,)"""
+    mean: Vectors
+    """(F,) taken from what it reads"""
+    deviation: Vectors
+    """(F,) by which that is divided"""
+    centroids: Vectors
+    """(C, F) mean direction of each class, of length 1"""
+    min_probability: float = 0.0
+    """below, the answer is unknown"""
+    min_similarity: float = -1.0
+    """smallest cosine to the centroid of the answer; below, the text is like none that it was trained on"""
+    min_letters: int = 1
+    """texts with fewer letters are unknown"""
+
+    def classify(self, encoder: SentenceEncoder, sentences: Sequence[str]) -> list[tuple[str, float]]:
+        """Return the class of each sentence, or :data:`UNKNOWN`, and the probability of the best class.
+
+        :raises NmtDistillError: if the encoder is another, or a sentence is empty
+        """
+        if encoder.fingerprint != self.model:
+            raise NmtDistillError(
+                f"the head was trained on model {self.model}, but {encoder.folder.path} is {encoder.fingerprint}; "
+                "train it again on this one."
+            )
+        scaled = self.scale(features(encoder, sentences, self.reads))
+        probabilities, best = self.probabilities(scaled), self.probabilities(scaled).argmax(axis=1)
+        similarities = (scaled_to_one(scaled) * self.centroids[best]).sum(axis=1)
+        answers = []
+        for number, sentence in enumerate(sentences):
+            probability = float(probabilities[number, best[number]])
+            is_known = (
+                probability >= self.min_probability
+                and similarities[number] >= self.min_similarity
+                and sum(map(str.isalpha, sentence)) >= self.min_letters
+            )
+            answers.append((self.labels[best[number]] if is_known else UNKNOWN, probability))
+        return answers
+
+    def scale(self, read: Vectors) -> Vectors:
+        """Bring what is read (N, F) to mean 0 and deviation 1, as in training."""
+        return np.asarray((read - self.mean) / self.deviation)
+
+    def probabilities(self, scaled: Vectors) -> Vectors:
+        """Return the probability of every class (N, C)."""
+        logits = scaled @ self.weights + self.bias
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def save(self, folder: Path) -> None:
+        """Write the head; the folder appears whole or not at all.
+
+        :raises NmtDistillError: if something stands there that is no head
+        """
+        if folder.exists() and not (folder / HEAD_NAME).is_file():
+            raise NmtDistillError(f"{folder} exists, but is no head; name another folder.")
+        with atomic_folder(folder) as partial:
+            with (partial / WEIGHTS_NAME).open("wb") as stream:
+                np.savez(stream, **{name: getattr(self, name).astype(np.float32) for name in _ARRAYS})
+            content = {name: value for name, value in vars(self).items() if name not in _ARRAYS}
+            write_json(partial / HEAD_NAME, {"format": FORMAT} | content)
+
+
+def load_head(folder: Path) -> Head:
+    """Read a head.
+
+    :raises NmtDistillError: if the folder holds none, or one that is damaged or of another format
+    """
+    if not (folder / HEAD_NAME).is_file():
+        raise NmtDistillError(f"{folder} holds no head; make one with `nmt-distill train-head`.")
+    content = read_json(folder / HEAD_NAME)
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise NmtDistillError(f"{folder / HEAD_NAME} is of another format than {FORMAT}; train the head again.")
+    try:
+        with np.load(folder / WEIGHTS_NAME, allow_pickle=False) as arrays:
+            return Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise NmtDistillError(f"{folder} is no whole head ({error}); train it again.") from None
+
+
+def features(encoder: SentenceEncoder, sentences: Sequence[str], reads: Features) -> Vectors:
+    """Return what a head reads of sentences, (N, F)."""
+    pooled = encoder.pooled(sentences)
+    return pooled if reads == "states" else encoder.project(pooled)

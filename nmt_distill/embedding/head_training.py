@@ -1,0 +1,140 @@
+"""Training of a linear head, by scikit-learn's logistic regression, and what it is worth on examples kept apart.
+
+N examples, F width of what the head reads, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.head import UNKNOWN, Features, Head, features
+from nmt_distill.embedding.student_vectors import scaled_to_one
+from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.classification import accuracy, macro_f1
+
+HELD_OUT_EVERY = 5
+"""of so many examples of each class one is kept apart"""
+MIN_EXAMPLES = 2 * HELD_OUT_EVERY
+"""fewest of a class"""
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """What a head says of examples that it was not trained on."""
+
+    num_examples: int
+    """kept apart"""
+    macro_f1: float
+    """mean F1 of all classes; an answer `unknown` is a miss"""
+    accuracy: float
+    """share of right answers, 0 to 1"""
+    unknown: float
+    """share answered by `unknown`"""
+    baseline: float
+    """accuracy of always answering the most frequent class"""
+
+
+def train_head(
+    encoder: SentenceEncoder,
+    sentences: Sequence[str],
+    labels: Sequence[str],
+    *,
+    reads: Features,
+    unknown_share: float = 0.0,
+    min_letters: int = 1,
+) -> tuple[Head, HeadScores]:
+    """Train a head on four fifths of the examples, and measure it on the rest.
+
+    :param reads: ``states`` for languages, ``vectors`` for what should hold across languages
+    :param unknown_share: share of the examples kept apart whose probability, and as many whose likeness to their class,
+        may fall below what the head believes, so that foreign text is told from known text; 0 always gives a class
+    :param min_letters: texts with fewer letters are unknown
+    :raises NmtDistillError: if scikit-learn is missing, a class has too few examples, or there is only one class
+    """
+    classes = tuple(sorted(set(labels)))
+    _check(classes, labels)
+    is_held_out = held_out(labels)
+    read = features(encoder, sentences, reads)
+    numbers = np.array([classes.index(label) for label in labels])
+    mean, deviation = read[~is_held_out].mean(axis=0), read[~is_held_out].std(axis=0)
+    deviation = np.where(deviation == 0, 1, deviation)
+    scaled = (read - mean) / deviation
+    weights, bias = _logistic_regression(scaled[~is_held_out], numbers[~is_held_out])
+    known = scaled_to_one(scaled)
+    centroids = scaled_to_one(
+        np.stack([known[~is_held_out & (numbers == number)].mean(axis=0) for number in range(len(classes))])
+    )
+    head = Head(
+        labels=classes,
+        reads=reads,
+        model=encoder.fingerprint,
+        weights=weights,
+        bias=bias,
+        mean=mean,
+        deviation=deviation,
+        centroids=centroids,
+        min_letters=min_letters,
+    )
+    if unknown_share:
+        probabilities, own = head.probabilities(scaled[is_held_out]).max(axis=1), numbers[is_held_out]
+        similarities = (known[is_held_out] * centroids[own]).sum(axis=1)
+        believed = {
+            "min_probability": float(np.quantile(probabilities, unknown_share)),
+            "min_similarity": float(np.quantile(similarities, unknown_share)),
+        }
+        head = Head(**(vars(head) | believed))
+    apart = [place for place, held in enumerate(is_held_out) if held]
+    return head, score_head(head, encoder, [sentences[place] for place in apart], [labels[place] for place in apart])
+
+
+def score_head(head: Head, encoder: SentenceEncoder, sentences: Sequence[str], labels: Sequence[str]) -> HeadScores:
+    """Measure a head on examples, in any language."""
+    answers = [label for label, _ in head.classify(encoder, sentences)]
+    most = max(list(labels).count(label) for label in set(labels))
+    return HeadScores(
+        num_examples=len(labels),
+        macro_f1=macro_f1(answers, labels),
+        accuracy=accuracy(answers, labels),
+        unknown=answers.count(UNKNOWN) / len(answers),
+        baseline=most / len(labels),
+    )
+
+
+def held_out(labels: Sequence[str]) -> Vectors:
+    """Choose the last of every five examples of each class, (N,) bool."""
+    met: dict[str, int] = {}
+    chosen = []
+    for label in labels:
+        met[label] = met.get(label, 0) + 1
+        chosen.append(met[label] % HELD_OUT_EVERY == 0)
+    return np.array(chosen)
+
+
+def _check(classes: Sequence[str], labels: Sequence[str]) -> None:
+    if len(classes) < 2:
+        raise NmtDistillError(f"a head needs examples of two classes or more, but there is {', '.join(classes)} alone.")
+    if UNKNOWN in classes:
+        raise NmtDistillError(f"`{UNKNOWN}` is what a head answers where it knows none; give the class another name.")
+    few = [label for label in classes if list(labels).count(label) < MIN_EXAMPLES]
+    if few:
+        raise NmtDistillError(f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few)} has fewer.")
+
+
+def _logistic_regression(scaled: Vectors, numbers: Vectors) -> tuple[Vectors, Vectors]:
+    """Return weights (F, C) and bias (C,)."""
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise NmtDistillError("train-head needs scikit-learn; install nmt-distill[embed].") from None
+    found: Any = LogisticRegression(max_iter=2000).fit(scaled, numbers)
+    weights, bias = found.coef_.T, found.intercept_
+    if weights.shape[1] == 1:  # of two classes the second alone has weights
+        weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
+        bias = np.concatenate([[0.0], bias])
+    return np.asarray(weights), np.asarray(bias)

@@ -1,0 +1,159 @@
+"""An index of sentences: their text, their vectors, and whose nearest are found exactly or nearly so.
+
+A folder with ``lines.txt``, a store of :mod:`.vectors` and, where it is wanted, ``approximate.usearch``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.student_vectors import scaled_to_one
+from nmt_distill.embedding.vectors import Vectors, VectorStore, write_vectors
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_folder, read_lines, sha256_of
+
+LINES_NAME = "lines.txt"
+APPROXIMATE_NAME = "approximate.usearch"
+SHARD_SENTENCES = 65_536
+ROWS_AT_ONCE = 16_384
+"""vectors that are in memory at once as float32"""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A sentence that was found."""
+
+    line: int
+    """its number, from 1"""
+    score: float
+    """its cosine with the query"""
+    text: str
+
+
+def make_index(
+    folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, approximate: bool = False, advance: Any = None
+) -> int:
+    """Embed lines and write their index, which appears whole or not at all; return how many lines it has.
+
+    :param approximate: build a graph too, through which a search looks at some vectors only
+    :param advance: told how many lines are done since it was told last
+    :raises NmtDistillError: if something stands there that is no index, a line is empty, or usearch is missing
+    """
+    if folder.exists() and not (folder / LINES_NAME).is_file():
+        raise NmtDistillError(f"{folder} exists, but is no index; name another folder.")
+    if approximate:
+        load_usearch()
+    with atomic_folder(folder) as partial:
+        with (partial / LINES_NAME).open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(line + "\n" for line in lines)
+        header = write_vectors(
+            partial,
+            read_lines(partial / LINES_NAME),
+            lambda part: scaled_to_one(encoder.embed(part)),
+            teacher=encoder.fingerprint,
+            corpus=sha256_of(partial / LINES_NAME),
+            shard_sentences=SHARD_SENTENCES,
+            advance=advance or (lambda count: None),
+        )
+        if approximate:
+            _write_graph(partial, header.dim)
+    return header.num_vectors
+
+
+def _write_graph(folder: Path, dim: int) -> None:
+    graph = load_usearch()(ndim=dim, metric="cos", dtype="f16")
+    first = 0
+    for shard in VectorStore(folder).shards:
+        graph.add(np.arange(first, first + len(shard)), np.ascontiguousarray(shard))
+        first += len(shard)
+    graph.save(str(folder / APPROXIMATE_NAME))
+
+
+def load_usearch() -> Any:
+    """Return usearch's class of an index.
+
+    :raises NmtDistillError: if the library is not installed
+    """
+    try:
+        from usearch.index import Index
+    except ImportError:
+        raise NmtDistillError(
+            "an approximate index needs usearch; install nmt-distill[embed], or leave --approximate out."
+        ) from None
+    return Index
+
+
+class SentenceIndex:
+    """An index that is read where it lies."""
+
+    def __init__(self, folder: Path, encoder: SentenceEncoder) -> None:
+        """Open an index.
+
+        :param encoder: the one that made it, which embeds the queries
+        :raises NmtDistillError: if the folder is no whole index, or another encoder made it
+        """
+        if not (folder / LINES_NAME).is_file():
+            raise NmtDistillError(f"{folder} is no index; make one with `nmt-distill embed --index {folder}`.")
+        self.folder, self._encoder, self._store = folder, encoder, VectorStore(folder)
+        remedy = "make the index again with this model, or search with the model that made it"
+        self._store.require(remedy, dim=encoder.dim, teacher=encoder.fingerprint)
+        self._store.require(f"{LINES_NAME} was changed: make the index again", corpus=sha256_of(folder / LINES_NAME))
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether it has a graph."""
+        return (self.folder / APPROXIMATE_NAME).is_file()
+
+    def search(self, queries: Sequence[str], *, num_hits: int = 10, exact: bool = False) -> list[list[Hit]]:
+        """Find the nearest sentences of each query, best first.
+
+        :param exact: look at all vectors even where there is a graph
+        """
+        vectors = scaled_to_one(self._encoder.embed(queries))
+        count = min(num_hits, len(self))
+        near = self._by_graph if self.is_approximate and not exact else self._by_brute_force
+        places, cosines = near(vectors, count)
+        texts = self._texts({place for row in places for place in row})
+        return [
+            [Hit(place + 1, cosine, texts[place]) for place, cosine in zip(*row, strict=True)]
+            for row in zip(places, cosines, strict=True)
+        ]
+
+    def _texts(self, places: set[int]) -> dict[int, str]:
+        """Read the lines that were found, so that not all of them have to be in memory."""
+        return {place: line for place, line in enumerate(read_lines(self.folder / LINES_NAME)) if place in places}
+
+    def _by_brute_force(self, queries: Vectors, count: int) -> tuple[list[list[int]], list[list[float]]]:
+        best = np.full((len(queries), count), -np.inf, dtype=np.float32)
+        places = np.zeros((len(queries), count), dtype=np.int64)
+        first = 0
+        for shard in self._store.shards:
+            for start in range(0, len(shard), ROWS_AT_ONCE):
+                rows = shard[start : start + ROWS_AT_ONCE].astype(np.float32)
+                found = np.concatenate([best, queries @ rows.T], axis=1)
+                numbers = np.broadcast_to(first + start + np.arange(len(rows)), (len(queries), len(rows)))
+                order = np.argsort(-found, axis=1, kind="stable")[:, :count]
+                places = np.take_along_axis(np.concatenate([places, numbers], axis=1), order, axis=1)
+                best = np.take_along_axis(found, order, axis=1)
+            first += len(shard)
+        return places.tolist(), best.tolist()
+
+    def _by_graph(self, queries: Vectors, count: int) -> tuple[list[list[int]], list[list[float]]]:
+        graph = load_usearch().restore(str(self.folder / APPROXIMATE_NAME), view=True)
+        if graph is None or len(graph) != len(self):
+            raise NmtDistillError(f"{self.folder / APPROXIMATE_NAME} is damaged; search with --exact, or index again.")
+        places, cosines = [], []
+        for query in queries:
+            matches = graph.search(query.astype(np.float16), count)
+            places.append([int(key) for key in matches.keys])
+            cosines.append([1 - float(distance) for distance in matches.distances])
+        return places, cosines

@@ -1,0 +1,57 @@
+"""Parallel sentences out of two texts that hold some: each sentence with the best of the other side, by margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.margin import mine_pairs, nearest, pair_margins, unit_rows
+
+MIN_MARGIN = 1.06
+"""the ratio from which on LASER's and CCMatrix's authors kept pairs (Schwenk et al. 2021, section 4.2)"""
+
+
+@dataclass(frozen=True)
+class MinedPair:
+    """Two sentences that are translations of each other, as it seems."""
+
+    source: str
+    target: str
+    margin: float
+
+
+def mine(
+    sources: Sequence[str], targets: Sequence[str], encoder: SentenceEncoder, *, min_margin: float = MIN_MARGIN
+) -> list[MinedPair]:
+    """Pair sentences of two texts, each at most once, best margin first; repeated sentences count once.
+
+    :param min_margin: smallest cosine of a pair over the mean cosine of both to their neighbours
+    :raises NmtDistillError: if a sentence is empty, or a side has none
+    """
+    left, right = list(dict.fromkeys(sources)), list(dict.fromkeys(targets))
+    if not left or not right:
+        raise NmtDistillError("mine needs sentences on both sides, but a file is empty.")
+    found = mine_pairs(encoder.embed(left), encoder.embed(right))
+    triples = zip(found.sources.tolist(), found.targets.tolist(), found.margins.tolist(), strict=True)
+    return [MinedPair(left[one], right[other], margin) for one, other, margin in triples if margin >= min_margin]
+
+
+def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: SentenceEncoder) -> list[MinedPair]:
+    """Give every pair of two aligned texts its margin, in their order, so that the bad ones can be left out.
+
+    :raises NmtDistillError: if the texts have not as many lines, or a sentence is empty
+    """
+    if len(sources) != len(targets):
+        raise NmtDistillError(
+            f"aligned texts must have as many lines, but have {len(sources):,} and {len(targets):,}; without --aligned "
+            "pairs are searched for."
+        )
+    left, right = list(dict.fromkeys(sources)), list(dict.fromkeys(targets))
+    x, y = unit_rows(encoder.embed(left)), unit_rows(encoder.embed(right))
+    row_of = {text: row for row, text in enumerate(left)}, {text: row for row, text in enumerate(right)}
+    margins = pair_margins(
+        x, y, [row_of[0][text] for text in sources], [row_of[1][text] for text in targets], nearest(x, y), nearest(y, x)
+    )
+    return [MinedPair(*triple) for triple in zip(sources, targets, margins.tolist(), strict=True)]

@@ -1,0 +1,1 @@
+"""Models whose sentence vectors a student learns, one engine a file."""

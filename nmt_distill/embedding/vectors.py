@@ -1,0 +1,212 @@
+"""Sentence vectors on disk: memory-mapped shards that know whose they are and of which text.
+
+A store is a folder of ``vectors-00000.npy``, ... float16 (n, D), and ``vectors.json``, their header, which makes it
+complete. Vector N belongs to line N of the text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt_distill.embedding.config import VECTORS_FORMAT
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_file, read_json, write_json
+
+HEADER_NAME = "vectors.json"
+BEGUN_NAME = "vectors.begun.json"
+UNIT_TOLERANCE = 1e-2
+"""how far from 1 the length of a vector may be for it to count as 1; float16 moves it by less"""
+
+Vectors = npt.NDArray[Any]
+Embed = Callable[[Sequence[str]], Vectors]
+"""sentences to their vectors (N, D)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorsHeader:
+    """What the vectors of a store mean."""
+
+    teacher: str
+    """fingerprint of the model that made them"""
+    corpus: str
+    """SHA-256 of the text, a line each"""
+    dim: int
+    """D"""
+    is_normalized: bool
+    """whether all have length 1"""
+    num_vectors: int
+    """lines of the text"""
+    shard_sentences: int
+    """vectors of each file but the last"""
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Name the file of a shard."""
+    return folder / f"vectors-{index:05d}.npy"
+
+
+def write_vectors(
+    folder: Path,
+    lines: Iterable[str],
+    embed: Embed,
+    *,
+    teacher: str,
+    corpus: str,
+    shard_sentences: int,
+    advance: Callable[[int], None] = lambda count: None,
+) -> VectorsHeader:
+    """Embed a text shard by shard; what an earlier call for the same teacher and text left is kept.
+
+    :param teacher: fingerprint of what ``embed`` is
+    :param corpus: SHA-256 of the text
+    :param advance: told how many lines are done since it was told last
+    :raises NmtDistillError: if vectors are not finite, or of several sizes; the message names the line
+    """
+    _begin(folder, {"teacher": teacher, "corpus": corpus, "shard_sentences": shard_sentences})
+    stream, index, total, dim, is_normalized = iter(lines), 0, 0, None, True
+    while part := list(islice(stream, shard_sentences)):
+        path = shard_path(folder, index)
+        shard = _read_shard(path, len(part))
+        if shard is None:
+            shard = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1).astype(np.float16)
+            checked_vectors(shard, len(part), first_line=total + 1)
+            with atomic_file(path, "wb") as file:
+                np.save(file, shard)
+        if dim is not None and shard.shape[1] != dim:
+            raise NmtDistillError(
+                f"{path} has vectors of {shard.shape[1]} numbers, but those before have {dim}; the teacher must give "
+                "every sentence a vector of the same size."
+            )
+        dim, index, total = shard.shape[1], index + 1, total + len(part)
+        is_normalized = is_normalized and have_unit_length(shard)
+        advance(len(part))
+    if dim is None:
+        raise NmtDistillError(f"{folder}: there is no line to embed.")
+    header = VectorsHeader(
+        teacher=teacher,
+        corpus=corpus,
+        dim=dim,
+        is_normalized=is_normalized,
+        num_vectors=total,
+        shard_sentences=shard_sentences,
+    )
+    write_json(folder / HEADER_NAME, {"format": VECTORS_FORMAT, "header": asdict(header)})
+    (folder / BEGUN_NAME).unlink(missing_ok=True)
+    return header
+
+
+def _begin(folder: Path, belongs: dict[str, Any]) -> None:
+    """Remove shards of another teacher or text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = folder / BEGUN_NAME
+    if not begun.is_file() or json.loads(begun.read_text(encoding="utf-8")) != belongs:
+        for path in (folder / HEADER_NAME, *folder.glob("vectors-*.npy")):
+            path.unlink(missing_ok=True)
+        write_json(begun, belongs)
+
+
+def _embed_once(lines: Sequence[str], embed: Embed) -> Vectors:
+    """Embed each distinct line once."""
+    numbers: dict[str, int] = {}
+    places = [numbers.setdefault(line, len(numbers)) for line in lines]
+    vectors = np.asarray(embed(list(numbers)))
+    if vectors.ndim != 2 or len(vectors) != len(numbers):
+        raise NmtDistillError(
+            f"the vectors of {len(numbers)} sentences must be a table with a row for each, but its shape is "
+            f"{vectors.shape} instead."
+        )
+    return np.asarray(vectors[places])
+
+
+def _read_shard(path: Path, num_lines: int) -> Vectors | None:
+    if not path.is_file():
+        return None
+    shard = _map(path)
+    return shard if len(shard) == num_lines else None
+
+
+def _map(path: Path) -> Vectors:
+    try:
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise NmtDistillError(f"{path} does not exist; embed the text again, which makes what is missing.") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise NmtDistillError(f"{path} is no whole table of vectors ({error}); delete it and embed again.") from None
+    if shard.ndim != 2 or shard.dtype != np.float16:
+        raise NmtDistillError(
+            f"{path} holds {shard.dtype} of shape {shard.shape}, but must hold float16 (n, D); delete it."
+        )
+    return np.asarray(shard)
+
+
+def checked_vectors(vectors: Vectors, num_lines: int, *, first_line: int = 1) -> Vectors:
+    """Return vectors (N, D) as they are, after a look at them.
+
+    :param first_line: number of the line that the first belongs to
+    :raises NmtDistillError: if there are not as many as lines, or one has a number that is not finite
+    """
+    if vectors.ndim != 2 or len(vectors) != num_lines or vectors.shape[1] == 0:
+        raise NmtDistillError(f"{num_lines} lines must have as many vectors, but their shape is {vectors.shape}.")
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        line = first_line + int(np.flatnonzero(~finite)[0])
+        raise NmtDistillError(
+            f"the vector of line {line:,} holds NaN, or a number beyond {np.finfo(np.float16).max:,.0f}; look at what "
+            "the model makes of that line, and leave the line out or scale the vectors."
+        )
+    return vectors
+
+
+def have_unit_length(vectors: Vectors) -> bool:
+    """Tell whether all vectors (N, D) have length 1, as near as float16 comes."""
+    return bool(np.abs(np.linalg.norm(vectors.astype(np.float32), axis=1) - 1).max() < UNIT_TOLERANCE)
+
+
+class VectorStore:
+    """Vectors that are read where they lie.
+
+    :raises NmtDistillError: if the folder holds no complete store, or one of another format
+    """
+
+    def __init__(self, folder: Path) -> None:
+        content = read_json(folder / HEADER_NAME)
+        if not isinstance(content, dict) or content.get("format") != VECTORS_FORMAT:
+            raise NmtDistillError(
+                f"{folder / HEADER_NAME} is of another format than {VECTORS_FORMAT}; delete the folder and embed again."
+            )
+        self.folder, self.header = folder, VectorsHeader(**content["header"])
+        num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
+        self.shards = [_map(shard_path(folder, index)) for index in range(num_shards)]
+        if sum(map(len, self.shards)) != len(self) or any(shard.shape[1] != self.header.dim for shard in self.shards):
+            raise NmtDistillError(
+                f"{folder}: its shards do not hold {len(self):,} vectors of {self.header.dim} numbers, as "
+                f"{HEADER_NAME} says; delete the folder and embed again."
+            )
+
+    def __len__(self) -> int:
+        return self.header.num_vectors
+
+    def __getitem__(self, index: int) -> Vectors:
+        if not 0 <= index < len(self):
+            raise IndexError(f"vector {index} of {len(self)}")
+        shard, place = divmod(index, self.header.shard_sentences)
+        return np.asarray(self.shards[shard][place])
+
+    def require(self, remedy: str = "embed the text again", **expected: Any) -> None:
+        """Refuse a store that does not fit.
+
+        :param remedy: what to do then
+        :param expected: fields of :class:`VectorsHeader` and the values that they must have
+        """
+        for name, value in expected.items():
+            actual = getattr(self.header, name)
+            if actual != value:
+                raise NmtDistillError(f"{self.folder}: its {name} is {actual}, but {value} is needed; {remedy}.")

@@ -1,0 +1,87 @@
+"""The verbs ``search`` and ``mine``: sentences that mean the same, in an index or in two texts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from nmt_distill.embed_command import add_model, input_lines, open_encoder
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import atomic_file
+from nmt_distill.progress import say
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs to the command's parser."""
+    search = verbs.add_parser("search", help="find sentences of an index that mean what a query means")
+    search.add_argument("index", type=Path, metavar="INDEX", help="folder that `embed --index` has written")
+    search.add_argument("query", nargs="*", metavar="QUERY", help="what to look for; else standard input, a line each")
+    add_model(search)
+    search.add_argument("--top", type=int, default=10, metavar="K", help="sentences of each query (default: 10)")
+    search.add_argument("--exact", action="store_true", help="look at all vectors even where the index has a graph")
+    search.add_argument("--json", action="store_true", help="a JSON object a hit, not tab-separated text")
+    search.set_defaults(run=run_search)
+
+    mine = verbs.add_parser("mine", help="find parallel sentences in two texts, or judge those of aligned texts")
+    mine.add_argument("source", type=Path, metavar="SOURCE", help="text of one language, a sentence a line")
+    mine.add_argument("target", type=Path, metavar="TARGET", help="text of the other language")
+    add_model(mine)
+    mine.add_argument(
+        "--min-margin",
+        type=float,
+        metavar="M",
+        help="smallest cosine of a pair over the mean cosine to their 4 nearest sentences (default: 1.06)",
+    )
+    mine.add_argument("--aligned", action="store_true", help="line N of both texts is a pair: keep the good ones")
+    mine.add_argument(
+        "--output", type=Path, metavar="TSV", help="source, target and margin by tabs (default: standard output)"
+    )
+    mine.set_defaults(run=run_mine)
+
+
+def run_search(arguments: argparse.Namespace) -> int:
+    """Search as the arguments say; return the exit status."""
+    from nmt_distill.embedding.index import SentenceIndex
+
+    if arguments.top < 1:
+        raise NmtDistillError(f"--top must be at least 1, but is {arguments.top} instead.")
+    index = SentenceIndex(arguments.index, open_encoder(arguments))
+    queries = arguments.query or list(input_lines(None))
+    for query, hits in zip(
+        queries, index.search(queries, num_hits=arguments.top, exact=arguments.exact) if queries else [], strict=True
+    ):
+        for rank, hit in enumerate(hits, start=1):
+            if arguments.json:
+                print(json.dumps({"query": query, "rank": rank, **vars(hit)}, ensure_ascii=False))
+            else:
+                print(f"{hit.score:.4f}\t{hit.line}\t{hit.text}")
+        if not arguments.json and len(queries) > 1:
+            print()
+    return 0
+
+
+def run_mine(arguments: argparse.Namespace) -> int:
+    """Mine as the arguments say; return the exit status."""
+    from nmt_distill.embedding.mining import MIN_MARGIN, aligned_margins, mine
+
+    encoder = open_encoder(arguments)
+    least = MIN_MARGIN if arguments.min_margin is None else arguments.min_margin
+    sources, targets = list(input_lines(arguments.source)), list(input_lines(arguments.target))
+    if arguments.aligned:
+        pairs = [pair for pair in aligned_margins(sources, targets, encoder) if pair.margin >= least]
+    else:
+        pairs = mine(sources, targets, encoder, min_margin=least)
+    lines = [f"{_cell(pair.source)}\t{_cell(pair.target)}\t{pair.margin:.4f}\n" for pair in pairs]
+    if arguments.output is None:
+        sys.stdout.writelines(lines)
+    else:
+        with atomic_file(arguments.output) as stream:
+            stream.writelines(lines)
+    say(f"{len(pairs):,} pairs of margin {least:g} or more, of {len(sources):,} and {len(targets):,} sentences")
+    return 0
+
+
+def _cell(text: str) -> str:
+    return text.replace("\t", " ")

@@ -1,0 +1,110 @@
+"""The verb ``train-head``: a linear head on an exported model, for languages or for classes of text."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from nmt_distill.embed_command import add_model, open_encoder
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import read_lines
+from nmt_distill.progress import say
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command's parser."""
+    parser = verbs.add_parser("train-head", help="train a head that tells languages or classes of text apart")
+    add_model(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the head is written")
+    parser.add_argument(
+        "--examples",
+        action="append",
+        default=[],
+        metavar="LABEL=FILE",
+        help="sentences of a class, one a line; once for each class",
+    )
+    parser.add_argument("--tsv", type=Path, metavar="FILE", help="instead: a label, a tab and a sentence on each line")
+    parser.add_argument(
+        "--test-tsv", type=Path, metavar="FILE", help="measure on these too, such as examples in another language"
+    )
+    parser.add_argument(
+        "--on",
+        choices=("states", "vectors"),
+        default="vectors",
+        help="`states` for languages; `vectors` for what holds across languages (default: vectors)",
+    )
+    parser.add_argument(
+        "--unknown-share",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="share of known examples that may be answered by `unknown`, so that foreign text is (default: 0, never)",
+    )
+    parser.add_argument(
+        "--min-letters", type=int, default=1, metavar="N", help="shorter text is `unknown` (default: 1)"
+    )
+    parser.add_argument("--outside", type=Path, metavar="FILE", help="text of no class: how often is it `unknown`?")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train as the arguments say, and print what the head is worth; return the exit status."""
+    if bool(arguments.examples) == bool(arguments.tsv):
+        raise NmtDistillError("train-head needs --examples LABEL=FILE for each class, or --tsv FILE, one of both.")
+    if not 0 <= arguments.unknown_share < 1:
+        raise NmtDistillError(f"--unknown-share must be from 0 to below 1, but is {arguments.unknown_share} instead.")
+    from nmt_distill.embedding.head import UNKNOWN
+    from nmt_distill.embedding.head_training import score_head, train_head
+
+    encoder = open_encoder(arguments)
+    sentences, labels = read_examples(arguments.tsv) if arguments.tsv else _of_classes(arguments.examples)
+    head, scores = train_head(
+        encoder,
+        sentences,
+        labels,
+        reads=arguments.on,
+        unknown_share=arguments.unknown_share,
+        min_letters=arguments.min_letters,
+    )
+    measured = {"held_out": dataclasses.asdict(scores)}
+    if arguments.test_tsv:
+        measured["test"] = dataclasses.asdict(score_head(head, encoder, *read_examples(arguments.test_tsv)))
+    if arguments.outside:
+        answers = [label for label, _ in head.classify(encoder, list(read_lines(arguments.outside)))]
+        measured["outside"] = {"num_examples": len(answers), "unknown": answers.count(UNKNOWN) / max(len(answers), 1)}
+    head.save(arguments.out)
+    print(json.dumps(measured, indent=1))
+    say(f"head: {arguments.out}")
+    return 0
+
+
+def read_examples(path: Path) -> tuple[list[str], list[str]]:
+    """Read sentences and labels of a tab-separated file.
+
+    :raises NmtDistillError: at the first line that is not both
+    """
+    sentences, labels = [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        label, tab, sentence = line.partition("\t")
+        if not (tab and label.strip() and sentence.strip()):
+            raise NmtDistillError(f"{path}, line {number}: must be a label, a tab and a sentence.")
+        sentences.append(sentence)
+        labels.append(label)
+    if not sentences:
+        raise NmtDistillError(f"{path} is empty, but must hold examples.")
+    return sentences, labels
+
+
+def _of_classes(examples: list[str]) -> tuple[list[str], list[str]]:
+    sentences: list[str] = []
+    labels: list[str] = []
+    for example in examples:
+        label, sign, path = example.partition("=")
+        if not (sign and label and path):
+            raise NmtDistillError(f"--examples must be LABEL=FILE, but is {example} instead.")
+        lines = [line for line in read_lines(Path(path)) if line.strip()]
+        sentences += lines
+        labels += [label] * len(lines)
+    return sentences, labels

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.head import UNKNOWN, Head, load_head
+from nmt_distill.embedding.head_training import held_out, score_head, train_head
+from nmt_distill.errors import NmtDistillError
+
+ENDS = ".!?,;"
+LIGHT = [f"Turn {on} the {kind} light{end}" for on in ("on", "off") for kind in ("a", "show", "room") for end in ENDS]
+SONG = [f"Play the {which} song{end}" for which in ("next", "today", "file", "data", "music", "all") for end in ENDS]
+
+
+@pytest.fixture(scope="module")
+def encoder(toy_encoder: Path) -> SentenceEncoder:
+    return SentenceEncoder(toy_encoder, threads=1)
+
+
+@pytest.fixture
+def hand_made(encoder: SentenceEncoder) -> Head:
+    """A head that says `a` whatever it reads, with probability e / (1 + e)."""
+    zeros = np.zeros((16, 2), dtype=np.float32)
+    return Head(
+        labels=("a", "b"),
+        reads="vectors",
+        model=encoder.fingerprint,
+        weights=zeros,
+        bias=np.array([1.0, 0.0], dtype=np.float32),
+        mean=zeros[:, 0],
+        deviation=zeros[:, 0] + 1,
+        centroids=zeros.T,
+    )
+
+
+def test_probability_and_bounds_by_hand(encoder: SentenceEncoder, hand_made: Head) -> None:
+    ((label, probability),) = hand_made.classify(encoder, ["x"])
+    assert (label, round(probability, 5)) == ("a", round(np.e / (1 + np.e), 5))
+    for bounds, answer in (
+        ({"min_probability": 0.73}, "a"),
+        ({"min_probability": 0.74}, UNKNOWN),
+        ({"min_similarity": 0.1}, UNKNOWN),  # centroids of zeros are like nothing
+        ({"min_letters": 2}, UNKNOWN),
+    ):
+        assert replace(hand_made, **bounds).classify(encoder, ["x 1"])[0][0] == answer
+
+
+def test_head_comes_back_from_its_folder(encoder: SentenceEncoder, hand_made: Head, tmp_path: Path) -> None:
+    hand_made.save(tmp_path / "head")
+    assert load_head(tmp_path / "head").classify(encoder, ["x"]) == hand_made.classify(encoder, ["x"])
+    (tmp_path / "head" / "head.npz").write_bytes(b"")
+    with pytest.raises(NmtDistillError, match=r"is no whole head"):
+        load_head(tmp_path / "head")
+    with pytest.raises(NmtDistillError, match=r"holds no head; make one with `nmt-distill train-head`"):
+        load_head(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(NmtDistillError, match=r"mine exists, but is no head"):
+        hand_made.save(tmp_path / "mine")
+
+
+def test_head_of_another_model_is_refused(encoder: SentenceEncoder, hand_made: Head) -> None:
+    with pytest.raises(NmtDistillError, match=r"the head was trained on model other, but .* train it again"):
+        replace(hand_made, model="other").classify(encoder, ["x"])
+
+
+def test_the_last_of_five_of_each_class_is_kept_apart() -> None:
+    labels = [*"aaaaa", *"bbbb", *"ab"]
+    assert [place for place, held in enumerate(held_out(labels)) if held] == [4, 10]
+
+
+@pytest.mark.parametrize("reads", ["states", "vectors"])
+def test_head_learns_to_tell_classes_apart(encoder: SentenceEncoder, reads: str) -> None:
+    pytest.importorskip("sklearn")
+    labels = ["light"] * len(LIGHT) + ["song"] * len(SONG)
+    head, scores = train_head(encoder, LIGHT + SONG, labels, reads=reads)  # type: ignore[arg-type]
+    assert scores.num_examples == 12
+    assert scores.baseline == 0.5
+    assert scores.macro_f1 > 0.9
+    assert scores.unknown == 0
+    assert score_head(head, encoder, SONG, ["song"] * len(SONG)).accuracy > 0.9
+
+
+def test_foreign_text_is_unknown_where_some_known_text_may_be(encoder: SentenceEncoder) -> None:
+    pytest.importorskip("sklearn")
+    labels = ["light"] * len(LIGHT) + ["song"] * len(SONG)
+    head, _ = train_head(encoder, LIGHT + SONG, labels, reads="states", unknown_share=0.1, min_letters=3)
+    answers = [label for label, _ in head.classify(encoder, ["ab", "12345", "Ω≈ç√∫˜µ≤≥÷", "сегодня", "日本語の文"])]
+    assert answers[:2] == [UNKNOWN, UNKNOWN], "there are too few letters"
+    assert UNKNOWN in answers[2:]
+    assert [label for label, _ in head.classify(encoder, LIGHT)].count("light") > 0.6 * len(LIGHT)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "labels", "message"),
+    [
+        (LIGHT, ["light"] * len(LIGHT), r"there is light alone"),
+        (LIGHT[:20], ["light"] * 19 + ["song"], r"each class needs 10 examples or more, but song has fewer"),
+        (LIGHT[:20], ["light"] * 10 + ["unknown"] * 10, r"give the class another name"),
+    ],
+)
+def test_examples_that_teach_nothing_are_refused(
+    encoder: SentenceEncoder, sentences: list[str], labels: list[str], message: str
+) -> None:
+    with pytest.raises(NmtDistillError, match=message):
+        train_head(encoder, sentences, labels, reads="vectors")
+
+
+def test_pipeline_of_scikit_learn(toy_encoder: Path) -> None:
+    pytest.importorskip("sklearn")
+    import pickle
+
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from nmt_distill.embedding.scikit_learn import SentenceVectorizer
+
+    labels = [0] * len(LIGHT) + [1] * len(SONG)
+    pipeline = make_pipeline(clone(SentenceVectorizer(str(toy_encoder), threads=1)), LogisticRegression(C=100))
+    pipeline.fit(LIGHT + SONG, labels)
+    assert pipeline.score(LIGHT + SONG, labels) > 0.9
+    again = pickle.loads(pickle.dumps(pipeline))  # noqa: S301
+    assert (again.predict(LIGHT[:3]) == pipeline.predict(LIGHT[:3])).all()

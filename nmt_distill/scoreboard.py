@@ -30,6 +30,12 @@ from nmt_distill.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 TEACHER = "teacher"
+GUARDED = (
+    "Exports are scored as `translate` runs them: sentence by sentence, with placeholders and markup brought through. "
+    "The teacher reads lines as they stand, as it labels them, so part of a difference is not the student's doing; "
+    "`translate --plain` shows the student without."
+)
+"""what a reader of scores must know"""
 
 
 def score_run(run: Run) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def contest_of(
 
 def _notes(run: Run) -> tuple[str, ...]:
     note = neighbour_note((run.student.stamp() or {}).get("result") or {})
-    return () if note is None else (note,)
+    return tuple(each for each in (GUARDED if run.recipe.teachers else None, note) if each is not None)
 
 
 def test_texts(run: Run) -> list[TestText]:

@@ -65,9 +65,19 @@ class Sentence:
 
     :param terms: the glossary
     :param guarded: whether there may be anything to protect
+    :param plain: whether the model's answer stands as it is
     """
 
-    def __init__(self, text: str, direction: Direction, markdown: bool, terms: Terms | None, guarded: bool) -> None:
+    def __init__(
+        self,
+        text: str,
+        direction: Direction,
+        markdown: bool,
+        terms: Terms | None,
+        guarded: bool,
+        *,
+        plain: bool = False,
+    ) -> None:
         self.text = text
         self._direction = direction
         self._markdown = markdown
@@ -81,7 +91,8 @@ class Sentence:
         self.copied = "".join(piece for piece, _ in self.pieces())
         """what stands for it where there is nothing to translate"""
         bare = text if self._masked is None else self._masked.text
-        self._is_shouted = is_shouted(bare)
+        self._is_plain = plain
+        self._is_shouted = not plain and is_shouted(bare)
         self.model_text = lowered(bare, self._masked.letter if self._masked else "X") if self._is_shouted else bare
         """what the model reads"""
 
@@ -92,6 +103,8 @@ class Sentence:
 
     def restored(self, candidate: Candidate) -> Candidate | None:
         """Put back what was taken out for the model; None where that cannot be done, or something is lost."""
+        if self._is_plain:
+            return candidate
         text = candidate.text
         masked = self._masked
         if masked is not None and masked.elements:

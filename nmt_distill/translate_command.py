@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
     parser.add_argument("--glossary", metavar="FILE", help="terms and their translations, separated by a tab")
+    parser.add_argument(
+        "--plain", action="store_true", help="take lines as they stand: not cut into sentences, nothing protected"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
     parser.add_argument("--verify", action="store_true", help="first compare the model with its checksums")
     parser.add_argument("--json", action="store_true", help="answer each line with a JSON object: text, score")
@@ -129,7 +132,11 @@ def _translator(arguments: argparse.Namespace) -> Translator:
     if arguments.verify:
         verify_checksums(find_model(arguments.model))
     translator = Translator(
-        arguments.model, threads=arguments.threads, beam_size=arguments.beam_size, glossary=arguments.glossary
+        arguments.model,
+        threads=arguments.threads,
+        beam_size=arguments.beam_size,
+        glossary=arguments.glossary,
+        plain=arguments.plain,
     )
     translator.folder.choose(arguments.source, arguments.to)
     return translator

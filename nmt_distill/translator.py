@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -33,30 +33,12 @@ from nmt_distill.repetition import oscillates
 from nmt_distill.segmentation import parts_of, split_to_fit
 from nmt_distill.sentence import Candidate, Sentence
 from nmt_distill.sentences import sentences_around
+from nmt_distill.tally import Tally
 
 WINDOW_LINES = 4096
 """lines that are sorted by length and translated together"""
 LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
-
-
-@dataclass(kw_only=True)
-class Tally:
-    """What was not as it should be."""
-
-    num_untranslated: int = 0
-    """segments for which the model had no answer, or none with all that is protected: they stand as they were"""
-    num_unfinished: int = 0
-    """segments whose translation reached the longest length that is allowed, and may lack its end"""
-    num_repeating: int = 0
-    """segments whose translation runs in circles, whatever was tried"""
-    num_in_pieces: int = 0
-    """segments that were translated around what is protected in them, because the model lost it"""
-
-    def add(self, other: Tally) -> None:
-        """Count what another has counted."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +61,7 @@ class Translator:
     :param beam_size: width of the beam search; by default the one that the export was validated with
     :param glossary: a file of terms and their translations, separated by a tab
     :param vocabulary_map: whether a map of the vocabulary that the folder may hold narrows the search
+    :param plain: take lines as they stand: not cut into sentences, nothing in them protected, as an engine alone does
     :raises NmtDistillError: if the folder is no export, or a file in it is damaged
     """
 
@@ -90,7 +73,10 @@ class Translator:
         beam_size: int | None = None,
         glossary: str | Path | None = None,
         vocabulary_map: bool = True,
+        plain: bool = False,
     ) -> None:
+        if plain and glossary is not None:
+            raise NmtDistillError("A glossary is honoured by what `plain` leaves out; leave one of them out.")
         for name, value in (("threads", threads), ("beam_size", beam_size)):
             if value is not None and value < 1:
                 raise NmtDistillError(f"`{name}` must be at least 1, but is {value} instead.")
@@ -100,6 +86,7 @@ class Translator:
         self.tally = Tally()
         """over all calls so far"""
         self._tally_lock = threading.Lock()
+        self._is_plain = plain
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
         self.engine = Engine(self.folder, num_workers=threads or available_cores(), vocabulary_map=vocabulary_map)
 
@@ -191,6 +178,7 @@ class Translator:
         layouts: list[list[str | int]] = []
         numbers: dict[str, int] = {}
         sentences: list[Sentence] = []
+        guarded = guarded and not self._is_plain
         for text in texts:
             layouts.append([])
             for part, is_text in self._parts_of(text, request, guarded):
@@ -200,7 +188,9 @@ class Translator:
                 if part not in numbers:
                     numbers[part] = len(sentences)
                     terms = self._glossary if guarded else None
-                    sentences.append(Sentence(part, request.direction, request.markdown, terms, guarded))
+                    sentences.append(
+                        Sentence(part, request.direction, request.markdown, terms, guarded, plain=self._is_plain)
+                    )
                 layouts[-1].append(numbers[part])
         answers = self._answer_sentences(sentences, request, again)
         return [_joined([answers[part] if isinstance(part, int) else part for part in layout]) for layout in layouts]
@@ -213,6 +203,9 @@ class Translator:
             for part, is_wanted in parts_of(message):
                 if not is_wanted:
                     yield part, False
+                    continue
+                if self._is_plain:
+                    yield part, True
                     continue
                 spans = protected_spans(part, markdown=request.markdown) if guarded else []
                 for sentence in sentences_around(part, spans, request.direction.source):
@@ -314,7 +307,11 @@ class Translator:
         return found
 
     def _is_looping(self, segment: str, best: Hypothesis) -> bool:
-        if len(best.tokens) < LOOP_TOKENS or (best.finished and 2 * len(set(best.tokens)) > len(best.tokens)):
+        if (
+            self._is_plain
+            or len(best.tokens) < LOOP_TOKENS
+            or (best.finished and 2 * len(set(best.tokens)) > len(best.tokens))
+        ):
             return False
         (text,) = self.engine.pieces.decode([best.tokens])
         return not best.finished or oscillates(segment, text)

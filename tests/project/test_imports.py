@@ -36,6 +36,7 @@ ORDER = [
     "placement",
     "sentence",
     "packaged_models",
+    "tally",
     "translator",
     "documents",
     "document_translation",

@@ -20,7 +20,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.model_folder import ModelFolder
 from nmt_distill.protection import kept
-from nmt_distill.translator import Tally, Translator
+from nmt_distill.tally import Tally
+from nmt_distill.translator import Translator
 
 Rule = Callable[[str], str]
 """what the model makes of what it reads"""
@@ -215,3 +216,21 @@ def test_a_line_of_a_megabyte_is_answered(make: Make) -> None:
     translator = make()
     for line in ("word " * 40_000, "Open {a}. " * 8_000, "<b>" * 60_000, "x" * 200_000):
         assert translator.translate([line]) == [line]
+
+
+def test_plain_lines_are_read_and_answered_as_they_stand(make: Make) -> None:
+    seen: list[str] = []
+
+    def note(text: str) -> str:
+        seen.append(text)
+        return "x"
+
+    lines = ["Close {name}. Stop it.", "STOP IT NOW"]
+    answers = make(note, plain=True).translate(lines)
+    assert sorted(seen) == sorted(lines)
+    assert answers == ["x", "x"]
+    seen.clear()
+    make(note).translate(lines)
+    assert not {*lines} & {*seen}
+    with pytest.raises(NmtDistillError, match="A glossary is honoured by what `plain` leaves out"):
+        make(plain=True, glossary="terms.tsv")

@@ -16,11 +16,11 @@ from nmt_distill.files import read_json, read_lines
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails, Toy
 
-PHASE = "num_steps: 110, learning_rate: 0.004, warmup_steps: 15, batch_tokens: 500, kd_weight: 0.5"
+PHASE = "num_steps: 400, learning_rate: 0.004, warmup_steps: 15, batch_tokens: 500, kd_weight: 0.5"
 LEARNS_VECTORS = (
     "embedding={teacher: {kind: translation_teacher}, projection: always, shard_sentences: 500}",
     f"training.phases=[{{{PHASE}, embedding_weight: 100}}]",
-    "training.validate_every=110",
+    "training.validate_every=200",
     "evaluation.speed_repetitions=0",
 )
 

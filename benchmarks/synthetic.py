@@ -42,9 +42,9 @@ SHAPES = {
     ),
     # the student of the recipe `quickstart`
     "quickstart": Shape(student=StudentConfig(initialization="random"), vocab_size=32_001, batch_tokens=3000),
-    # the model of the recipe `software_teacher`
+    # as large as the model of the recipe `software_teacher`
     "software": Shape(
-        student=StudentConfig(graph="nllb", initialization="random", ffn_inner_dim=1024, num_heads=4),
+        student=StudentConfig(initialization="random", ffn_inner_dim=1024, num_heads=4),
         vocab_size=8000,
         batch_tokens=2000,
     ),

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.metrics import AUTO
 from nmt_distill.evaluation.noise import NOISES, Noise
-from nmt_distill.evaluation.outside_metrics import parse_outside_metric
-from nmt_distill.evaluation.test_texts import TestText, read_test_texts
 from nmt_distill.languages import Direction, normalize_tag
 
 if TYPE_CHECKING:
     from nmt_distill.contest import Contest
     from nmt_distill.evaluation.report import Report
+    from nmt_distill.evaluation.test_texts import TestText
 
 ALL = "all"
 
@@ -80,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="language of the translations, which sets the tokenizer; repeat it for several test sets of systems",
     )
     both.add_argument(
-        "--tokenizer", default=AUTO, metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)"
+        "--tokenizer", default="auto", metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)"
     )
     both.add_argument(
         "--metric",
@@ -121,6 +119,7 @@ def _score_file(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("--to must stand once with --hypotheses; a file of translations has one language.")
     if arguments.metric and arguments.sources is None:
         raise NmtDistillError("--metric needs --sources too; outside programs are given the source.")
+    from nmt_distill.evaluation.outside_metrics import parse_outside_metric
     from nmt_distill.evaluation.scoring import evaluate_files
 
     scores = evaluate_files(
@@ -144,6 +143,8 @@ def _score_systems(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is None:
             option = "from" if name == "source" else name
             raise NmtDistillError(f"evaluate with --system or --test-set needs --{option} too.")
+    from nmt_distill.evaluation.test_texts import read_test_texts
+
     source = normalize_tag(arguments.source)
     directions = [Direction(source=source, target=normalize_tag(target)) for target in dict.fromkeys(arguments.to)]
     texts = [
@@ -164,6 +165,7 @@ def _score_systems(arguments: argparse.Namespace) -> int:
 def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> Contest:
     from nmt_distill.contest import Contest
     from nmt_distill.contestants import load_contestant, name_and_what
+    from nmt_distill.evaluation.outside_metrics import parse_outside_metric
 
     named = [name_and_what(text) for text in arguments.system]
     names = [name for name, _ in named]

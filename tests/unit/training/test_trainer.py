@@ -1,46 +1,23 @@
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from nmt_distill.distillation.losses import vocabulary_loss
-from nmt_distill.distillation.store import Record, Records, Store, shard_path, write_header, write_shard
+from nmt_distill.distillation.store import Records, Store, shard_path, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import collate, plan_batches
-from nmt_distill.training.checkpoint import TrainingFolder
-from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.objective import Objective
 from nmt_distill.training.parameters import trainable_parameters
 from nmt_distill.training.trainer import Trainer
-
-Make = Callable[..., StudentModel]
-PHASE = PhaseConfig(num_steps=6, learning_rate=2e-3, warmup_steps=2, batch_tokens=100, kd_weight=0.5)
-CONFIG = TrainingConfig(phases=(PHASE,), validate_every=2, checkpoint_every=1, device="cpu", average_decay=0.9)
-
-
-class InterruptedTrainingError(Exception):
-    """Stands for whatever ends a process."""
-
-
-def weights(student: StudentModel) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in student.state_dict().items()}
-
-
-def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    for name, value in one.items():
-        assert torch.equal(value, other[name]), name
+from tests.trainings import CONFIG, PHASE, InterruptedTrainingError, Make, assert_same, closeness_to_3, train, weights
 
 
 def rank_of(student: StudentModel, store: Records) -> float:
@@ -53,14 +30,6 @@ def rank_of(student: StudentModel, store: Records) -> float:
         input_ids=batch.source_ids, attention_mask=batch.source_mask.long(), decoder_input_ids=batch.target_input
     ).logits[batch.target_mask]
     return float((logits.argmax(-1) == batch.target).float().mean())
-
-
-def train(
-    student: StudentModel, store: Records, config: TrainingConfig, folder: Path, **options: Any
-) -> tuple[Trainer, list[dict[str, Any]]]:
-    trainer = Trainer(student, store, config, folder=folder, **options)
-    trainer.run()
-    return trainer, [json.loads(line) for line in trainer.folder.metrics.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("graph", ["marian", "nllb"])
@@ -104,10 +73,6 @@ TWO_PHASES = replace(
     CONFIG,
     phases=(replace(SHORT, trainable="decoder", state_weight=0.2), replace(SHORT, batch_tokens=60, num_sampled=4)),
 )
-
-
-def closeness_to_3(student: StudentModel) -> float:
-    return -abs(float(student.lm_head.weight.sum()) - 3)
 
 
 @pytest.fixture(scope="module")
@@ -346,127 +311,6 @@ def test_accumulated_batches_are_one_step(
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-5)
 
 
-def kept_of(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a training leaves of an update that is not finite."""
-    return json.loads((folder / "not_finite.json").read_text()), load_file(folder / "not_finite.safetensors")
-
-
-def test_damaged_soft_target_ends_training_with_its_batch_kept(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A probability of the third update's batch is not a number: two updates stay, and nothing is learned from it."""
-    phase = replace(PHASE, batch_tokens=40)
-    taken = plan_batches(*toy_store.lengths(), batch_tokens=40, seed=1, epoch=0)[2]
-    assert toy_store[int(taken[0])].kept_probs is not None
-    read = type(toy_store).__getitem__
-
-    def damaged(store: Store, index: int) -> Record:
-        record = read(store, index)
-        if index != taken[0]:
-            return record
-        assert record.kept_probs is not None
-        probs = np.array(record.kept_probs, dtype=np.float32)
-        probs[0, 0] = np.nan
-        return replace(record, kept_probs=probs)
-
-    monkeypatch.setattr(type(toy_store), "__getitem__", damaged)
-    student = new_student(seed=3)
-    with pytest.raises(NmtDistillError) as caught:
-        train(student, toy_store, replace(CONFIG, phases=(phase,), average_decay=0.0), tmp_path)
-    assert str(caught.value) == (
-        "the loss of phase 1, step 3 is not finite; the stored soft_targets.probs are not: delete the folder "
-        "`distilled` of the run to label anew. The last checkpoint is kept. Nothing was learned from this batch, which "
-        f"is in {tmp_path / 'not_finite.safetensors'} (its records in not_finite.json)."
-    )
-    content, tensors = kept_of(tmp_path)
-    assert (content["phase"], content["step"], content["gradient_norm"]) == (1, 3, "nan")
-    assert content["batches"] == [{"records": taken.tolist(), "loss": "nan"}]
-    ids = student.config
-    batch = collate(
-        [toy_store[int(index)] for index in taken], pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id
-    )
-    assert torch.equal(tensors["0.source_ids"], batch.source_ids)
-    assert torch.equal(tensors["0.target"], batch.target)
-    assert int(tensors["0.soft_targets.probs"].isnan().sum()) == 1
-    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert saved["progress"]["step"] == 2
-    assert_same(weights(student), saved["student"])
-
-
-def test_student_that_is_not_finite_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
-    student = new_student()
-    with torch.no_grad():
-        student.model.decoder.layers[0].fc1.bias[0] = torch.nan
-    with pytest.raises(
-        NmtDistillError,
-        match=r"the loss of phase 1, step 1 is not finite; nor are the student's weights before it: look at what it st",
-    ):
-        train(student, toy_store, CONFIG, tmp_path)
-
-
-def test_gradient_that_is_not_finite_is_told(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All losses are finite, so that all batches of the update are kept."""
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_, **__: torch.tensor(torch.inf))
-    phase = replace(PHASE, num_accumulated=2)
-    with pytest.raises(
-        NmtDistillError,
-        match=r"the gradient of phase 1, step 1 is not finite; lower training\.phases\[0\]\.learning_rate\. The last",
-    ):
-        train(new_student(), toy_store, replace(CONFIG, phases=(phase,)), tmp_path)
-    content, tensors = kept_of(tmp_path)
-    assert content["gradient_norm"] == "inf"
-    assert len(content["batches"]) == 2
-    assert {"0.target", "1.target"} < tensors.keys()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tr"
-        ),
-        MemoryError(),
-    ],
-)
-def test_device_without_memory_is_told_a_budget(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    phase = replace(PHASE, num_accumulated=3)
-    trainer = Trainer(new_student(), toy_store, replace(CONFIG, phases=(PHASE, phase)), folder=tmp_path)
-    forward = trainer.objective.forward
-
-    def full(batch: Any, phase: PhaseConfig) -> Any:
-        if phase.num_accumulated == 3:
-            raise error
-        return forward(batch, phase)
-
-    monkeypatch.setattr(trainer.objective, "forward", full)
-    with pytest.raises(NmtDistillError) as caught:
-        trainer.run()
-    assert str(caught.value) == (
-        "memory ran out in phase 2, step 1, on a batch of up to 100 target positions; set "
-        "training.phases[1].batch_tokens=50 and training.phases[1].num_accumulated=6, with which an update learns from "
-        "as many tokens as before. The last checkpoint is kept."
-    )
-    assert TrainingFolder(tmp_path).load_checkpoint() is not None
-
-
-def test_other_errors_stay_what_they_are(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainer = Trainer(new_student(), toy_store, CONFIG, folder=tmp_path)
-
-    def wrong(*_: Any) -> Any:
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(trainer.objective, "forward", wrong)
-    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
-        trainer.run()
-
-
 def test_store_without_records_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
     write_header(tmp_path, toy_store.header, [])
     with pytest.raises(NmtDistillError, match=r"holds no records; look at the counts in"):
@@ -487,105 +331,6 @@ def test_records_longer_than_the_student_are_passed_over_and_counted(
     assert "1 of 2 records are longer than student.max_positions and passed over" in capsys.readouterr().err
     with pytest.raises(NmtDistillError, match=r"all records of .* are longer than \d+ tokens; raise student\.max_p"):
         Trainer(new_student(), Store(tmp_path / "all"), config, folder=tmp_path / "none")
-
-
-HAS_BFLOAT16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
-def test_losses_in_bfloat16_training_are_in_float32(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The logits are rounded as bfloat16 is; what is made of them is not."""
-    seen: list[float] = []
-
-    def look(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *others: Any, **options: Any) -> Any:
-        loss = vocabulary_loss(states, weight, bias, target, *others, **options)
-        assert {value.dtype for value in vars(loss).values()} == {torch.float32}
-        with torch.no_grad():
-            logits = torch.addmm(bias, states, weight.T)
-        assert logits.dtype == torch.bfloat16
-        expected = torch.nn.functional.cross_entropy(logits.double(), target, reduction="sum")
-        assert loss.nll.item() == pytest.approx(expected.item(), rel=1e-5)
-        seen.append(loss.divergence.item())
-        return loss
-
-    monkeypatch.setattr("nmt_distill.training.objective.vocabulary_loss", look)
-    student = new_student(seed=3)
-    phase = replace(PHASE, divergence="js", num_accumulated=2)
-    train(student, toy_store, replace(CONFIG, precision="bfloat16", phases=(phase, PHASE)), tmp_path)
-    assert len(seen) == 18
-    assert min(seen) > 0
-    assert {parameter.dtype for parameter in student.parameters()} == {torch.float32}
-
-
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
-@pytest.mark.parametrize(("precision", "attention"), [("bfloat16", "eager"), ("float32", "sdpa")])
-def test_attention_is_the_faster_one_of_a_processor(
-    new_student: Make, toy_store: Store, tmp_path: Path, precision: Any, attention: str
-) -> None:
-    student = new_student()
-    assert student.config._attn_implementation == "sdpa"
-    Trainer(student, toy_store, replace(CONFIG, precision=precision), folder=tmp_path)
-    assert {part.config._attn_implementation for part in (student, student.model.encoder)} == {attention}
-
-
-OPTIONS: list[dict[str, Any]] = [{"precision": "bfloat16"}, {"precision": "float32"}]
-
-
-def test_precision_changes_the_weights(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
-    if not HAS_BFLOAT16:
-        pytest.skip("the processor has no bfloat16")
-    students = [new_student(seed=3) for _ in OPTIONS]
-    for number, (student, options) in enumerate(zip(students, OPTIONS, strict=True)):
-        train(student, toy_store, replace(CONFIG, **options), tmp_path / str(number))
-    assert not torch.equal(students[0].lm_head.weight, students[1].lm_head.weight)
-    torch.testing.assert_close(students[0].lm_head.weight, students[1].lm_head.weight, rtol=0.1, atol=0.05)
-
-
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="the processor has no bfloat16")
-def test_interrupted_training_in_bfloat16_ends_with_the_same_bits(
-    new_student: Make, toy_store: Store, tmp_path: Path
-) -> None:
-    config = replace(CONFIG, precision="bfloat16")
-    whole = new_student(dropout=0.2, seed=3)
-    _, expected = train(whole, toy_store, config, tmp_path / "whole", validate=closeness_to_3)
-    scores: Iterator[Exception | None] = iter([None, InterruptedTrainingError(), None, None])
-
-    def validate(student: StudentModel) -> float:
-        if error := next(scores):
-            raise error
-        return closeness_to_3(student)
-
-    with pytest.raises(InterruptedTrainingError):
-        train(new_student(dropout=0.2, seed=3), toy_store, config, tmp_path / "parts", validate=validate)
-    student = new_student(dropout=0.2)
-    _, log = train(student, toy_store, config, tmp_path / "parts", validate=validate)
-    assert_same(weights(student), weights(whole))
-    assert [line | {"timing": None} for line in log] == [line | {"timing": None} for line in expected]
-
-
-def test_compiling_is_asked_for_with_shapes_that_change(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Made by dynamo alone, which needs no compiler: the same weights under the same names."""
-    compiled = []
-
-    def by_dynamo_alone(module: torch.nn.Module, **options: Any) -> None:
-        compiled.append(options)
-        module._compiled_call_impl = torch.compile(module._call_impl, backend="eager", **options)
-
-    monkeypatch.setattr(torch.nn.Module, "compile", by_dynamo_alone)
-    students = [new_student(seed=3) for _ in range(2)]
-    logs = []
-    for student, compile in zip(students, (False, True), strict=True):
-        config = replace(CONFIG, compile=compile, average_decay=0.0)
-        logs.append(train(student, toy_store, config, tmp_path / str(compile), validate=closeness_to_3)[1])
-    assert compiled == [{"dynamic": True}]
-    assert weights(students[0]).keys() == weights(students[1]).keys()
-    for name, value in weights(students[0]).items():
-        torch.testing.assert_close(weights(students[1])[name], value, rtol=1e-4, atol=1e-5, msg=name)
-    assert [line["nll"] for line in logs[0]] == pytest.approx([line["nll"] for line in logs[1]], rel=1e-5)
 
 
 def test_speed_counts_what_was_learned_since_the_break(
@@ -634,19 +379,3 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
         assert line["teacher_entropy"] == pytest.approx(0.3944, abs=1e-3)
         assert 0 < line["student_entropy"] < 1.1
     assert log[-1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 4)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-def test_compiled_student_learns_the_same(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
-    """By torch's own compiler, which takes a minute or more."""
-    phase = replace(PHASE, num_steps=3)
-    students = [new_student(seed=3) for _ in range(2)]
-    logs = []
-    for student, compile in zip(students, (False, True), strict=True):
-        config = replace(CONFIG, phases=(phase,), compile=compile, checkpoint_every=1)
-        logs.append(train(student, toy_store, config, tmp_path / str(compile))[1])
-    for name, value in weights(students[0]).items():
-        if "k_proj.bias" not in name:  # moves by rounding alone
-            torch.testing.assert_close(weights(students[1])[name], value, rtol=1e-3, atol=1e-4, msg=name)
-    assert [line["nll"] for line in logs[0]] == pytest.approx([line["nll"] for line in logs[1]], rel=1e-4)

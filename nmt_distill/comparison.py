@@ -17,7 +17,14 @@ from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
-from nmt_distill.scoreboard import TEACHER, contest_of, export_contestants, teacher_contestants, test_texts
+from nmt_distill.scoreboard import (
+    TEACHER,
+    contest_of,
+    export_contestants,
+    plain_contestants,
+    teacher_contestants,
+    test_texts,
+)
 
 
 def compare_runs(
@@ -50,15 +57,20 @@ def compare_runs(
                 f"{other.run_folder} was made from another corpus than {first.run_folder}, so that its training text "
                 "may hold test lines; compare runs of one corpus."
             )
-    contestants = teacher_contestants(first)
-    mains = []
+    teachers = teacher_contestants(first)
+    plain = [
+        replace(each, system=replace(each.system, name=_name(each, first)))
+        for each in plain_contestants(first, teachers)
+    ]
+    contestants, mains = list(teachers), []
     for pipeline in pipelines:
         own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
         mains.append(own[-1].system.name)
         contestants += own if pipeline is first else own[-1:]
+    contestants += plain
     contestants += [_peer(text, len(first.directions)) for text in peers]
-    teacher = TEACHER if contestants[0].system.name == TEACHER else None
-    comparisons = [(mains[0], TEACHER)] if teacher else []
+    teacher = TEACHER if teachers else None
+    comparisons = [(name, TEACHER) for name in (mains[0], *(each.system.name for each in plain)) if teacher]
     comparisons += combinations(mains, 2)
     contest = contest_of(first, contestants, focus=mains[0], comparisons=comparisons)
     texts = test_texts(first)
@@ -70,6 +82,7 @@ def compare_runs(
         machine=machine(),
         command=command,
         teacher=teacher,
+        imitator=plain[0].system.name if plain else None,
         notes=tuple(notes),
         speed_reference=_speed_reference(first, contestants[-1].system.name if peers else teacher),
         created=date.today().isoformat(),
@@ -99,14 +112,17 @@ def finished_run(run_folder: Path, overrides: Sequence[str]) -> Pipeline:
 
 
 def _named(contestant: Contestant, pipeline: Pipeline, is_baseline: bool) -> Contestant:
-    precision = contestant.system.name.removeprefix("student ")
     system = replace(
         contestant.system,
-        name=f"{pipeline.recipe.name} {precision}",
+        name=_name(contestant, pipeline),
         role="baseline" if is_baseline else "export",
         description=pipeline.recipe.description or contestant.system.description,
     )
     return replace(contestant, system=system)
+
+
+def _name(contestant: Contestant, pipeline: Pipeline) -> str:
+    return f"{pipeline.recipe.name} {contestant.system.name.removeprefix('student ')}"
 
 
 def _background(pipelines: Sequence[Pipeline]) -> Background:

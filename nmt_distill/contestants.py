@@ -111,23 +111,36 @@ def load_contestant(
 
 
 def export_contestant(
-    name: str, folder: Path, *, beam_size: int | None = None, num_parameters: int | None = None
+    name: str,
+    folder: Path,
+    *,
+    beam_size: int | None = None,
+    num_parameters: int | None = None,
+    directions: Collection[Direction] | None = None,
+    plain: bool = False,
 ) -> Contestant:
-    """An export, as ``translate`` runs it."""
-    translator = Translator(folder, beam_size=beam_size)
+    """An export, as ``translate`` runs it.
+
+    :param directions: those that it is asked for; None for all
+    :param plain: whether lines are taken as they stand; then it is no system to be timed, but one to learn from
+    """
+    translator = Translator(folder, beam_size=beam_size, plain=plain)
     precision = translator.folder.precision
+    command = "nmt-distill translate --plain" if plain else "nmt-distill translate"
     return Contestant(
         system=System(
             name=name,
-            role="export",
-            description=f"CTranslate2 {precision} export, as `nmt-distill translate` runs it",
+            role="student" if plain else "export",
+            description=f"CTranslate2 {precision} export, as `{command}` runs it",
             num_parameters=num_parameters,
             num_bytes=sum(size_of(file) for pattern in SHIPPED for file in folder.glob(pattern)),
         ),
         translate=partial(_translate, translator),
         batch_rule=f"{BATCH_TOKENS} padded source tokens, sorted by length",
         decoding=beam(translator.beam_size),
-        what=str(folder.resolve()),
+        directions=directions,
+        timed=() if plain else None,
+        what=None if plain else str(folder.resolve()),
         beam_size=translator.beam_size,
     )
 

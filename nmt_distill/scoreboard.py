@@ -30,21 +30,16 @@ from nmt_distill.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 TEACHER = "teacher"
-GUARDED = (
-    "Exports are scored as `translate` runs them: sentence by sentence, with placeholders and markup brought through. "
-    "The teacher reads lines as they stand, as it labels them, so part of a difference is not the student's doing; "
-    "`translate --plain` shows the student without."
-)
-"""what a reader of scores must know"""
 
 
 def score_run(run: Run) -> dict[str, Any]:
     """Translate every test set with every system, score, time, and write ``scores.json`` and the report."""
     recipe = run.recipe
     teachers, exports = teacher_contestants(run), export_contestants(run)
+    plain = plain_contestants(run, teachers)
     focus, teacher = exports[-1].system.name, TEACHER if teachers else None
-    comparisons = [(focus, TEACHER)] if teachers else []
-    contestants = [*teachers, *exports]
+    comparisons = [(contestant.system.name, TEACHER) for contestant in (exports[-1], *plain)] if teachers else []
+    contestants = [*teachers, *exports, *plain]
     contest = contest_of(run, contestants, focus=focus, comparisons=comparisons)
     texts = test_texts(run)
     sets = [contest.score(text) for text in texts]
@@ -57,6 +52,7 @@ def score_run(run: Run) -> dict[str, Any]:
         machine=machine(),
         command=shlex.join(["nmt-distill", "run", recipe.name]),
         teacher=teacher,
+        imitator=plain[0].system.name if plain else None,
         speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
         embeddings=embedded.scores,
         sentence_maps=embedded.maps,
@@ -111,7 +107,7 @@ def contest_of(
 
 def _notes(run: Run) -> tuple[str, ...]:
     note = neighbour_note((run.student.stamp() or {}).get("result") or {})
-    return tuple(each for each in (GUARDED if run.recipe.teachers else None, note) if each is not None)
+    return () if note is None else (note,)
 
 
 def test_texts(run: Run) -> list[TestText]:
@@ -226,6 +222,23 @@ def export_contestants(run: Run) -> list[Contestant]:
             f"student {precision}", run.export.path / precision, num_parameters=facts.get("num_parameters")
         )
         for precision in run.recipe.export.ordered_precisions
+    ]
+
+
+def plain_contestants(run: Run, teachers: Sequence[Contestant]) -> list[Contestant]:
+    """The last export once more, reading lines as the teachers do: what it says then it has learned from them."""
+    if not teachers:
+        return []
+    precision = run.recipe.export.ordered_precisions[-1]
+    facts = (run.export.stamp() or {}).get("result") or {}
+    return [
+        export_contestant(
+            f"student {precision}, plain",
+            run.export.path / precision,
+            num_parameters=facts.get("num_parameters"),
+            directions=teachers[0].directions,
+            plain=True,
+        )
     ]
 
 

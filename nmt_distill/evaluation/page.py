@@ -17,7 +17,7 @@ from nmt_distill.evaluation.document import (
     markdown,
 )
 from nmt_distill.evaluation.plot import NOT_DRAWN, can_draw, quality_plots, score_bars, training_curves
-from nmt_distill.evaluation.report import Report, TestSetScores
+from nmt_distill.evaluation.report import Report, SystemScores, TestSetScores
 from nmt_distill.evaluation.sentence_blocks import sentence_blocks
 from nmt_distill.evaluation.tables import (
     corpus_table,
@@ -142,12 +142,13 @@ def _first_facts(report: Report) -> tuple[Fact, ...]:
         for row in test_set.systems
         if row.system == test_set.focus != report.teacher
     ]
-    facts = [
-        Fact(f"{row.scores.chrf.value:.1f}", f"chrF2++ of {row.system} on {test_set.name}")
-        if row.teacher_share is None
-        else Fact(f"{row.teacher_share:.1f} %", f"of the chrF2++ of {report.teacher} on {test_set.name}")
-        for test_set, row in focused[:6]
-    ]
+    facts = []
+    for test_set, row in focused[:6]:
+        share = (_imitator(report, test_set) or row).teacher_share
+        if share is None:
+            facts.append(Fact(f"{row.scores.chrf.value:.1f}", f"chrF2++ of {row.system} on {test_set.name}"))
+        else:
+            facts.append(Fact(f"{share:.1f} %", f"of the chrF2++ of {report.teacher} on {test_set.name}"))
     for test_set, row in focused[:1]:
         if (ratio := speed_ratio(report, test_set, row)) is not None:
             facts.append(Fact(f"{ratio:.1f}×", f"as fast as {report.speed_reference}"))
@@ -162,11 +163,19 @@ def summary(report: Report) -> Iterator[str]:
         row = next((row for row in test_set.systems if row.system == test_set.focus), None)
         if row is None or row.teacher_share is None or row.system == report.teacher:
             continue
-        text = f"{test_set.name}: {row.system} keeps {row.teacher_share:.1f} % of the teacher's chrF2++"
+        imitator = _imitator(report, test_set) or row
+        text = f"{test_set.name}: {imitator.system} keeps {imitator.teacher_share:.1f} % of the teacher's chrF2++"
+        if imitator is not row:
+            text += f"; with lines brought through as people have it, {row.system} has {row.scores.chrf.value:.2f}"
         ratio = speed_ratio(report, test_set, row)
         speed = f", {ratio:.1f} times as fast as {report.speed_reference}" if ratio is not None else ""
         size = report.system(row.system).num_bytes
         yield text + speed + (f", in {size / 1e6:.1f} MB." if size is not None else ".")
+
+
+def _imitator(report: Report, test_set: TestSetScores) -> SystemScores | None:
+    """The system that reads lines as the teacher does, where it stands apart from the focus."""
+    return next((row for row in test_set.systems if row.system == report.imitator), None)
 
 
 def signatures(report: Report) -> list[str]:

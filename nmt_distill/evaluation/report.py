@@ -19,8 +19,8 @@ from nmt_distill.evaluation.significance import Comparison
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.files import read_json
 
-FORMAT_VERSION = 4
-READABLE_VERSIONS = (2, 3, 4)
+FORMAT_VERSION = 5
+READABLE_VERSIONS = (2, 3, 4, 5)
 """those before lack what has a default here"""
 
 _Record = TypeVar("_Record")
@@ -185,6 +185,9 @@ class Report:
     """the command that makes the report again"""
     teacher: str | None = None
     """name of the system that agreement and share refer to"""
+    imitator: str | None = None
+    """name of the system that reads lines as the teacher does, whose share tells what distillation kept; None where the
+    focus of each test set does"""
     speed_reference: str | None = None
     """name of the system whose speed counts as 1"""
     embeddings: tuple[EmbeddingScores, ...] = ()

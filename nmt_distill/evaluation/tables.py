@@ -182,6 +182,11 @@ def legend(report: Report) -> list[str]:
         lines.append(
             f"agree: chrF2++ against the output of `{report.teacher}`; share: chrF2++ in percent of that system's."
         )
+    if report.imitator is not None:
+        lines.append(
+            f"{report.imitator}: lines as they stand, as the teacher reads them; other exports as `translate` runs "
+            "them, sentence by sentence, with placeholders and markup brought through."
+        )
     if report.speed_reference is not None:
         lines.append(f"speed: sentences per second, `{report.speed_reference}` = 1.")
     return lines

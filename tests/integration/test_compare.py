@@ -55,7 +55,7 @@ def test_runs_stand_beside_each_other(runs: tuple[Path, Path], tmp_path: Path) -
     assert finished.status == 0, finished.stderr
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     names = [system["name"] for system in results["systems"]]
-    assert names == ["teacher", "toy float32", "toy int8", "human int8", "upper"]
+    assert names == ["teacher", "toy float32", "toy int8", "human int8", "toy int8, plain", "upper"]
     assert (results["title"], results["notes"], results["command"]) == ("Two toys", ["a note"], "sh make.sh")
     page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     for name in names:

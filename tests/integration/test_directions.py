@@ -72,7 +72,8 @@ def test_every_direction_is_checked_and_scored(both_ways: Path) -> None:
     assert scored == {(f"held-out {source}-{target}", source, target) for source, target in BOTH}
     asked = {entry["target"]: [row["system"] for row in entry["systems"]] for entry in report["test_sets"]}
     exports = ["student float32", "student int8"]
-    assert asked == {"pt-BR": ["teacher", *exports], "en": exports}, "a file of translations cannot be asked"
+    both = ["teacher", *exports, "student int8, plain"]
+    assert asked == {"pt-BR": both, "en": exports}, "a file of translations cannot be asked"
     compared = {entry["target"]: len(entry["comparisons"]) for entry in report["test_sets"]}
     assert compared["pt-BR"] > compared["en"] == 0
     parity = json.loads((both_ways / ".stages" / "export.json").read_text(encoding="utf-8"))["result"]["parity"]

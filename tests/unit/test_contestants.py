@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.contestants import load_contestant, name_and_what
+from nmt_distill.contestants import export_contestant, load_contestant, name_and_what
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.languages import Direction
+from nmt_distill.translator import Translator
 
 DIRECTION = Direction(source="en", target="pt-BR")
 TEXT = TestText("held-out", DIRECTION, "invented", "CC0-1.0", True, ["one", "two"], ["um", "dois"])
@@ -61,3 +62,16 @@ def test_names() -> None:
     for text in ("=x", "x="):
         with pytest.raises(NmtDistillError, match="--system must be NAME=WHAT, but is"):
             name_and_what(text)
+
+
+def test_plain_export_reads_lines_as_they_stand_and_is_not_timed(toy_export: Path) -> None:
+    guarded, plain = (
+        export_contestant("x", toy_export, directions=[DIRECTION], plain=plain) for plain in (False, True)
+    )
+    lines = ["STOP THE MUSIC", "Stop {name}."]
+    assert plain.into(DIRECTION)(lines) == Translator(toy_export, plain=True).translate(lines)
+    assert guarded.into(DIRECTION)(lines) == Translator(toy_export).translate(lines)
+    assert (guarded.can_be_timed(DIRECTION), plain.can_be_timed(DIRECTION)) == (True, False)
+    assert (guarded.system.role, plain.system.role, plain.what) == ("export", "student", None)
+    assert "`nmt-distill translate --plain`" in plain.system.description
+    assert not plain.serves(DIRECTION.reversed)

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from nmt_distill.evaluation.background import Background, Setting
-from nmt_distill.evaluation.document import Block, Code, Folded, Heading, Paragraph, Plots, Table, markdown
+from nmt_distill.evaluation.document import Block, Code, Facts, Folded, Heading, Paragraph, Plots, Table, markdown
 from nmt_distill.evaluation.page import report_blocks, signatures, summary
 from nmt_distill.evaluation.report import Report
+from nmt_distill.evaluation.tables import legend
 from nmt_distill.evaluation.web_page import html_page
 
 HOSTILE = "a | b <script>alert(1)</script> *x* `y` [z](u) {name} %s &amp; \\ \x00 \x85 \u202e"
@@ -89,6 +90,20 @@ def test_summary_states_the_result(report: Report) -> None:
     )
     quiet = tuple(dataclasses.replace(test_set, focus=None) for test_set in report.test_sets)
     assert list(summary(dataclasses.replace(report, test_sets=quiet))) == []
+
+
+def test_share_is_that_of_the_system_that_reads_as_the_teacher_does(report: Report) -> None:
+    other = dataclasses.replace(report, imitator="baseline")
+    focus, baseline = report.test_sets[0].systems[1:]
+    assert next(summary(other)) == (
+        f"Catalogues: baseline keeps {baseline.teacher_share:.1f} % of the teacher's chrF2++; with lines brought "
+        f"through as people have it, student int8 has {focus.scores.chrf.value:.2f}, 16.0 times as fast as teacher, "
+        "in 3.5 MB."
+    )
+    facts = next(block for block in report_blocks(other) if isinstance(block, Facts))
+    assert facts.facts[0].value == f"{baseline.teacher_share:.1f} %"
+    assert any("baseline: lines as they stand, as the teacher reads them" in line for line in legend(other))
+    assert not any("as they stand" in line for line in legend(report))
 
 
 def test_signatures_stand_once(report: Report) -> None:

@@ -61,7 +61,7 @@ def with_value(value: Any, *path: Any) -> Callable[[Any], None]:
         (with_value("boss", "systems", 0, "role"), "`systems.0.role` is 'boss', which does not belong there"),
         (with_value([], "machine"), r"`machine` is \[\], which does not belong there"),
         (with_value({}, "test_sets", 0, "worst"), r"`test_sets.0.worst` is {}, which does not belong there"),
-        (with_value(1, "format_version"), "`format_version` must be 4, but is 1 instead; make the report again"),
+        (with_value(1, "format_version"), "`format_version` must be 5, but is 1 instead; make the report again"),
     ],
 )
 def test_faults_are_told_with_their_path(report: Report, change: Callable[[Any], None], message: str) -> None:
@@ -73,7 +73,7 @@ def test_faults_are_told_with_their_path(report: Report, change: Callable[[Any],
 
 def test_what_is_no_report_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(NmtDistillError, match=r"list\.json: `format_version` must be 4, but is None instead"):
+    with pytest.raises(NmtDistillError, match=r"list\.json: `format_version` must be 5, but is None instead"):
         read_report(tmp_path / "list.json")
     with pytest.raises(NmtDistillError, match=r"none\.json does not exist"):
         read_report(tmp_path / "none.json")

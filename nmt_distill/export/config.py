@@ -45,8 +45,9 @@ class ExportConfig:
     encoder: bool = False
     """lay beside each model its encoder alone, in ``encoder/``, though it has learned no sentence vectors; with a
     section `embedding` it lies there in any case"""
-    formats: tuple[Literal["fairseq2", "onnx"], ...] = ()
-    """other formats to write: a checkpoint of fairseq2 (nllb graph), or ONNX, which needs ``optimum-onnx``"""
+    formats: tuple[Literal["fairseq2", "onnx", "transformers"], ...] = ()
+    """other formats to write: a checkpoint of fairseq2 (nllb graph), ONNX, which needs ``optimum-onnx``, or the student
+    of transformers in float16, half as large"""
     vocabulary_map: VocabularyMapConfig | None = None
     """learn from the distilled corpus which pieces can translate which, and search among these alone; kept only where
     ``translate`` is faster with it and loses at most ``max_drop``"""

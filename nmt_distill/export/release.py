@@ -11,6 +11,7 @@ from nmt_distill.export.config import ExportConfig
 from nmt_distill.export.ctranslate2_converter import computed_in, convert_student, fallbacks_untold
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
+from nmt_distill.export.half_precision import write_half_precision
 from nmt_distill.export.map_trial import try_vocabulary_map
 from nmt_distill.export.model_card import CardFacts, Origin, model_card
 from nmt_distill.export.onnx import load_onnx, write_onnx
@@ -160,7 +161,12 @@ def _write_format(kind: str, student_folder: Path, folder: Path, answers: Studen
     if kind == "fairseq2":
         write_fairseq2(student_folder, folder, name=name)
         return {"num_bytes": size_of(folder)}
-    write_onnx(student_folder, folder)
-    parity = answers.compare_model(load_onnx(folder))
-    say(f"onnx: {parity.num_equal} of {parity.num_sentences} sentences have the student's ids in onnxruntime")
+    if kind == "transformers":
+        write_half_precision(student_folder, folder)
+        model, where = load_student(folder).float(), "transformers, from float16"
+    else:
+        write_onnx(student_folder, folder)
+        model, where = load_onnx(folder), "onnxruntime"
+    parity = answers.compare_model(model)
+    say(f"{kind}: {parity.num_equal} of {parity.num_sentences} sentences have the student's ids in {where}")
     return {"num_bytes": size_of(folder), "parity": parity.content()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.student_vectors import SentenceVectors, write_description
@@ -125,6 +126,19 @@ def test_fairseq2_is_a_format(export: Export, nllb_student: Path, tmp_path: Path
     told = export(nllb_student, precisions=("float32",), formats=("fairseq2",))
     assert told["formats"]["fairseq2"]["num_bytes"] > 0
     assert (tmp_path / "export" / "fairseq2" / "model.yaml").is_file()
+
+
+def test_transformers_is_a_format_of_half_the_size(export: Export, nllb_student: Path, tmp_path: Path) -> None:
+    told = export(nllb_student, precisions=("float32",), formats=("transformers",))
+    folder = tmp_path / "export" / "transformers"
+    assert told["formats"]["transformers"]["parity"]["num_sentences"] == 12
+    weights = [each / "model.safetensors" for each in (folder, nllb_student)]
+    assert weights[0].stat().st_size < 0.6 * weights[1].stat().st_size
+    assert {path.name for path in folder.iterdir()} == {path.name for path in nllb_student.iterdir()}
+    for name, half in load_student(folder).state_dict().items():
+        whole = load_student(nllb_student).state_dict()[name]
+        assert half.dtype == torch.float16
+        torch.testing.assert_close(half.float(), whole, rtol=2**-11, atol=2**-25)
 
 
 def test_folders_that_stand_are_not_replaced(export: Export, tmp_path: Path) -> None:

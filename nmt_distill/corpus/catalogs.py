@@ -1,17 +1,19 @@
-"""Translation catalogues: JSON by key path and gettext, read out of wheels and aligned by key."""
+"""Translation catalogues: JSON, gettext and HTML, read out of archives and aligned by key."""
 
 from __future__ import annotations
 
 import json
 import re
 import struct
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polib
 
+from nmt_distill.corpus.html_blocks import texts_of_blocks
 from nmt_distill.corpus.wheels import open_wheel, read_member
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
@@ -20,7 +22,33 @@ Key = tuple[str, ...]
 
 
 class LanguageMissingError(NmtDistillError):
-    """The wheel has no catalogue of a language; in a corpus of several directions it serves the others."""
+    """There is no catalogue of a language; in a corpus of several directions the source serves the others."""
+
+
+class Archive(Protocol):
+    """Files by their paths."""
+
+    path: Path
+    """where it lies, for messages"""
+
+    def names(self) -> list[str]:
+        """Return the paths of its files."""
+
+    def read(self, name: str) -> bytes:
+        """Return what a file holds."""
+
+
+class _Wheel:
+    """A wheel whose file is open."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path, self._archive = path, archive
+
+    def names(self) -> list[str]:
+        return self._archive.namelist()
+
+    def read(self, name: str) -> bytes:
+        return read_member(self._archive, name)
 
 
 def read_wheel_catalog(
@@ -31,43 +59,61 @@ def read_wheel_catalog(
     languages: Mapping[str, str] | None = None,
     key_language: str = "en",
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield the pairs of all catalogues of a wheel, file after file; the target is None where a translation lacks.
+    """Yield the pairs of all catalogues of a wheel, see :func:`read_catalogs`."""
+    with open_wheel(wheel) as archive:
+        opened = dict.fromkeys((direction.source, direction.target), _Wheel(wheel, archive))
+        yield from read_catalogs(opened, pattern, direction, languages=languages, key_language=key_language)
 
-    :param pattern: path of a catalogue in the wheel: ``{lang}`` stands for the language, ``{hash}`` for hexadecimal
+
+def read_catalogs(
+    archives: Mapping[str, Archive],
+    pattern: str,
+    direction: Direction,
+    *,
+    languages: Mapping[str, str] | None = None,
+    key_language: str = "en",
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the pairs of all catalogues, file after file; the target is None where a translation lacks.
+
+    :param archives: what holds each language; gettext's key language may lack
+    :param pattern: path of a catalogue in its archive: ``{lang}`` stands for the language, ``{hash}`` for hexadecimal
         digits, ``*`` for anything but ``/``, ``**/`` for any folders; what ``*`` and ``**`` match aligns the files;
-        the suffix tells the format: ``.json``, ``.po`` or ``.mo``
-    :param languages: how the wheel spells a language where it differs from BCP 47, such as ``{"pt-BR": "pt_BR"}``
+        the suffix tells the format: ``.json``, ``.po``, ``.mo``, or ``.html``, whose blocks are aligned by ``id``
+    :param languages: how the archives spell a language where it differs from BCP 47, such as ``{"pt-BR": "pt_BR"}``
     :param key_language: the language of gettext's keys
-    :raises LanguageMissingError: if the wheel holds no catalogue of a language
-    :raises NmtDistillError: if it holds a damaged one
+    :raises LanguageMissingError: if there is no catalogue of a language
+    :raises NmtDistillError: if there is a damaged one
     """
     languages = languages or {}
     read = _reader(pattern)
-    gettext = read is not _read_json
-    with open_wheel(wheel) as archive:
-        names = archive.namelist()
-        files = {}
-        for language in (direction.source, direction.target):
-            expression = path_expression(pattern.replace("{lang}", languages.get(language, language)))
-            files[language] = {
-                match.groups(): name for name in names if (match := expression.fullmatch(name)) is not None
-            }
-            if not files[language] and not (gettext and language == key_language):
-                raise LanguageMissingError(
-                    f"{wheel} holds no catalogue of `{language}`: no file matches `{pattern}`; "
-                    "set `languages` if the wheel spells the language differently."
-                )
-        by_source, by_target = files[direction.source], files[direction.target]
-        if gettext and direction.source == key_language:
-            by_source = by_target
-        for place, name in sorted(by_source.items(), key=lambda item: item[1]):
-            texts = read(read_member(archive, name), f"{wheel}: {name}", direction.source == key_language)
-            other = by_target.get(place, name if gettext and direction.target == key_language else None)
-            translations: dict[Key, str] = {}
-            if other is not None:
-                translations = read(read_member(archive, other), f"{wheel}: {other}", direction.target == key_language)
-            for key, text in texts.items():
-                yield text, translations.get(key) or None
+    gettext = read in (_read_po, _read_mo)
+    files: dict[str, dict[tuple[Any, ...], str]] = {}
+    for language in (direction.source, direction.target):
+        archive = archives.get(language)
+        expression = path_expression(pattern.replace("{lang}", languages.get(language, language)))
+        names = [] if archive is None else archive.names()
+        files[language] = {match.groups(): name for name in names if (match := expression.fullmatch(name)) is not None}
+        if not files[language] and not (gettext and language == key_language):
+            raise LanguageMissingError(
+                f"{'No package' if archive is None else archive.path} holds no catalogue of `{language}`: no file "
+                f"matches `{pattern}`; set `languages` if the language is spelled differently there."
+            )
+    by_source, by_target = files[direction.source], files[direction.target]
+    from_keys = gettext and direction.source == key_language
+    into_keys = gettext and direction.target == key_language
+    if from_keys:
+        by_source = by_target
+    holder = archives[direction.target if from_keys else direction.source]
+    other_holder = holder if into_keys else archives[direction.target]
+    for place, name in sorted(by_source.items(), key=lambda item: item[1]):
+        texts = read(holder.read(name), f"{holder.path}: {name}", direction.source == key_language)
+        other = name if into_keys else by_target.get(place)
+        translations: dict[Key, str] = {}
+        if other is not None:
+            where = f"{other_holder.path}: {other}"
+            translations = read(other_holder.read(other), where, direction.target == key_language)
+        for key, text in texts.items():
+            yield text, translations.get(key) or None
 
 
 def path_expression(pattern: str) -> re.Pattern[str]:
@@ -78,9 +124,9 @@ def path_expression(pattern: str) -> re.Pattern[str]:
 
 def _reader(pattern: str) -> Any:
     suffix = pattern.rpartition(".")[2]
-    readers = {"json": _read_json, "po": _read_po, "mo": _read_mo}
+    readers = {"json": _read_json, "po": _read_po, "mo": _read_mo, "html": _read_html}
     if suffix not in readers:
-        raise NmtDistillError(f"`path` must end in .json, .po or .mo, but is {pattern!r} instead.")
+        raise NmtDistillError(f"`path` must end in .json, .po, .mo or .html, but is {pattern!r} instead.")
     return readers[suffix]
 
 
@@ -104,6 +150,13 @@ def _read_json(content: bytes, where: str, is_key_language: bool) -> dict[Key, s
     except RecursionError:
         raise NmtDistillError(f"{where} is nested too deeply for a catalogue.") from None
     return texts
+
+
+def _read_html(content: bytes, where: str, is_key_language: bool) -> dict[Key, str]:
+    try:
+        return {(key,): text for key, text in texts_of_blocks(content.decode("utf-8")).items()}
+    except UnicodeDecodeError as error:
+        raise NmtDistillError(f"{where} is no page in UTF-8 ({error}).") from None
 
 
 def _read_po(content: bytes, where: str, is_key_language: bool) -> dict[Key, str]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmt_distill.corpus.apt import SourceUnavailableError, run_apt
 from nmt_distill.corpus.prose import is_sentence, split_sentences
 from nmt_distill.corpus.wheels import wheel_cache
-from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
 from nmt_distill.progress import say
 
-UPDATE_SECONDS = 300.0
-"""after so long apt is taken to hang"""
-
-
-class SourceUnavailableError(NmtDistillError):
-    """This machine cannot give the source; an optional one is left out."""
+SETTINGS = (
+    "#clear Acquire::Languages;\n"
+    'Acquire::Languages { "en"; };\n'
+    'Acquire::GzipIndexes "false";\n'
+    'Acquire::IndexTargets::deb::Packages::DefaultEnabled "false";\n'
+)
+"""apt fetches the English descriptions, which many images switch off, and no lists of packages"""
 
 
 def fetch_descriptions(*, cache: Path | None = None) -> list[Path]:
@@ -33,7 +31,8 @@ def fetch_descriptions(*, cache: Path | None = None) -> list[Path]:
     """
     folder = (wheel_cache() if cache is None else cache).absolute() / "debian"
     if not (found := _found(folder)):
-        _update(folder)
+        say("Downloading the package descriptions through apt ...")
+        run_apt("update", folder=folder, settings=SETTINGS, what="Package descriptions")
         if not (found := _found(folder)):
             raise SourceUnavailableError("apt knows no English package descriptions: its sources list none.")
     return found
@@ -41,40 +40,6 @@ def fetch_descriptions(*, cache: Path | None = None) -> list[Path]:
 
 def _found(folder: Path) -> list[Path]:
     return sorted((folder / "lists").glob("*_i18n_Translation-en"))
-
-
-def _update(folder: Path) -> None:
-    apt = shutil.which("apt-get")
-    if apt is None:
-        raise SourceUnavailableError("Package descriptions need apt, which this machine does not have.")
-    (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-    (folder / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    configuration = folder / "apt.conf"
-    configuration.write_text(
-        "#clear Acquire::Languages;\n"
-        'Acquire::Languages { "en"; };\n'
-        'Acquire::GzipIndexes "false";\n'
-        'Acquire::IndexTargets::deb::Packages::DefaultEnabled "false";\n'
-        'APT::Sandbox::User "";\n'
-        f'Dir::State::lists "{folder}/lists";\n'
-        f'Dir::Cache "{folder}/cache";\n',
-        encoding="utf-8",
-    )
-    say("Downloading the package descriptions through apt ...")
-    try:
-        result = subprocess.run(
-            [apt, "-c", str(configuration), "--quiet", "update"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=UPDATE_SECONDS,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired:
-        raise SourceUnavailableError(f"apt did not finish within {UPDATE_SECONDS:.0f} s; try again later.") from None
-    if result.returncode != 0:
-        lines = [line for line in result.stderr.splitlines() if line.startswith("E:")] or [f"{result.returncode}"]
-        raise SourceUnavailableError(f"apt could not download the package descriptions ({lines[0]}); try again online.")
 
 
 def read_descriptions(paths: list[Path]) -> Iterator[str]:

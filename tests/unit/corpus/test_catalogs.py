@@ -102,7 +102,7 @@ def test_two_translations_meet_over_the_key(tmp_path: Path) -> None:
         ({"de.po": b"nonsense here"}, "{lang}.po", "de.po is no gettext catalogue"),
         ({"de.mo": b"\xde\x12\x04\x95\x00"}, "{lang}.mo", "de.mo is no compiled gettext catalogue"),
         ({"de.mo": b"nonsense"}, "{lang}.mo", "de.mo is no compiled gettext catalogue"),
-        ({}, "{lang}.txt", "must end in .json, .po or .mo"),
+        ({}, "{lang}.txt", r"must end in \.json, \.po, \.mo or \.html"),
     ],
 )
 def test_damaged_catalogues(tmp_path: Path, members: dict[str, bytes], pattern: str, message: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nmt_distill.corpus.debian import SourceUnavailableError, fetch_descriptions, read_descriptions
+from nmt_distill.corpus.apt import SourceUnavailableError
+from nmt_distill.corpus.debian import fetch_descriptions, read_descriptions
 
 LISTS = """Package: a
 Description-md5: 0

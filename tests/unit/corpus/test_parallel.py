@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.corpus.parallel import read_line_pairs, read_text, read_tsv
+from nmt_distill.corpus.parallel import read_line_pairs, read_text, read_tsv, sentence_pairs, without_accelerators
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -45,3 +46,23 @@ def test_empty_files(tmp_path: Path) -> None:
     with pytest.raises(NmtDistillError, match="is empty"):
         list(read_text(empty))
     assert list(read_text(write(tmp_path / "a", b"\nx\n"))) == ["", "x"]
+
+
+def test_paragraphs_are_cut_where_both_sides_have_as_many_sentences() -> None:
+    pairs = [("One. Two.", "Eins. Zwei."), ("One. Two.", "Eins und zwei."), ("One. Two.", None)]
+    assert list(sentence_pairs(pairs, Direction(source="en", target="de"))) == [
+        ("One.", "Eins."),
+        ("Two.", "Zwei."),
+        ("One. Two.", "Eins und zwei."),
+        ("One. Two.", None),
+    ]
+
+
+def test_the_one_mark_of_a_menu_is_taken_out() -> None:
+    pairs = [("_Open", "Ö_ffnen"), ("a_b and c_d", "x_y and z_w"), ("~Close", None), ("50 _ 2", "~100")]
+    assert list(without_accelerators(pairs, "_~")) == [
+        ("Open", "Öffnen"),
+        ("a_b and c_d", "x_y and z_w"),
+        ("Close", None),
+        ("50 _ 2", "~100"),
+    ]

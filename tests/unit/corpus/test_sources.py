@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from nmt_distill.corpus.debian_sources import DebianDescriptionsSource
 from nmt_distill.corpus.sources import (
-    DebianDescriptionsSource,
     LinesSource,
     Source,
     TextSource,
@@ -51,7 +51,7 @@ def test_faults_name_their_field(cls: type[Source], right: dict[str, Any], wrong
 @pytest.mark.parametrize("path", ["a.txt", "{lang}", "{lang}.json/a.txt", "json.{lang}", "a.json", "a.{lang}json"])
 def test_path_of_catalogues_names_language_and_format(path: str) -> None:
     assert faults_of(WheelCatalogSource, {"wheel": WHEEL, "path": path}) == (
-        "path must be a path with `{lang}` where the language stands, ending in .json, .po or .mo, "
+        "path must be a path with `{lang}` where the language stands, ending in .json, .po, .mo or .html, "
         f"but is the text {path!r} instead",
     )
 

@@ -52,6 +52,8 @@ class Ranks:
         import torch
         from torch import distributed
 
+        if torch.cuda.is_available():  # before anything is put on "cuda", a teacher too
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", self.rank)) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and distributed.is_nccl_available() else "gloo"
         try:
             distributed.init_process_group(backend)

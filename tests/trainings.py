@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt_distill.distillation.store import Records
 from nmt_distill.student.graph import StudentModel
+from nmt_distill.training.batches import collate
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.trainer import Trainer
 
@@ -43,3 +44,15 @@ def train(
 
 def closeness_to_3(student: StudentModel) -> float:
     return -abs(float(student.lm_head.weight.sum()) - 3)
+
+
+def rank_of(student: StudentModel, store: Records) -> float:
+    """Return the share of target tokens that the student finds most probable, in teacher forcing."""
+    ids = student.config
+    batch = collate(
+        [store[index] for index in range(len(store))], pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id
+    )
+    logits = student(
+        input_ids=batch.source_ids, attention_mask=batch.source_mask.long(), decoder_input_ids=batch.target_input
+    ).logits[batch.target_mask]
+    return float((logits.argmax(-1) == batch.target).float().mean())

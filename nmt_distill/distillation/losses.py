@@ -129,6 +129,9 @@ def vocabulary_loss(
         has_likelihood=has_likelihood,
     )
     options.check(soft_targets)
+    device = states.device.type
+    if states.dtype == torch.float32 and torch.is_autocast_enabled(device):
+        states = states.to(torch.get_autocast_dtype(device))  # a GPU's norms leave float32: its products would be slow
     chosen = None
     if options.selects:
         with torch.no_grad():

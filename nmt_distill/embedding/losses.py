@@ -45,9 +45,11 @@ def contrastive_loss(sources: Tensor, translations: Tensor, teacher: Tensor, *, 
     :param scale: by which cosines are multiplied
     :returns: (N,), in nats
     """
-    cosines = F.normalize(sources, dim=-1) @ F.normalize(translations, dim=-1).T
+    with torch.autocast(sources.device.type, enabled=False):  # bfloat16 has nothing between 0.996 and 1
+        cosines = F.normalize(sources, dim=-1) @ F.normalize(translations, dim=-1).T
+        known = F.normalize(teacher, dim=-1)
+        similarities = known @ known.T
     is_true = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-    known = F.normalize(teacher, dim=-1)
-    is_same = (known @ known.T > SAME_COSINE) & ~is_true
+    is_same = (similarities > SAME_COSINE) & ~is_true
     logits = (scale * (cosines - margin * is_true)).masked_fill(is_same, -torch.inf)
     return -(logits.log_softmax(dim=1) + logits.log_softmax(dim=0)).diagonal()

@@ -36,7 +36,14 @@ class OnlineTargets:
     temperature: float
 
     def rows(self, rows: slice) -> SoftTargets:
-        """Compute the probabilities (rows, K) of some rows; what the student has no token for is the tail."""
+        """Compute the probabilities (rows, K) of some rows; what the student has no token for is the tail.
+
+        In the teacher's own precision, though the student that asks may compute in bfloat16.
+        """
+        with torch.autocast(self.shared.device.type, enabled=False):
+            return self._rows(rows)
+
+    def _rows(self, rows: slice) -> SoftTargets:
         parts = []
         starts = [sum(self.num_rows[:place]) for place in range(len(self.passes) + 1)]
         for forced, (start, stop) in zip(self.passes, pairwise(starts), strict=True):

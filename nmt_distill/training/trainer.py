@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
 from torch import Tensor
 
@@ -89,8 +90,11 @@ class Trainer:
         """
         require_machine(config)
         self.config, self.store, self.validate, self.ranks = config, store, validate, ranks or Ranks()
+        on_cpu = choose_device(config.device) == "cpu"
+        if AcceleratorState._shared_state and (AcceleratorState().device.type == "cpu") != on_cpu:
+            AcceleratorState._reset_state(reset_partial_state=True)  # else a process keeps the device it had first
         self.accelerator = Accelerator(
-            cpu=choose_device(config.device) == "cpu",
+            cpu=on_cpu,
             mixed_precision="no",  # autocast is our own, since accelerate allows one precision a process
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
         )

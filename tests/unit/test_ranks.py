@@ -57,6 +57,20 @@ def test_processes_that_do_not_come_are_told(monkeypatch: pytest.MonkeyPatch) ->
         Ranks(0, 2).join()
 
 
+def test_each_process_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the teachers of all of them would be on the first one, and their students elsewhere."""
+    chosen: list[int] = []
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend: None)
+    monkeypatch.setattr("torch.distributed.new_group", lambda **options: "group")
+    Ranks(5, 8).join()
+    Ranks(0, 1).join()
+    assert chosen == [1]
+
+
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     with silence(), job("work", total=2) as running:
         say("one")

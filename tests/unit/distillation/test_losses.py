@@ -518,3 +518,19 @@ def test_states_that_the_teacher_does_not_have_cost_nothing() -> None:
     assert loss.item() == pytest.approx(0.5 * (1 + 4) / 2)
     (gradient,) = torch.autograd.grad(loss, states)
     assert gradient.tolist() == [[0.5, 1.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("kd_share", [1.0, 0.5])
+def test_float32_states_are_projected_in_the_precision_of_the_training(kd_share: float) -> None:
+    """On a GPU the last norm leaves float32 in a bfloat16 training, on a processor bfloat16: the loss is the same."""
+    states, weight, bias = torch.randn(9, 4), torch.randn(20, 4), torch.zeros(20)
+    soft, target = top_of(torch.randn(9, 20).softmax(dim=-1), 3), torch.randint(20, (9,))
+    found = []
+    for start in (states, states.bfloat16()):
+        own, table = start.clone().requires_grad_(), weight.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = vocabulary_loss(own, table, bias, target, soft, kd_weight=0.5, kd_share=kd_share)
+        found.append((loss.total, *torch.autograd.grad(loss.total, (own, table))))
+    assert [each.dtype for each in found[0]] == [torch.float32] * 3
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other.float())

@@ -73,3 +73,14 @@ def test_a_sentence_that_is_there_twice_is_no_wrong_answer() -> None:
     once = contrastive_loss(teacher[1:], teacher[1:], teacher[1:], margin=0.0, scale=5.0)
     assert twice[1].item() == pytest.approx(once[0].item(), abs=1e-6)
     assert torch.isfinite(twice).all()
+
+
+def test_a_teachers_vectors_that_are_nearly_the_same_are_told_apart_in_bfloat16_training() -> None:
+    """Their cosine is 0.999, which bfloat16 rounds to 1: the other sentence would be no wrong answer."""
+    sources, translations = torch.randn(2, 8), torch.randn(2, 8)
+    teacher = torch.tensor([[1.0, 0.0], [0.999, math.sqrt(1 - 0.999**2)]])
+    expected = contrastive_loss(sources, translations, teacher, margin=0.3, scale=20.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = contrastive_loss(sources, translations, teacher, margin=0.3, scale=20.0)
+    assert torch.equal(found, expected)
+    assert (found > 0).all()

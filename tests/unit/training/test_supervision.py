@@ -17,10 +17,11 @@ from nmt_distill.distillation.config import DivergenceName
 from nmt_distill.distillation.store import Record, Store
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
+from nmt_distill.teacher.base import ForcedPass
 from nmt_distill.training.batches import Batch, collate, collate_samples
 from nmt_distill.training.config import HiddenConfig, PhaseConfig
 from nmt_distill.training.objective import LOGGED, Objective
-from nmt_distill.training.supervision import Supervision
+from nmt_distill.training.supervision import OnlineTargets, Supervision
 from tests.unit.training.conftest import END, NUM_IDS, UNKNOWN, OneByOneTeacher
 
 Make = Callable[..., StudentModel]
@@ -267,3 +268,18 @@ def test_layers_that_no_teacher_has(new_student: Make) -> None:
         Objective(student, temperature=1.0, supervision=both, phases=[HIDDEN])
     with pytest.raises(ValueError, match="wants the teacher in the training step, but none was given"):
         Objective(student, temperature=1.0, phases=[HIDDEN])
+
+
+def test_the_teacher_computes_in_its_own_precision_where_the_student_does_in_bfloat16() -> None:
+    states, table = torch.randn(6, 8), torch.randn(NUM_IDS, 8)
+    forced = ForcedPass((), (states,), lambda rows: F.linear(states[rows], table))
+    shared = torch.arange(NUM_IDS - 2)
+    targets = OnlineTargets([forced], [6], shared, shared, temperature=2.0)
+    expected = targets.rows(slice(1, 5))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = targets.rows(slice(1, 5))
+    assert found.tail is not None
+    assert expected.tail is not None
+    assert torch.equal(found.probs, expected.probs)
+    assert torch.equal(found.tail, expected.tail)
+    torch.testing.assert_close(found.probs.sum(dim=-1) + found.tail, torch.ones(4))

@@ -8,28 +8,27 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import PartialState
 from torch import Tensor
 
-from nmt_distill.distillation.store import Records, Store, shard_path, write_header, write_shard
+from nmt_distill.distillation.store import Store, shard_path, write_header, write_shard
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import collate, plan_batches
 from nmt_distill.training.objective import Objective
 from nmt_distill.training.parameters import trainable_parameters
 from nmt_distill.training.trainer import Trainer
-from tests.trainings import CONFIG, PHASE, InterruptedTrainingError, Make, assert_same, closeness_to_3, train, weights
-
-
-def rank_of(student: StudentModel, store: Records) -> float:
-    """Return the share of target tokens that the student finds most probable, in teacher forcing."""
-    ids = student.config
-    batch = collate(
-        [store[index] for index in range(len(store))], pad_id=ids.pad_token_id, start_id=ids.decoder_start_token_id
-    )
-    logits = student(
-        input_ids=batch.source_ids, attention_mask=batch.source_mask.long(), decoder_input_ids=batch.target_input
-    ).logits[batch.target_mask]
-    return float((logits.argmax(-1) == batch.target).float().mean())
+from tests.trainings import (
+    CONFIG,
+    PHASE,
+    InterruptedTrainingError,
+    Make,
+    assert_same,
+    closeness_to_3,
+    rank_of,
+    train,
+    weights,
+)
 
 
 @pytest.mark.parametrize("graph", ["marian", "nllb"])
@@ -379,3 +378,13 @@ def test_log_has_means_per_token(new_student: Make, toy_store: Store, tmp_path: 
         assert line["teacher_entropy"] == pytest.approx(0.3944, abs=1e-3)
         assert 0 < line["student_entropy"] < 1.1
     assert log[-1]["learning_rate"] == pytest.approx(PHASE.learning_rate / 4)
+
+
+def test_a_training_has_its_own_device_whatever_the_one_before_had(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has trained on a GPU, as accelerate remembers it, goes on with another training on the CPU."""
+    Trainer(new_student(), toy_store, CONFIG, folder=tmp_path)
+    monkeypatch.setitem(PartialState._shared_state, "device", torch.device("cuda"))
+    trainer = Trainer(new_student(), toy_store, CONFIG, folder=tmp_path)
+    assert trainer.accelerator.device == torch.device("cpu")

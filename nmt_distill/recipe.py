@@ -100,7 +100,8 @@ class Recipe:
     directions: Annotated[tuple[DirectionConfig, ...], NotEmpty()]
     """what the student translates; with several target languages a tag such as `>>de<<` before the source says which"""
     reuse: str | None = None
-    """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit"""
+    """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit;
+    what it has reused itself serves too"""
     corpus: CorpusConfig
     """text"""
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)

@@ -20,6 +20,7 @@ from nmt_distill.files import read_json, read_lines, sha256_of
 from nmt_distill.languages import Direction, target_tags
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import Recipe
+from nmt_distill.reuse import reused_runs
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import OnlineTeacher, Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
@@ -172,14 +173,10 @@ class Run:
             replace=replace,
         )
         if self.recipe.reuse and stage.stamp() is None and not replace:
-            other = self._reused_run(self.recipe.reuse)
-            if stage.stamp(other) is not None:
+            others = reused_runs(self.run_folder, self.recipe.reuse)
+            if other := next((folder for folder in others if stage.stamp(folder) is not None), None):
                 stage.run_folder, stage.reused = other, True
         return stage
-
-    def _reused_run(self, name: str) -> Path:
-        beside = self.run_folder.parent / name
-        return beside if beside.is_dir() else Path(name)
 
     def _teacher_settings(self, config: TeacherConfig) -> dict[str, Any]:
         """What a recipe says of a teacher, and what names the contents that decide about it.

@@ -318,6 +318,16 @@ def test_student_of_drawn_tokens_through_a_trimmed_vocabulary(
     assert text == (folder.parent / "first" / "distilled" / "en-pt-BR" / "distilled.pt-BR").read_bytes()
 
 
+def test_what_a_reused_run_has_reused_serves_too(toy: Toy, small_run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = small_run
+    recipe = toy.write_recipe(tmp_path, *SMALLER, "reuse=second", "training.seed=2")
+    finished = run_command("run", recipe, "--out", folder.parent / "fourth", "--plan", cwd=tmp_path)
+    states = plan_of(finished.stdout)
+    assert states["distilled"] == f"reused from {folder.parent / 'first'}"
+    assert states["vocabulary"] == f"reused from {folder}"
+    assert states["student"] == "runs"
+
+
 def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:
     recipe = toy.write_recipe(tmp_path, "reuse=no_such_run")
     finished = run_command("prepare-data", recipe, "--out", tmp_path / "run", cwd=tmp_path)

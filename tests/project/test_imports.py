@@ -49,6 +49,7 @@ ORDER = [
     "training",
     "export",
     "recipe",
+    "reuse",
     "stages",
     "run",
     "reverse_teacher",

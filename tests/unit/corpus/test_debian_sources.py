@@ -64,5 +64,5 @@ def test_gettext_needs_no_package_of_its_keys(packages: Path) -> None:
     pairs = set(source.read(EN_DE))
     assert pairs >= {("File", "Datei"), ("Save as", "Speichern unter")}
     assert ("Datei", "File") in set(source.read(EN_DE.reversed))
-    with pytest.raises(LanguageMissingError, match=r"No package holds no catalogue of `fr`"):
+    with pytest.raises(LanguageMissingError, match=r"No archive of `fr` is named; name the one"):
         list(source.read(Direction(source="en", target="fr")))

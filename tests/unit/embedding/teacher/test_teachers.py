@@ -17,6 +17,7 @@ from nmt_distill.embedding.teacher.command import CommandEncoder
 from nmt_distill.embedding.teacher.transformers_encoder import TransformersEncoder, pool
 from nmt_distill.embedding.teacher.translation_encoder import TranslationEncoder
 from nmt_distill.embedding.teacher.wheel import WheelEncoder
+from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
@@ -157,6 +158,18 @@ def test_pinned_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert encoder.embed(["abc", "a"]).tolist() == [[3, 3, 3], [1, 1, 1]]
     with pytest.raises(NmtDistillError, match=r"its package toyvectors_of_a_test has no `Modell`"):
         WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Modell")
+    monkeypatch.delitem(sys.modules, "toyvectors_of_a_test", raising=False)
+
+
+def test_a_model_of_a_wheel_has_no_more_threads_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NMT_DISTILL_CACHE", str(tmp_path / "cache"))
+    code = (
+        "import numpy as np\n"
+        "class Model:\n    def __init__(self, threads=99):\n        self.threads = threads\n"
+        "    def encode(self, texts):\n        return np.full((len(texts), 1), self.threads)\n"
+    )
+    encoder = WheelEncoder(make_wheel(tmp_path / "cache", code), module="toyvectors_of_a_test", factory="Model")
+    assert encoder.embed(["abc"]).tolist() == [[available_cores()]]
     monkeypatch.delitem(sys.modules, "toyvectors_of_a_test", raising=False)
 
 

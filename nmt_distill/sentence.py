@@ -88,6 +88,7 @@ class Sentence:
         """whether there is anything to translate"""
         self.is_guarded = self._masked is not None
         """whether anything in it is protected"""
+        self._holds_nothing = guarded and not self._spans
         self.copied = "".join(piece for piece, _ in self.pieces())
         """what stands for it where there is nothing to translate"""
         bare = text if self._masked is None else self._masked.text
@@ -141,6 +142,8 @@ class Sentence:
 
     def is_kept(self, translation: str) -> bool:
         """Tell whether a translation holds all that is protected, and nothing of the kind that is not there."""
+        if self._holds_nothing:
+            return not protected_spans(translation, markdown=self._markdown)
         return kept(self.text, translation, markdown=self._markdown, terms=self._terms)
 
     def pieces(self) -> list[tuple[str, bool]]:

@@ -5,6 +5,7 @@ Models are trained on sentences: given several at once they get worse with each,
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from itertools import pairwise
 
@@ -14,6 +15,8 @@ from nmt_distill.protection import Span
 
 _WORD = "Xxxx"
 """what a protected span reads like"""
+_SINGLE = re.compile("[0-9A-Za-z\u00c0-\u024f ,'\"/&%+=\u2013-]*[.!?]?")
+"""Latin text that ends no sentence before its end, whatever the language"""
 
 
 def sentences_of(text: str, language: str = "en") -> list[str]:
@@ -23,6 +26,8 @@ def sentences_of(text: str, language: str = "en") -> list[str]:
 
     :param language: of the text, BCP 47
     """
+    if text and _SINGLE.fullmatch(text):
+        return [text]
     found: list[str] = sentencex.segment(language.partition("-")[0], text)
     if "".join(found) != text:
         return [text]

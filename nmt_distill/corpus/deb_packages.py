@@ -29,12 +29,12 @@ HEADER_BYTES = 60
 
 @dataclass(frozen=True, kw_only=True)
 class DebConfig:
-    """One package of Debian."""
+    """One package of Debian, pinned by its hash."""
 
     package: Annotated[str, Matches(r"[a-z0-9][a-z0-9+.-]+", "the name of a package")]
     """its name"""
-    sha256: Annotated[str, Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")] | None = None
-    """SHA-256 of the file in hexadecimal; without it whatever version the mirror has is taken"""
+    sha256: Annotated[str, Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
+    """SHA-256 of the file in hexadecimal; a message tells that of the version which the mirror has"""
 
     def __str__(self) -> str:
         return self.package
@@ -67,11 +67,10 @@ def fetch_deb(config: DebConfig, *, cache: Path | None = None) -> Path:
             path.replace(packages / path.name)
         shutil.rmtree(partial)
         if (found := _found(config, packages)) is None:
-            names = ", ".join(path.name for path in _files_of(config, packages)) or "nothing"
             raise NmtDistillError(
-                f"The mirror has another version of {config} than the pinned one: {names} instead of SHA-256 "
-                f"{config.sha256}. Debian's packages change with its releases: put the pinned file into {packages}, or "
-                "give the new SHA-256, whose text may differ."
+                f"The mirror has another version of {config} than the pinned one of SHA-256 {config.sha256}: "
+                f"{_newest(config, packages)}. Debian's packages change with its releases: put the pinned file into "
+                f"{packages}, or give the new SHA-256, whose text may differ."
             )
         return found
 
@@ -81,8 +80,12 @@ def _files_of(config: DebConfig, folder: Path) -> list[Path]:
 
 
 def _found(config: DebConfig, folder: Path) -> Path | None:
+    return next((path for path in _files_of(config, folder) if sha256_of(path) == config.sha256), None)
+
+
+def _newest(config: DebConfig, folder: Path) -> str:
     files = _files_of(config, folder)
-    return next((path for path in files if config.sha256 is None or sha256_of(path) == config.sha256), None)
+    return f"{files[0].name} of SHA-256 {sha256_of(files[0])}" if files else "none"
 
 
 class DebArchive:

@@ -9,6 +9,7 @@ import pytest
 from nmt_distill.configuration import load_dataclass
 from nmt_distill.corpus.catalogs import LanguageMissingError
 from nmt_distill.corpus.debian_sources import DebianCatalogSource
+from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
 from tests.debian_packages import write_deb
 
@@ -27,13 +28,15 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pages_are_aligned_by_identifiers_then_by_sentences(packages: Path) -> None:
+    pinned = {}
     for language, spelled in (("en", "en-US"), ("de", "de")):
         files = {f"usr/help/{spelled}/text/guide/a.html": PAGES[language], f"usr/help/{spelled}/other.html": "<p id=a>"}
-        write_deb(packages / f"help-{language}_1_all.deb", files)
+        path = write_deb(packages / f"help-{language}_1_all.deb", files)
+        pinned[language] = {"package": f"help-{language}", "sha256": sha256_of(path)}
     source = load_dataclass(
         DebianCatalogSource,
         {
-            "packages": {"en": {"package": "help-en"}, "de": {"package": "help-de"}},
+            "packages": pinned,
             "path": "usr/help/{lang}/text/**/*.html",
             "languages": {"en": "en-US"},
         },
@@ -58,8 +61,12 @@ def test_gettext_needs_no_package_of_its_keys(packages: Path) -> None:
     path.parent.mkdir(parents=True)
     catalog.save(str(path))
     assert struct.unpack("<I", path.read_bytes()[:4]) == (0x950412DE,)
-    write_deb(packages / "l10n-de_1_all.deb", {"usr/de/a.mo": path.read_bytes()})
-    settings = {"packages": {"de": {"package": "l10n-de"}}, "path": "usr/{lang}/*.mo", "accelerators": "_~"}
+    pinned = sha256_of(write_deb(packages / "l10n-de_1_all.deb", {"usr/de/a.mo": path.read_bytes()}))
+    settings = {
+        "packages": {"de": {"package": "l10n-de", "sha256": pinned}},
+        "path": "usr/{lang}/*.mo",
+        "accelerators": "_~",
+    }
     source = load_dataclass(DebianCatalogSource, settings, where="test")
     pairs = set(source.read(EN_DE))
     assert pairs >= {("File", "Datei"), ("Save as", "Speichern unter")}

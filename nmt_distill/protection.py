@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 _PLAIN = r"""
   (?P<code>``(?:[^`\n]|`(?!`)){1,200}`` | `[^`\n]{1,300}`
@@ -58,6 +59,7 @@ _VOID = frozenset([
     "ex",
 ])
 _STAND_IN_LETTERS = "XZQKWJVY"
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +202,7 @@ def mask(text: str, spans: Sequence[Span]) -> Masked:
     elements: list[Element] = []
     opened: list[tuple[int, int, str]] = []
     length, position, has_letters = 0, start, False
-    for unit in [*units, Span(start=end, end=end, text="", closes="end")]:
+    for unit, following in pairwise([*units, *[Span(start=end, end=end, text="", closes="end")] * 2]):
         parts.append(text[position : unit.start])
         has_letters = has_letters or any(map(str.isalpha, parts[-1]))
         length += len(parts[-1])
@@ -209,7 +211,9 @@ def mask(text: str, spans: Sequence[Span]) -> Masked:
             opened.append((len(elements), length, unit.text))
             elements.append(Element(start=length, end=length, opening="", closing=""))
         elif not unit.closes:
-            stand_ins.append(unit.text)
+            if digits := _DIGITS.match(text, position, following.start):  # they would make another number of it
+                position = digits.end()
+            stand_ins.append(unit.text + text[unit.end : position])
             parts.append(f"{letter}{len(stand_ins)}")
             length += len(parts[-1])
         elif opened:

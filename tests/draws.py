@@ -31,4 +31,7 @@ def check_draws(teacher: WhiteBoxTeacher, sources: Sequence[Sequence[int]], targ
             ).token_ids
             for source, target in zip(sources, targets, strict=True)
         ]
-        assert (np.concatenate(alone) != drawn.token_ids).mean() < 1e-3, "but for what rounding turns"
+        counts_alone = np.zeros_like(dense)
+        np.add.at(counts_alone, (np.arange(len(dense))[:, None], np.concatenate(alone)), 1)
+        num_turned = np.abs(counts_alone - counts).sum() / 2
+        assert num_turned <= 0.01 * counts.sum(), "what rounding turns; another shift of a row would turn most of it"

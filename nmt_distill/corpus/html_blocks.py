@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+
+from nmt_distill.html_reader import HtmlReader
 
 BLOCKS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "li", "td", "th", "dt", "dd", "figcaption"})
 """elements whose text is a message, where they have an identifier"""
@@ -22,7 +23,7 @@ def texts_of_blocks(page: str) -> dict[str, str]:
     return reader.texts
 
 
-class _Reader(HTMLParser):
+class _Reader(HtmlReader):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.texts: dict[str, str] = {}

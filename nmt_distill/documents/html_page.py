@@ -6,13 +6,13 @@ import html
 import re
 from collections.abc import Iterator
 from functools import partial
-from html.parser import HTMLParser
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt_distill.documents.document import Slot, SlottedDocument, decode
 from nmt_distill.documents.inline_markup import InlineMarkup
+from nmt_distill.html_reader import HtmlReader
 
 _INLINE = frozenset(
     re.findall(
@@ -55,7 +55,7 @@ def html_slots(text: str, offset: int = 0) -> list[Slot]:
     return _Blocks(text, offset).read(reader.tokens)
 
 
-class _Reader(HTMLParser):
+class _Reader(HtmlReader):
     """Notes where each token begins."""
 
     def __init__(self, text: str) -> None:

@@ -26,6 +26,7 @@ ORDER = [
     "protection",
     "sentences",
     "segmentation",
+    "html_reader",
     "corpus",
     "vocabulary",
     "model_folder",

@@ -88,6 +88,13 @@ def test_a_text_as_the_model_sees_it() -> None:
     assert masked.text[start:end] == "the X1 file"
 
 
+def test_digits_behind_a_stand_in_belong_to_it() -> None:
+    text = "{count}0 of {total}2 files"
+    masked = mask(text, protected_spans(text))
+    assert (masked.text, masked.stand_ins) == ("X1 of X2 files", ("{count}0", "{total}2"))
+    assert restore(masked, "X2 ficheiros, X1") == "{total}2 ficheiros, {count}0"
+
+
 def test_stand_ins_are_no_text_of_the_line() -> None:
     masked = mask("X1 and z 2: {a}", protected_spans("X1 and z 2: {a}"))
     assert masked.text == "X1 and z 2: Q1"

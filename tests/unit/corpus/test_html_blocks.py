@@ -21,6 +21,8 @@ from nmt_distill.corpus.html_blocks import texts_of_blocks
         ('<p id="a">a <i>b</p><p id="c">next</p>', {"a": "a b", "c": "next"}),
         ('<p id="a">one\u00a0two</p>', {"a": "one\u00a0two"}),
         ('<p id="a">never closed', {}),
+        ('<![<p id="a">no paragraph</p><p id="b">next</p>', {"b": "next"}),
+        ('<p id="a">a<![endif]>b</p>', {"a": "ab"}),
     ],
 )
 def test_blocks_by_identifier(page: str, texts: dict[str, str]) -> None:

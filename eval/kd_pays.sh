@@ -2,7 +2,7 @@
 # What each kind of distillation is worth: students that differ in one thing, at equal data and equal steps.
 # usage: [JOBS=N] eval/kd_pays.sh TATOEBA_FOLDER [RUNS_FOLDER]
 #   20 runs, resumable one by one and within each; JOBS=N trains N of them at a time
-# Not yet run to its end. Twenty at a time on one NVIDIA H100 made 7 updates a second each, and were stopped at 2,400 of
+# Not yet run to its end. Fourteen at a time on one NVIDIA H100 made 7 updates a second each, and were stopped at 2,400 of
 # 3,000: a GPU divides its time among processes, so that few at a time are as fast.
 set -euo pipefail
 tatoeba=${1:?folder with the files that eval/suites/tatoeba.yaml names}

@@ -2,9 +2,9 @@
 
     python benchmarks/translate_overhead.py runs/quickstart/export/int8 text.en
 
-The same file is translated by turns with :class:`nmt_distill.Translator`, with one that takes lines as they stand, which
-tells what sentences and the protection of placeholders cost, and with a bare loop: SentencePiece,
-CTranslate2's ``translate_batch`` of the whole file with the same batches, beam and threads, SentencePiece again.
+The same file is translated by turns with :class:`nmt_distill.Translator`, with one that takes lines as they stand,
+which tells what sentences and the protection of placeholders cost, and with a bare loop: SentencePiece, CTranslate2's
+``translate_batch`` of the whole file with the same batches, beam and threads, SentencePiece again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import sentencex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +55,13 @@ def test_sentences_with_what_is_protected(text: str, sentences: list[str]) -> No
 
 def test_the_language_knows_its_abbreviations() -> None:
     assert sentences_of("Er ging usw. Danach kam sie.", "de-AT") != sentences_of("Er ging usw. Danach kam sie.", "en")
+
+
+@given(
+    st.text("abcXYZ09ãßÉ ,'\"/&%+=–-", min_size=1, max_size=40),
+    st.sampled_from(["", ".", "!", "?"]),
+    st.sampled_from(["en", "de", "es", "fr", "pt", "pl", "tr"]),
+)
+def test_what_is_not_given_to_the_splitter_is_one_sentence_to_it(text: str, end: str, language: str) -> None:
+    assert sentences_of(text + end, language) == [text + end]
+    assert len(sentencex.segment(language, text + end)) == 1

@@ -193,6 +193,7 @@ class TrainingConfig:
     """of matrix products; bfloat16 needs hardware that has it, such as a GPU or a processor with AMX, and pays for
     students of 256 units and more; losses are in float32 all the same"""
     compile: bool = False
-    """let torch.compile make the model's code: slow to begin with, and it needs a C++ compiler"""
+    """let torch.compile make the model's code; meant for GPUs: it needs a C++ compiler and minutes before the first
+    updates, and on a CPU made training slower where it was measured"""
     tensorboard: bool = False
     """write what ``metrics.jsonl`` says to the run's folder ``tensorboard`` too; needs the extra ``tensorboard``"""

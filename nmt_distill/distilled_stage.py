@@ -22,10 +22,10 @@ from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
 from nmt_distill.reverse_teacher import check_reverse_teacher, reverse_score
 from nmt_distill.run import Run
-from nmt_distill.teacher.base import Teacher, WhiteBoxTeacher, has_room
+from nmt_distill.teacher.base import OnlineTeacher, Teacher, WhiteBoxTeacher, has_room
 from nmt_distill.teacher.config import TransformersTeacherConfig
 from nmt_distill.teacher.place import settings_at
-from nmt_distill.training.phase_faults import needed_zeros
+from nmt_distill.training.phase_faults import needed_zeros, require_state_width
 from nmt_distill.vocabulary.shared import SharedVocabulary
 from nmt_distill.vocabulary.trimming import forced_pieces
 
@@ -87,9 +87,22 @@ def _check_teacher(run: Run, direction: Direction) -> None:
         from nmt_distill.student_start import inheritance_of
 
         inheritance_of(run)
+    _check_phases(run, direction)
     if run.recipe.distillation.targets == "teacher":
         _check_converted_copy(run, direction)
     check_reverse_teacher(run, direction, source_texts(run, direction), _translating_teacher(run, direction))
+
+
+def _check_phases(run: Run, direction: Direction) -> None:
+    """Refuse phases that want of the teacher what only its files tell that it has not."""
+    phases = run.recipe.training.phases
+    teacher = run.teacher(direction) if direction in run.recipe.teachers else None
+    if isinstance(teacher, WhiteBoxTeacher) and direction == run.directions[0]:
+        require_state_width(phases, model_dim=run.recipe.student.model_dim, state_dim=teacher.state_dim)
+    if isinstance(teacher, OnlineTeacher) and any(phase.hidden for phase in phases):
+        from nmt_distill.training.supervision import require_layers
+
+        require_layers(teacher, phases)
 
 
 def _translating_teacher(run: Run, direction: Direction) -> Teacher | None:

@@ -29,6 +29,7 @@ from nmt_distill.sentence_student import (
 from nmt_distill.student.checkpoint import special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student_start import new_student
+from nmt_distill.training.phase_faults import require_state_width
 from nmt_distill.training.supervision import Supervision
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
@@ -108,6 +109,9 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
         kept=run.recipe.distillation.kept,
         num_kept=run.recipe.distillation.num_kept if run.recipe.distillation.targets != "human" else 0,
     )
+    if direction == run.directions[0]:  # labels may be older than the student's width
+        phases, model_dim = run.recipe.training.phases, run.recipe.student.model_dim
+        require_state_width(phases, model_dim=model_dim, state_dim=store.header.state_dim)
     kept_ids, is_first = run.kept_ids(), vocabulary.fingerprint == first.fingerprint
     if is_first and kept_ids is None:
         return store

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from nmt_distill.configuration.constraints import Faults
 from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DistillationConfig
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.teacher.config import TeacherConfig
 from nmt_distill.training.config import PhaseConfig
@@ -49,6 +50,21 @@ def needed_zeros(phase: PhaseConfig) -> Iterator[str]:
             yield f"{key}=0"
     if phase.hidden:
         yield "hidden=[]"
+
+
+def require_state_width(phases: Sequence[PhaseConfig], *, model_dim: int, state_dim: int) -> None:
+    """Refuse decoder states that are not as wide as the student's, which the teacher's files alone tell.
+
+    :param model_dim: width of the student
+    :param state_dim: width of the states that the teacher hands down
+    :raises NmtDistillError: if a phase would compare them
+    """
+    wanting = [f"training.phases[{index}].state_weight" for index, phase in enumerate(phases) if phase.state_weight]
+    if wanting and model_dim != state_dim:
+        raise NmtDistillError(
+            f"{', '.join(wanting)} must be 0 where student.model_dim is {model_dim} and the teacher's decoder states "
+            f"are {state_dim} wide; hidden, which projects the student's states, takes layers of other widths."
+        )
 
 
 def _soft_target_faults(where: str, phase: PhaseConfig, recipe: Surroundings) -> Faults:

@@ -18,7 +18,7 @@ from nmt_distill.distillation.divergences import SoftTargets
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.base import ForcedPass, OnlineTeacher
 from nmt_distill.training.batches import Batch
-from nmt_distill.training.config import HiddenConfig
+from nmt_distill.training.config import HiddenConfig, PhaseConfig
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,7 @@ class Supervision:
         :param where: path of the pair in the recipe
         :raises NmtDistillError: if a teacher has no such layer, or teachers have different widths
         """
-        widths = set()
-        for forced in self._empty:
-            layers: tuple[Tensor, ...] = getattr(forced, pair.side)
-            if pair.teacher_layer >= len(layers):
-                raise NmtDistillError(
-                    f"{where}.teacher_layer must be at most {len(layers) - 1}, the teacher's {pair.side} layers, but "
-                    f"is {pair.teacher_layer} instead."
-                )
-            widths.add(layers[pair.teacher_layer].shape[1])
+        widths = {_layer(forced, pair, where).shape[1] for forced in self._empty}
         if len(widths) > 1:
             raise NmtDistillError(
                 f"{where}: the teachers of the directions have states of different widths, {min(widths)} to "
@@ -160,3 +152,30 @@ class Supervision:
 
     def _translated(self, ids: Sequence[int]) -> list[int]:
         return [self._ids[token] for token in ids]
+
+
+def require_layers(teacher: OnlineTeacher, phases: Sequence[PhaseConfig]) -> None:
+    """Refuse phases that imitate layers which a teacher has not.
+
+    :raises NmtDistillError: with the path of the first
+    """
+    pairs = [
+        (pair, f"training.phases[{place}].hidden[{index}]")
+        for place, phase in enumerate(phases)
+        for index, pair in enumerate(phase.hidden)
+    ]
+    if pairs:
+        end = teacher.encode([""])
+        forced = teacher.forced_pass(end, end)
+        for pair, where in pairs:
+            _layer(forced, pair, where)
+
+
+def _layer(forced: ForcedPass, pair: HiddenConfig, where: str) -> Tensor:
+    layers: tuple[Tensor, ...] = getattr(forced, pair.side)
+    if pair.teacher_layer >= len(layers):
+        raise NmtDistillError(
+            f"{where}.teacher_layer must be at most {len(layers) - 1}, the teacher's {pair.side} layers, but "
+            f"is {pair.teacher_layer} instead."
+        )
+    return layers[pair.teacher_layer]

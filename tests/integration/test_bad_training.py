@@ -109,6 +109,32 @@ def test_preset_that_the_teacher_cannot_initialise(toy: Toy, fails: Fails, finis
     assert not (tmp_path / "run" / "student").exists()
 
 
+WIDTH = ("student.model_dim=32", "student.initialization=random", "training.phases[0].state_weight=1")
+LAYER = ("training.phases[0].hidden=[{teacher_layer: 3, student_layer: 1}]",)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (WIDTH, "training.phases[0].state_weight must be 0 where student.model_dim is 32 and the teacher's decoder"),
+        (LAYER, "training.phases[0].hidden[0].teacher_layer must be at most 2, the teacher's encoder layers"),
+    ],
+)
+def test_what_the_teacher_has_not_is_told_before_anything_is_labelled(
+    toy: Toy, fails: Fails, tmp_path: Path, overrides: tuple[str, ...], told: str
+) -> None:
+    recipe = toy.write_recipe(tmp_path, SHORT[0], *overrides)
+    assert fails("distill", recipe, "--out", tmp_path / "run").startswith(told)
+    assert not list((tmp_path / "run").rglob("hypotheses-*"))
+
+
+def test_student_of_another_width_than_states_that_are_labelled(
+    toy: Toy, fails: Fails, labelled: Path, tmp_path: Path
+) -> None:
+    recipe = toy.write_recipe(tmp_path, SHORT[0], *WIDTH)
+    assert "are 64 wide; hidden, which projects" in fails("train", recipe, "--out", labelled)
+
+
 def test_divergence_from_a_teacher_without_probabilities(toy: Toy, fails: Fails, tmp_path: Path) -> None:
     recipe = toy.write_recipe(
         tmp_path,

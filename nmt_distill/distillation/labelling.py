@@ -35,6 +35,9 @@ from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher, longe
 SUMMARY_NAME = "distilled.json"
 STEP_SENTENCES = 2048
 """sentences that are labelled between two signs of progress"""
+_WHY_UNFINISHED = (
+    "tokenizer and weights of the teacher may not belong together, or teacher.max_length_factor is too small"
+)
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
@@ -92,9 +95,10 @@ class Labelling:
         if not summary["counts"].get("labels", 0) and summary["counts"].get("sentences", 0):
             raise NmtDistillError(
                 f"there is nothing to learn from ({in_words(summary)}); see the samples in {folder / SUMMARY_NAME}: if "
-                "most are unfinished, tokenizer and weights of the teacher may not belong together, or "
-                "teacher.max_length_factor is too small; if a filter left them out, loosen it in distillation.filters."
+                f"most are unfinished, {_WHY_UNFINISHED}; if a filter left them out, loosen it in distillation.filters."
             )
+        if 2 * summary["dropped"].get("unfinished", 0) > summary["counts"].get("sentences", 0):
+            say(f"more than half of the translations have no end: {_WHY_UNFINISHED}")
         if self.header:
             write_header(folder, self.header, num_records, left_out.places if left_out else ())
         return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.transformers.hub import ModelFolder
 
+_AGAIN = "fetch it again"
+
 
 def load_config(folder: ModelFolder) -> Any:
     """Read ``config.json``.
@@ -23,7 +26,7 @@ def load_config(folder: ModelFolder) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers raises what its parts raise
-        raise NmtDistillError(f"{folder.path}/config.json cannot be read ({_reason(error)}).") from None
+        raise NmtDistillError(f"{folder.path}/config.json cannot be read ({_reason(error)}); {_AGAIN}.") from None
     if not config.is_encoder_decoder:
         raise NmtDistillError(
             f"{folder.path} holds a model of type {config.model_type}, which is no encoder-decoder; a teacher of kind "
@@ -62,21 +65,27 @@ def load_model(folder: ModelFolder, dtype: str) -> Any:
             trust_remote_code=False,
             weights_only=True,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # else it raises without saying which
             output_loading_info=True,
         )
     except Exception as error:  # transformers raises what its parts raise
         told = _reason(error).split(". ")[0]  # torch goes on with how to run what is in a pickle all the same
+        is_pickle = isinstance(error, pickle.UnpicklingError)
+        remedy = "a .bin that holds more than tensors is refused: convert it to safetensors" if is_pickle else _AGAIN
+        raise NmtDistillError(f"the weights of {folder.path} cannot be loaded ({told}); {remedy}.") from None
+    if other := sorted((name, tuple(stored), tuple(built)) for name, stored, built in found["mismatched_keys"]):
+        name, stored, built = other[0]
         raise NmtDistillError(
-            f"the weights of {folder.path} cannot be loaded ({told}); a .bin that holds more than tensors is "
-            "refused: convert it to safetensors."
-        ) from None
+            f"{folder.path}: configuration and weights do not belong together: {len(other)} weights have another shape "
+            f"than config.json says, the first is {name} with {stored} in place of {built}; fetch both from one place."
+        )
     if missing := sorted(found["missing_keys"]):
         raise NmtDistillError(f"{folder.path} lacks {len(missing)} weights, the first is {missing[0]}; fetch it again.")
     return model
 
 
 def _reason(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
 
 
 @contextlib.contextmanager

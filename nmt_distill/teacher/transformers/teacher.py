@@ -27,7 +27,7 @@ from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
 from nmt_distill.teacher.transformers.search import Candidate, follow_tokens, search_beam
 from nmt_distill.teacher.transformers.student import hand_down
-from nmt_distill.teacher.transformers.tokenization import TextIds, text_ids, vocabulary_of
+from nmt_distill.teacher.transformers.tokenization import text_ids, vocabulary_of
 from nmt_distill.vocabulary.shared import SharedVocabulary
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -90,7 +90,8 @@ class TransformersTeacher:
             )
             model = load_model(folder, dtype).to(device).eval()
         self._text = text_ids(tokenizer, folder.path, self.family, tokens)
-        start_id, self.end_id, pad_id = _specials(name_or_path, model, tokenizer, self._text)
+        tags = [tokens[token] for token in (*naming.source_tokens, *naming.target_tokens)]
+        start_id, self.end_id, pad_id = _specials(name_or_path, model, tokenizer, max(self._text.highest_id, *tags, 0))
         prompt = self._text.encode_prompt(naming.prompt) if naming.prompt else []
         if naming.prompt in tokens and tokens[naming.prompt] not in prompt:  # a tag that even a prompt does not make
             prompt = [tokens[naming.prompt]]
@@ -271,9 +272,10 @@ class TransformersTeacher:
         return self.graph.scores(source_ids, target_ids, room=self.room.positions, batch_tokens=self._batch_tokens)
 
 
-def _specials(name: str, model: Any, tokenizer: Any, text: TextIds) -> tuple[int, int, int]:
+def _specials(name: str, model: Any, tokenizer: Any, highest_id: int) -> tuple[int, int, int]:
     """Return the ids that start a translation, end it, and fill up a batch.
 
+    :param highest_id: of text and tags
     :raises NmtDistillError: if tokenizer and weights do not belong together
     """
 
@@ -286,9 +288,9 @@ def _specials(name: str, model: Any, tokenizer: Any, text: TextIds) -> tuple[int
         raise NmtDistillError(f"{name}: config.json must name the decoder_start_token_id.")
     num_ids = min(table.weight.shape[0] for table in (model.get_input_embeddings(), model.get_output_embeddings()))
     end_id: int = tokenizer.eos_token_id
-    if text.highest_id >= num_ids or (end is not None and end_id not in np.atleast_1d(end)):
+    if highest_id >= num_ids or (end is not None and end_id not in np.atleast_1d(end)):
         raise NmtDistillError(
-            f"{name}: tokenizer and weights do not belong together: the tokenizer's ids go up to {text.highest_id} and "
+            f"{name}: tokenizer and weights do not belong together: the tokenizer's ids go up to {highest_id} and "
             f"{end_id} ends a sentence, the weights have {num_ids} ids and {end} ends one; fetch both from one place."
         )
     return start, end_id, end_id if pad is None else pad

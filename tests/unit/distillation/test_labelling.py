@@ -273,6 +273,21 @@ def test_text_without_any_label_is_told(letter_teacher: LetterTeacher, letters: 
     assert summary["samples_of_dropped"]["unfinished"] == ["zoo", "zoo"]
 
 
+@pytest.mark.parametrize(("sources", "is_told"), [(["zoo", "zoo", "ab"], True), (["zoo", "ab"], False)])
+def test_translations_that_mostly_have_no_end_are_told(
+    letter_teacher: LetterTeacher,
+    letters: Encode,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    sources: list[str],
+    is_told: bool,
+) -> None:
+    write_lines(tmp_path / "mono.en", sources)
+    label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+    told = "more than half of the translations have no end: tokenizer and weights of the teacher may not belong"
+    assert (told in capsys.readouterr().err) == is_told
+
+
 def test_forecast_is_told_once_and_changes_nothing(
     letter_teacher: LetterTeacher,
     letters: Encode,

@@ -108,6 +108,38 @@ def test_a_tokenizer_of_another_model(checkpoints: dict[str, Path], tmp_path: Pa
         load(folder)
 
 
+def test_tags_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    """The dictionary is too long, so that tags, which come behind it, have ids beyond the weights; text has not."""
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["m2m100"], folder)
+    pieces = json.loads((folder / "vocab.json").read_text())
+    more = {f"no piece {place}": len(pieces) + place for place in range(150)}
+    (folder / "vocab.json").write_text(json.dumps(pieces | more))
+    with pytest.raises(NmtDistillError, match="and weights do not belong together: the tokenizer's ids go up"):
+        load(folder)
+
+
+def test_weights_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["m2m100"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_ffn_dim": 48}))
+    told = (
+        r"configuration and weights do not belong together: 3 weights have another shape than config\.json says, the "
+        r"first is model\.decoder\.layers\.0\.fc1\.bias with \(32,\) in place of \(48,\); fetch both from one place\.$"
+    )
+    with pytest.raises(NmtDistillError, match=told):
+        load(folder)
+
+
+def test_weights_that_are_truncated(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(checkpoints["m2m100"], tmp_path / "model")
+    path = tmp_path / "model/model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(NmtDistillError, match=r"the weights of .* cannot be loaded \([^()]*\); fetch it again\.$"):
+        load(tmp_path / "model")
+
+
 def test_an_end_of_sentence_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(checkpoints["t5"], folder)

@@ -133,11 +133,12 @@ def vocabulary_loss(
     if states.dtype == torch.float32 and torch.is_autocast_enabled(device):
         states = states.to(torch.get_autocast_dtype(device))  # a GPU's norms leave float32: its products would be slow
     chosen = None
-    if options.selects:
-        with torch.no_grad():
-            chosen = hardest(_row_nll(states, weight, bias, target, chunk_rows), kd_share)
-    given = (states, weight, bias, target, soft_targets, chosen, options, chunk_rows)
-    total, sums = _VocabularyLoss.apply(*given)  # type: ignore[no-untyped-call]
+    with torch.autocast(device, enabled=False):  # it would round products of float32 logits too
+        if options.selects:
+            with torch.no_grad():
+                chosen = hardest(_row_nll(states, weight, bias, target, chunk_rows), kd_share)
+        given = (states, weight, bias, target, soft_targets, chosen, options, chunk_rows)
+        total, sums = _VocabularyLoss.apply(*given)  # type: ignore[no-untyped-call]
     return VocabularyLoss(total, *sums.unbind())
 
 

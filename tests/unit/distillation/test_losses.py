@@ -534,3 +534,16 @@ def test_float32_states_are_projected_in_the_precision_of_the_training(kd_share:
     assert [each.dtype for each in found[0]] == [torch.float32] * 3
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other.float())
+
+
+def test_label_smoothing_is_in_float32_where_the_training_is_in_bfloat16() -> None:
+    """One row, so that rounding does not cancel out over rows: the mean logit in bfloat16 would be off by up to 1/256."""
+    for seed in range(8):
+        torch.manual_seed(seed)
+        states, weight, bias = torch.randn(1, 8), torch.randn(30, 8), torch.full((30,), 4.0)
+        target = torch.tensor([seed])
+        logits = torch.addmm(bias.bfloat16(), states.bfloat16(), weight.bfloat16().T).float()
+        expected = F.cross_entropy(logits, target, label_smoothing=0.5)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = vocabulary_loss(states, weight, bias, target, label_smoothing=0.5)
+        assert float(found.total) == pytest.approx(float(expected), rel=1e-5)

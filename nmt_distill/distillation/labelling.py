@@ -97,7 +97,8 @@ class Labelling:
                 f"there is nothing to learn from ({in_words(summary)}); see the samples in {folder / SUMMARY_NAME}: if "
                 f"most are unfinished, {_WHY_UNFINISHED}; if a filter left them out, loosen it in distillation.filters."
             )
-        if 2 * summary["dropped"].get("unfinished", 0) > summary["counts"].get("sentences", 0):
+        unfinished, sentences = summary["dropped"].get("unfinished", 0), summary["counts"].get("sentences", 0)
+        if self.config.targets == "teacher" and 2 * unfinished > sentences:
             say(f"more than half of the translations have no end: {_WHY_UNFINISHED}")
         if self.header:
             write_header(folder, self.header, num_records, left_out.places if left_out else ())

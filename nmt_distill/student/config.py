@@ -15,7 +15,7 @@ class StudentConfig:
     graph: Literal["marian", "nllb"] = "marian"
     """``marian`` is post-norm (MarianMTModel), ``nllb`` pre-norm (M2M100ForConditionalGeneration)"""
     preset: Literal["micro", "tiny", "small", "base", "deep-12-1", "deep-12-3"] | None = None
-    """depth, widths and heads by a name; keys that are given beside it win"""
+    """depth, widths and heads by a name, see the guide's shapes of students; keys that are given beside it win"""
     initialization: Literal["teacher", "embeddings", "random"] = "teacher"
     """``teacher`` copies layers at even distances and embeddings, ``embeddings`` these alone"""
     initialize_from: str | None = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,7 +12,7 @@ from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.config import StudentConfig
-from nmt_distill.student.graph import build_student
+from nmt_distill.student.graph import SpecialIds, build_student, count_parameters
 from nmt_distill.student.presets import PRESETS, with_preset
 
 SHAPES = {
@@ -35,6 +36,20 @@ def test_shapes(name: str) -> None:
 def test_every_preset_can_be_named() -> None:
     names = {name for member in get_args(get_type_hints(StudentConfig)["preset"]) for name in get_args(member)}
     assert names == PRESETS.keys() == SHAPES.keys()
+
+
+def test_the_guide_shows_every_preset_as_it_is() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text(encoding="utf-8")
+    row = r"^\| `([a-z0-9-]+)` \|" + 5 * r" (\d+) \|" + r" ([0-9.]+) M \|$"
+    rows = re.findall(row, guide, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(PRESETS)
+    special = SpecialIds(end=0, unknown=1, pad=16_000, vocab_size=16_001)
+    for name, *shape, millions in rows:
+        config = PRESETS[name](StudentConfig())
+        layers = (config.num_encoder_layers, config.num_decoder_layers)
+        assert (*layers, config.model_dim, config.ffn_inner_dim, config.num_heads) == tuple(map(int, shape))
+        with torch.device("meta"):
+            assert count_parameters(build_student(config, special)) / 1e6 == pytest.approx(float(millions), abs=0.05)
 
 
 def test_presets_leave_the_rest_of_their_base() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
-from nmt_distill.configuration.constraints import Faults, LanguageTag, NaturalInt, NotEmpty, PositiveInt
+from nmt_distill.configuration.constraints import Faults, LanguageTag, Matches, NaturalInt, NotEmpty, PositiveInt
 from nmt_distill.corpus.prepare import CorpusConfig
 from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import DistillationConfig
@@ -90,8 +90,8 @@ class DirectionConfig:
 class Recipe:
     """A distillation from text to a student that is scored and exported."""
 
-    name: str
-    """names the run folder and the model"""
+    name: Annotated[str, Matches(r"[^/\\\s.][^/\\\r\n]*", "the name of a folder, without / and no dot or space first")]
+    """names the run folder, which is `runs/NAME`, and the model"""
     description: str = ""
     """one sentence for people"""
     teacher: TeacherConfig | None = None

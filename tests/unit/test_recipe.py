@@ -102,6 +102,13 @@ def test_preset_is_a_base_that_keys_of_the_recipe_edit(tmp_path: Path) -> None:
     assert (other.student.model_dim, other.student.num_decoder_layers, other.student.num_heads) == (384, 4, 8)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", " a", ".hidden"])
+def test_name_is_that_of_a_folder_in_runs(tmp_path: Path, name: str) -> None:
+    """An empty one would make its stages in `runs` itself, among other runs."""
+    with pytest.raises(RecipeError, match="name must be the name of a folder, without / and no dot or space first"):
+        load_recipe(write(tmp_path / "mine.yaml", changed(name=name)))
+
+
 @pytest.mark.parametrize("preset", ["huge", 5, ["tiny"]])
 def test_unknown_preset_is_told(tmp_path: Path, preset: Any) -> None:
     (fault,) = faults_of(tmp_path / "toy.yaml", changed(student__preset=preset))

@@ -537,7 +537,7 @@ def test_float32_states_are_projected_in_the_precision_of_the_training(kd_share:
 
 
 def test_label_smoothing_is_in_float32_where_the_training_is_in_bfloat16() -> None:
-    """One row, so that rounding does not cancel out over rows: the mean logit in bfloat16 would be off by up to 1/256."""
+    """One row, so that rounding does not cancel out over rows: in bfloat16 the mean logit is off by up to 1/256."""
     for seed in range(8):
         torch.manual_seed(seed)
         states, weight, bias = torch.randn(1, 8), torch.randn(30, 8), torch.full((30,), 4.0)

@@ -8,8 +8,8 @@ from typing import Any
 
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
-from nmt_distill.distillation.labelling import Labelling
-from nmt_distill.distillation.labels import Rank, in_words
+from nmt_distill.distillation.labelling import Labelling, tell
+from nmt_distill.distillation.labels import Rank
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
 from nmt_distill.distillation.source_text import Share, SourceText
 from nmt_distill.distillation.store import StoreHeader
@@ -53,7 +53,7 @@ def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
     prepare_labelling(run, direction)
     labelling = make_labelling(run, direction)
     summary = labelling.run(source_texts(run, direction), run.labels(direction), direction=direction)
-    say(in_words(summary))
+    tell(summary, run.recipe.distillation)
     return summary
 
 

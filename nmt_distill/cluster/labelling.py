@@ -11,7 +11,7 @@ from typing import Any
 
 from nmt_distill.cluster.crew import Crew, Task, one_line
 from nmt_distill.cluster.slots import find_slots
-from nmt_distill.distillation.labels import in_words
+from nmt_distill.distillation.labelling import tell
 from nmt_distill.distillation.source_text import shard_texts
 from nmt_distill.distilled_stage import say_which, source_texts
 from nmt_distill.errors import NmtDistillError
@@ -97,7 +97,7 @@ def _label_direction(crew: Crew, run: Run, direction: Direction) -> dict[str, An
     crew.close()
     in_order = [num_records[index] for index in range(len(num_records))]
     summary = _ask(crew, Task("the last files", "put_together", (in_order,)))
-    say(in_words(summary))
+    tell(summary, run.recipe.distillation)
     return dict(summary)
 
 

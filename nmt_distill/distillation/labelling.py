@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -97,9 +97,6 @@ class Labelling:
                 f"there is nothing to learn from ({in_words(summary)}); see the samples in {folder / SUMMARY_NAME}: if "
                 f"most are unfinished, {_WHY_UNFINISHED}; if a filter left them out, loosen it in distillation.filters."
             )
-        unfinished, sentences = summary["dropped"].get("unfinished", 0), summary["counts"].get("sentences", 0)
-        if self.config.targets == "teacher" and 2 * unfinished > sentences:
-            say(f"more than half of the translations have no end: {_WHY_UNFINISHED}")
         if self.header:
             write_header(folder, self.header, num_records, left_out.places if left_out else ())
         return summary
@@ -279,6 +276,17 @@ class Labelling:
         if output.states is not None:
             rows["states"] = output.states
         return rows
+
+
+def tell(summary: Mapping[str, Any], config: DistillationConfig) -> None:
+    """Say what became of all sentences, and what may be wrong where a teacher mostly found no end.
+
+    :param summary: as :meth:`Labelling.run` returns it
+    """
+    say(in_words(summary))
+    unfinished, sentences = summary["dropped"].get("unfinished", 0), summary["counts"].get("sentences", 0)
+    if config.targets == "teacher" and 2 * unfinished > sentences:
+        say(f"more than half of the translations have no end: {_WHY_UNFINISHED}")
 
 
 def _hypotheses_path(folder: Path, index: int) -> Path:

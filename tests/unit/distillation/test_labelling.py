@@ -13,7 +13,7 @@ import pytest
 from nmt_distill.distillation import labelling
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilterConfig, LabelFilters
-from nmt_distill.distillation.labelling import Labelling
+from nmt_distill.distillation.labelling import Labelling, tell
 from nmt_distill.distillation.labels import is_in_share
 from nmt_distill.distillation.reverse import ReverseFilterConfig
 from nmt_distill.distillation.selection import rank_hypotheses
@@ -273,17 +273,27 @@ def test_text_without_any_label_is_told(letter_teacher: LetterTeacher, letters: 
     assert summary["samples_of_dropped"]["unfinished"] == ["zoo", "zoo"]
 
 
-@pytest.mark.parametrize(("sources", "is_told"), [(["zoo", "zoo", "ab"], True), (["zoo", "ab"], False)])
+@pytest.mark.parametrize(
+    ("sources", "targets", "is_told"),
+    [
+        (["zoo", "zoo", "ab"], "teacher", True),
+        (["zoo", "ab"], "teacher", False),
+        (["zoo", "zoo", "ab"], "human", False),
+    ],
+)
 def test_translations_that_mostly_have_no_end_are_told(
     letter_teacher: LetterTeacher,
     letters: Encode,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     sources: list[str],
+    targets: Any,
     is_told: bool,
 ) -> None:
+    """Human translations have an end; those called unfinished are too long."""
     write_lines(tmp_path / "mono.en", sources)
-    label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+    summary = label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+    tell(summary, DistillationConfig(targets=targets))
     told = "more than half of the translations have no end: tokenizer and weights of the teacher may not belong"
     assert (told in capsys.readouterr().err) == is_told
 

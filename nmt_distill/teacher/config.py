@@ -194,7 +194,8 @@ class CommandTeacherConfig:
     """`stream`: the program answers while its input stays open, and is kept alive; `batch`: it may wait for the end of
     its input, and is started anew for every share of lines"""
     nbest: bool = False
-    """the program writes Moses' n-best lists: `index ||| hypothesis ||| ... ||| score`"""
+    """the program writes n-best lists as Moses does, `index ||| hypothesis ||| ... ||| score`, or the same fields
+    between tabs"""
     num_processes: PositiveInt = 1
     """copies that run side by side"""
     timeout_seconds: Positive = 600.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from nmt_distill.teacher.command.child_process import ChildProcess
 
 NO_IDS = np.zeros(0, dtype=np.int64)
 """token ids of a hypothesis whose tokens are unknown"""
+_TAB_SEPARATED = re.compile(r"\s*\d+\t(?!\s*\|\|\|)")
+"""how a line of an n-best list begins whose fields stand between tabs"""
 
 
 class LineProgram:
@@ -97,7 +100,8 @@ class LineProgram:
         return f" (on standard error last: {words})" if words else ""
 
     def _add_to_list(self, line: str) -> Iterator[list[Hypothesis]]:
-        fields = [field.strip() for field in line.split("|||")]
+        separator = "\t" if _TAB_SEPARATED.match(line) else "|||"
+        fields = [field.strip() for field in line.split(separator)]
         if fields == [""]:
             if self._hypotheses:
                 yield self._answered(self._hypotheses)
@@ -108,7 +112,7 @@ class LineProgram:
         if len(fields) < 3 or not math.isfinite(score):
             raise NmtDistillError(
                 f"The command `{self._command}` wrote {quoted(line)}; a line of an n-best list must be `index ||| "
-                "hypothesis ||| score`, with or without other fields before the score."
+                "hypothesis ||| score`, with or without other fields before the score, or the same between tabs."
             )
         if self._hypotheses and index == str(self.num_answered + 1):
             yield self._answered(self._hypotheses)

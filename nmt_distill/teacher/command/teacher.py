@@ -4,8 +4,9 @@ The program reads one sentence a line from standard input and writes one transla
 mode ``stream`` it must write what it has translated while its input stays open; its copies are kept alive. In mode
 ``batch`` it may wait for the end of its input; it is started anew for every share of lines.
 
-With ``nbest`` it writes Moses' n-best lists instead: ``index ||| hypothesis ||| ... ||| score``, the index counted from
-0 since its start, whatever stands between ignored. In mode ``stream`` an empty line ends each list.
+With ``nbest`` it writes Moses' n-best lists instead: ``index ||| hypothesis ||| ... ||| score``, or the same fields
+between tabs, the index counted from 0 since its start, whatever stands between ignored. In mode ``stream`` an empty
+line ends each list.
 """
 
 from __future__ import annotations

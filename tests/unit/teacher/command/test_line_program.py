@@ -1,4 +1,4 @@
-"""What a program's lines mean: translations, and Moses' n-best lists."""
+"""What a program's lines mean: translations, and n-best lists, Moses' or between tabs."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def test_lists_end_at_an_empty_line_at_the_next_index_and_at_the_end(between: st
     assert pairs == [[("a", -1.5), ("b", -2.0)], [("c", 0.7), ("", -3.0)]]
 
 
+def test_fields_may_stand_between_tabs() -> None:
+    """What stands behind the index decides, so that a hypothesis may hold the other separator."""
+    answers = answers_of("0\tb ||| x\t-2.0\n0\ta\t0-0\t-1.5\n1\t||| a\tb ||| -3\n1\t||| c ||| -1\n", nbest=True)
+    pairs = [[(found.text, found.score) for found in answer] for answer in answers]
+    assert pairs == [[("a", -1.5), ("b ||| x", -2.0)], [("c", -1.0), ("a b", -3.0)]]
+
+
 def test_of_equal_scores_the_earlier_comes_first() -> None:
     (answer,) = answers_of("".join(f"0 ||| {letter} ||| -1\n" for letter in "zbca"), nbest=True)
     assert [found.text for found in answer] == list("zbca")
@@ -53,6 +60,8 @@ def test_of_equal_scores_the_earlier_comes_first() -> None:
     [
         ("hello", r'wrote "hello"; a line of an n-best list must be `index \|\|\| hypothesis \|\|\| score`, with'),
         ("0 ||| a", "a line of an n-best list must be"),
+        ("0\ta", "a line of an n-best list must be .*, or the same between tabs"),
+        ("1\ta\t-1", "the index must be 0"),
         ("0 ||| a ||| good", "a line of an n-best list must be"),
         ("0 ||| a ||| nan", "a line of an n-best list must be"),
         ("1 ||| a ||| -1", r'wrote "1 \|\|\| a \|\|\| -1", but the index must be 0: it counts'),

@@ -156,13 +156,14 @@ def _check_converted_copy(run: Run, direction: Direction) -> None:
     if not isinstance(run.recipe.teachers[direction], TransformersTeacherConfig):
         return
     from nmt_distill.teacher.ctranslate2.teacher import agreement
+    from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 
     teacher = run.teacher(direction)
-    if not (isinstance(teacher, WhiteBoxTeacher) and getattr(teacher, "is_converted", False)):
+    if not (isinstance(teacher, TransformersTeacher) and teacher.is_converted):
         return
     sources = read_lines(run.text(direction, "train", direction.source))
     sample = list(islice((source for source in sources if has_room(teacher, source)), SAMPLE_SENTENCES))
-    share = agreement(teacher, sample)
+    share = agreement(teacher.first, sample)
     if share < MIN_AGREEMENT:
         raise NmtDistillError(
             f"CTranslate2's copy of the teacher says what the teacher would say in only {share:.0%} of {len(sample)} "

@@ -184,6 +184,8 @@ class Run:
         What is fetched later is named then, see :attr:`teacher_files`.
         """
         content: dict[str, Any] = to_content(config)
+        if not content.get("ensemble", True):
+            del content["ensemble"]  # labels of a single model stay those that they are
         content |= identify_teacher(config)
         self._identities.append((config, content))
         return content

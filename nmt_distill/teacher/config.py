@@ -79,6 +79,9 @@ class TransformersTeacherConfig:
     """a model of transformers, with full probabilities"""
     name: str
     """folder with `config.json`, or a name on the hub such as `facebook/nllb-200-distilled-600M`"""
+    ensemble: tuple[str, ...] = ()
+    """folders of further models over the same vocabulary: soft targets are the mean of all models' probabilities;
+    translations are found by the first alone, and scored and ranked by all"""
     revision: str | None = None
     """which version of a model on the hub: a commit, or a tag or branch; null is the newest, which may change under a
     run: it is then labelled anew"""

@@ -49,9 +49,10 @@ def fetch_teacher(config: TeacherConfig) -> Files:
         case MarianTeacherConfig():
             return tuple(_marian_files(config).paths)
         case TransformersTeacherConfig():
-            from nmt_distill.teacher.transformers.hub import find_model
+            from nmt_distill.teacher.transformers.hub import find_further, find_model
 
-            return tuple(find_model(config.name, config.revision).files())
+            further = [file for folder in config.ensemble for file in find_further(folder).files()]
+            return (*find_model(config.name, config.revision).files(), *further)
         case Fairseq2TeacherConfig():
             from nmt_distill.teacher.fairseq2.installation import check_fairseq2
 
@@ -109,8 +110,10 @@ def local_files(config: TeacherConfig) -> list[Path]:
     match config:
         case MarianTeacherConfig(folder=None, wheel=None):
             return [Path(str(config.model)), Path(str(config.vocabulary))]
-        case MarianTeacherConfig(folder=str(folder)) | TransformersTeacherConfig(name=folder):
-            return sorted(path for path in Path(folder).expanduser().glob("*") if path.is_file())
+        case MarianTeacherConfig(folder=str(folder)):
+            return _files_in(folder)
+        case TransformersTeacherConfig(name=folder, ensemble=further):
+            return [path for each in (folder, *further) for path in _files_in(each)]
         case Fairseq2TeacherConfig():
             path = Path(config.name).expanduser()
             named = [
@@ -126,6 +129,10 @@ def local_files(config: TeacherConfig) -> list[Path]:
             return [Path(config.path)]
         case _:
             return []
+
+
+def _files_in(folder: str) -> list[Path]:
+    return sorted(path for path in Path(folder).expanduser().glob("*") if path.is_file())
 
 
 def identify_teacher(config: TeacherConfig) -> dict[str, Any]:
@@ -197,6 +204,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 batch_tokens=config.batch_tokens,
                 length_penalty=config.length_penalty,
                 converted_copies=wheel_cache() / CONVERTED if config.engine == "ctranslate2" else None,
+                ensemble=config.ensemble,
             )
         case Fairseq2TeacherConfig():
             from nmt_distill.teacher.fairseq2.installation import check_fairseq2

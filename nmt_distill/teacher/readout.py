@@ -46,6 +46,10 @@ class Readout(ABC, Generic[Source]):
     def logits(self, states: Tensor) -> Tensor:
         """Project states (rows, D) to logits (rows, V) in float32, which are the caller's own to change."""
 
+    def kept_states(self, states: Tensor) -> Tensor:
+        """Return what is kept of states (rows, D)."""
+        return states
+
     def chunks(self, rows: Tensor) -> Iterator[Tensor]:
         """Split rows so that few logits exist at once."""
         yield from torch.split(rows, max(1, PROJECTED_LOGITS // self.vocab_size))
@@ -111,7 +115,7 @@ class Readout(ABC, Generic[Source]):
         def distributions(places: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
             encoded = self.encode([source_ids[row] for row in places])
             states = self.decode(encoded, [target_ids[row] for row in places])
-            return ((self.logits(chunk), chunk) for chunk in self.chunks(states))
+            return ((self.logits(chunk), self.kept_states(chunk)) for chunk in self.chunks(states))
 
         return read_distributions(
             source_ids,

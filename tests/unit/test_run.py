@@ -54,6 +54,17 @@ def fingerprint(folder: Path, **settings: Any) -> str:
     return open_run(folder, **settings).distilled.fingerprint
 
 
+def test_models_of_an_ensemble_decide_about_the_labels_and_none_leaves_them(tmp_path: Path) -> None:
+    further = tmp_path / "further"
+    further.mkdir()
+    (further / "model.safetensors").write_bytes(b"one")
+    with_one = fingerprint(tmp_path, ensemble=[str(further)])
+    assert with_one != fingerprint(tmp_path, ensemble=[]) == fingerprint(tmp_path)
+    assert "ensemble" not in open_run(tmp_path).distilled.settings["teachers"]["en-pt"]
+    (further / "model.safetensors").write_bytes(b"another")
+    assert fingerprint(tmp_path, ensemble=[str(further)]) != with_one
+
+
 def test_newest_commit_of_a_model_on_the_hub_decides_about_the_labels(hub: Path, tmp_path: Path) -> None:
     unknown = fingerprint(tmp_path)
     fetch(hub, FIRST)

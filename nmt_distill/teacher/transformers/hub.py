@@ -82,6 +82,16 @@ def find_model(name_or_path: str, revision: str | None = None) -> ModelFolder:
     return folder
 
 
+def find_further(path: str) -> ModelFolder:
+    """Find the folder of a further model of an ensemble, which is never fetched.
+
+    :raises NmtDistillError: if it is not there
+    """
+    if not Path(path).expanduser().is_dir():
+        raise NmtDistillError(f"teacher.ensemble: {path} is not a folder; give folders of models on this machine.")
+    return find_model(path)
+
+
 def _weights(path: Path) -> tuple[str, ...]:
     """Return the names of the weights that are loaded."""
     return _SAFETENSORS if _matching(path, _SAFETENSORS) else _PICKLES

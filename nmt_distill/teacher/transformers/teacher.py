@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from nmt_distill.teacher.families import candidate_families, choose_family, name
 from nmt_distill.teacher.marian.teacher import batches_by_length
 from nmt_distill.teacher.room import Room
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
+from nmt_distill.teacher.transformers.ensemble import TransformersEnsemble, load_further
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
 from nmt_distill.teacher.transformers.search import Candidate, follow_tokens, search_beam
@@ -52,6 +54,7 @@ class TransformersTeacher:
         batch_tokens: int = 4096,
         length_penalty: float = 1.0,
         converted_copies: Path | None = None,
+        ensemble: Sequence[str] = (),
     ) -> None:
         """Load the model from a folder, or fetch it from the hub; code that it brings is never run.
 
@@ -64,6 +67,8 @@ class TransformersTeacher:
             power
         :param converted_copies: folder for a copy converted for CTranslate2, which then searches in the place of
             transformers, several times as fast; None lets transformers search
+        :param ensemble: folders of further models over the same vocabulary: distributions are the mean of all models',
+            translations are found by the first alone, and scored and ranked by all
         :raises NmtDistillError: if it is not there, no encoder-decoder, of no known family, or lacks a language
         """
         self.direction, self.origin, self.licence = direction, origin, licence
@@ -77,7 +82,8 @@ class TransformersTeacher:
             config = load_config(folder)
             declared = str(folder.json("tokenizer_config.json").get("tokenizer_class") or "")
             families = candidate_families(config.model_type, declared, family, where=name_or_path)
-            tokenizer = load_tokenizer(folder, families[0].load_with if len(families) == 1 else None)
+            load_with = families[0].load_with if len(families) == 1 else None
+            tokenizer = load_tokenizer(folder, load_with)
             self._tokens = tokens = vocabulary_of(tokenizer)
             self.family = choose_family(families, tokens, where=name_or_path)
             naming = name_languages(
@@ -100,27 +106,43 @@ class TransformersTeacher:
         self.graph = TransformersGraph(model, end_id=self.end_id, pad_id=pad_id, forced_ids=forced)
         self.vocab_size, self.state_dim = self.graph.vocab_size, self.graph.model_dim
         positions = getattr(config, "max_position_embeddings", None)
+        with quiet():
+            further = [
+                load_further(path, dtype, first=self.graph, tokens=tokens, load_with=load_with, positions=positions)
+                for path in ensemble
+            ]
+        self._readout = TransformersEnsemble([self.graph, *(graph for graph, _ in further)])
         self.room = Room(name_or_path, positions, source_prefix, num_forced=len(forced))
         decoding: list[Any] = [source_prefix, forced, dtype, max_length_factor, length_penalty]
         self._search: CTranslate2Search | None = None
         if converted_copies is not None:
             ids = {"start_id": start_id, "end_id": self.end_id}
-            if copy := converted(folder.path, converted_copies, hashes=folder.hashes(), **ids):
+            if converted_copy := converted(folder.path, converted_copies, hashes=folder.hashes(), **ids):
                 self._search = CTranslate2Search(
-                    copy, device=device, batch_tokens=batch_tokens, length_penalty=length_penalty
+                    converted_copy, device=device, batch_tokens=batch_tokens, length_penalty=length_penalty
                 )
                 self.engine, self.batch_rule = self._search.description, self._search.batch_rule
                 decoding.append(self._search.fingerprint)
+        if further:
+            decoding.append([other.hashes() for _, other in further])
+            self.engine += f", scored by {len(self._readout.graphs)} models"
         self.fingerprint = fingerprint([folder.hashes(), decoding])
 
     @property
     def num_parameters(self) -> int:
-        """Parameters, the one table counted once and tables of sinusoids left out."""
-        return self.graph.num_parameters
+        """Parameters of all models, in each the one table counted once and tables of sinusoids left out."""
+        return self._readout.num_parameters
 
     def hand_down(self) -> Inheritance:
         """See :class:`nmt_distill.teacher.base.OpenTeacher`."""
         return hand_down(self.graph.model, self.name, self._tokens)
+
+    @property
+    def first(self) -> TransformersTeacher:
+        """The first model of an ensemble alone, which finds the translations."""
+        alone = copy.copy(self)
+        alone._readout = TransformersEnsemble([self.graph])
+        return alone
 
     @property
     def is_converted(self) -> bool:
@@ -183,6 +205,8 @@ class TransformersTeacher:
                 beam_size=beam_size,
                 sampling=sampling,
             )
+        if len(self._readout.graphs) > 1:
+            found = self._scored_by_all(inputs, found)
         return [[self._hypothesis(candidate) for candidate in candidates] for candidates in found]
 
     def _generate(
@@ -217,6 +241,18 @@ class TransformersTeacher:
                     found[row] = candidates
         return found
 
+    def _scored_by_all(
+        self, inputs: Sequence[list[int]], found: Sequence[Sequence[Candidate]]
+    ) -> list[list[Candidate]]:
+        """Score candidates by the whole ensemble and put them in order, those with an end first."""
+        pairs = [(row, tokens) for row, candidates in enumerate(found) for tokens, _ in candidates]
+        sources, targets = [inputs[row] for row, _ in pairs], [tokens for _, tokens in pairs]
+        scores = self._readout.scores(sources, targets, room=None, batch_tokens=self._batch_tokens)
+        scored: list[list[Candidate]] = [[] for _ in found]
+        for (row, tokens), score in zip(pairs, scores, strict=True):
+            scored[row].append((tokens, score))
+        return [sorted(own, key=lambda each: (each[0][-1] != self.end_id, -each[1])) for own in scored]
+
     def _hypothesis(self, candidate: Candidate) -> Hypothesis:
         tokens, score = candidate
         finished = tokens[-1] == self.end_id
@@ -240,7 +276,7 @@ class TransformersTeacher:
         :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
         """
         self.room.check_targets(target_ids)
-        return self.graph.output(
+        return self._readout.output(
             self.room.with_prefix(source_ids),
             target_ids,
             num_kept=num_kept,
@@ -261,7 +297,7 @@ class TransformersTeacher:
         :raises NmtDistillError: if a source or target is too long
         """
         self.room.check_targets(target_ids)
-        return self.graph.forced_pass(
+        return self._readout.forced_pass(
             self.room.with_prefix(source_ids), target_ids, skipped=len(self.room.source_prefix)
         )
 
@@ -269,7 +305,7 @@ class TransformersTeacher:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
         source_ids = [[*self.room.source_prefix, *ids] for ids in self.encode(sources)]
         target_ids = [[*ids, self.end_id] for ids in self._text.encode_target(targets)]
-        return self.graph.scores(source_ids, target_ids, room=self.room.positions, batch_tokens=self._batch_tokens)
+        return self._readout.scores(source_ids, target_ids, room=self.room.positions, batch_tokens=self._batch_tokens)
 
 
 def _specials(name: str, model: Any, tokenizer: Any, highest_id: int) -> tuple[int, int, int]:

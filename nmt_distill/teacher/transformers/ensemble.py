@@ -1,0 +1,105 @@
+"""Several models of transformers over one vocabulary, read as one: the mean of their probabilities.
+
+Rows are target tokens, sentences end to end; V vocabulary. The states of all models stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt_distill.errors import NmtDistillError
+from nmt_distill.teacher.base import ForcedPass
+from nmt_distill.teacher.marian.ensemble import mean_logits
+from nmt_distill.teacher.readout import Readout
+from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer
+from nmt_distill.teacher.transformers.graph import EncodedSource, TransformersGraph
+from nmt_distill.teacher.transformers.hub import ModelFolder, find_further
+from nmt_distill.teacher.transformers.tokenization import vocabulary_of
+
+
+class TransformersEnsemble(Readout[list[EncodedSource]]):
+    """Models that are read together; one alone is read as it is."""
+
+    def __init__(self, graphs: Sequence[TransformersGraph]) -> None:
+        """Take models over; the first is the one whose states are kept."""
+        first = graphs[0]
+        self.graphs, self._widths = list(graphs), [graph.model_dim for graph in graphs]
+        self.forced_ids, self.vocab_size, self.device = first.forced_ids, first.vocab_size, first.device
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of all models."""
+        return sum(graph.num_parameters for graph in self.graphs)
+
+    def encode(self, source_ids: list[list[int]]) -> list[EncodedSource]:
+        """Encode sources, tags included, by every model."""
+        return [graph.encode(source_ids) for graph in self.graphs]
+
+    def decode(self, source: list[EncodedSource], target_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Return the states (rows, sum of widths) of all models before each target token."""
+        states = [graph.decode(own, target_ids) for graph, own in zip(self.graphs, source, strict=True)]
+        return states[0] if len(states) == 1 else torch.cat(states, dim=1)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return logits (rows, V): of several models the logarithm of their mean probabilities."""
+        parts = torch.split(states, self._widths, dim=1)
+        return mean_logits([graph.logits(own) for graph, own in zip(self.graphs, parts, strict=True)])
+
+    def kept_states(self, states: Tensor) -> Tensor:
+        """Return the states (rows, D) of the first model."""
+        return states[:, : self._widths[0]]
+
+    def forced_pass(
+        self, source_ids: list[list[int]], target_ids: Sequence[Sequence[int]], *, skipped: int
+    ) -> ForcedPass:
+        """Read given targets in the training step; hidden states are those of the first model.
+
+        :param skipped: source tokens before the text
+        """
+        passes = [graph.forced_pass(source_ids, target_ids, skipped=skipped) for graph in self.graphs]
+
+        @torch.no_grad()
+        def logits(rows: slice) -> Tensor:
+            return mean_logits([forced.logits(rows) for forced in passes])
+
+        return replace(passes[0], logits=logits)
+
+
+def load_further(
+    path: str,
+    dtype: str,
+    *,
+    first: TransformersGraph,
+    tokens: Mapping[str, int],
+    load_with: str | None,
+    positions: int | None,
+) -> tuple[TransformersGraph, ModelFolder]:
+    """Load a further model of an ensemble.
+
+    :param first: the first model
+    :param tokens: the vocabulary of its tokenizer
+    :param load_with: tokenizer class of transformers; None leaves the choice to transformers
+    :param positions: what the first model has room for
+    :raises NmtDistillError: if it is not there, has another vocabulary, or less room
+    """
+    folder = find_further(path)
+    config: Any = load_config(folder)
+    model = load_model(folder, dtype).to(first.device).eval()
+    num_ids = model.get_output_embeddings().weight.shape[0]
+    if vocabulary_of(load_tokenizer(folder, load_with)) != tokens or num_ids != first.vocab_size:
+        raise NmtDistillError(
+            f"teacher.ensemble: {path} has another vocabulary than the first model, so their probabilities have no "
+            "mean; leave it out."
+        )
+    room = getattr(config, "max_position_embeddings", None)
+    if room is not None and (positions is None or room < positions):
+        raise NmtDistillError(
+            f"teacher.ensemble: {path} has {room:,} positions, fewer than the first model; name it first."
+        )
+    graph = TransformersGraph(model, end_id=first.end_id, pad_id=first.pad_id, forced_ids=first.forced_ids)
+    return graph, folder

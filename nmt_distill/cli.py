@@ -244,9 +244,9 @@ def _run_to(arguments: argparse.Namespace) -> int:
     pipeline = _pipeline(arguments, Ranks.of_environment() if _may_train(arguments) else None)
     if arguments.verb == "distill" and (arguments.shard_idx is not None or arguments.num_shards > 1):
         if arguments.shard_idx is None or not 0 <= arguments.shard_idx < arguments.num_shards:
+            given = "missing" if arguments.shard_idx is None else f"{arguments.shard_idx} instead"
             raise NmtDistillError(
-                f"--shard-idx must be from 0 to {arguments.num_shards - 1}, one less than --num-shards, but is "
-                f"{arguments.shard_idx} instead."
+                f"--shard-idx must be from 0 to {arguments.num_shards - 1}, one less than --num-shards, but is {given}."
             )
         pipeline.label_share(arguments.num_shards, arguments.shard_idx)
         return 0

@@ -95,7 +95,9 @@ class Labelling:
         if not summary["counts"].get("labels", 0) and summary["counts"].get("sentences", 0):
             raise NmtDistillError(
                 f"there is nothing to learn from ({in_words(summary)}); see the samples in {folder / SUMMARY_NAME}: if "
-                f"most are unfinished, {_WHY_UNFINISHED}; if a filter left them out, loosen it in distillation.filters."
+                f"most are unfinished, {_WHY_UNFINISHED}; if most are source_too_long, raise "
+                "distillation.max_source_tokens as far as the teacher has room; if a filter left them out, loosen it "
+                "in distillation.filters."
             )
         if self.header:
             write_header(folder, self.header, num_records, left_out.places if left_out else ())

@@ -54,4 +54,6 @@ def test_what_cannot_train_is_everyones_own_command(
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
     assert main(["distill", str(recipe), "--num-shards", "4", "--shard-idx", "4"]) == 2
-    assert "--shard-idx must be from 0 to 3" in capsys.readouterr().err
+    assert "--shard-idx must be from 0 to 3, one less than --num-shards, but is 4 instead" in capsys.readouterr().err
+    assert main(["distill", str(recipe), "--num-shards", "4"]) == 2
+    assert "--shard-idx must be from 0 to 3, one less than --num-shards, but is missing." in capsys.readouterr().err

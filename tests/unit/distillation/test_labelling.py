@@ -298,6 +298,17 @@ def test_translations_that_mostly_have_no_end_are_told(
     assert (told in capsys.readouterr().err) == is_told
 
 
+def test_text_that_is_too_long_as_a_whole_is_told(
+    letter_teacher: LetterTeacher, letters: Encode, tmp_path: Path
+) -> None:
+    write_lines(tmp_path / "mono.en", ["ab", "abc"])
+    told = (
+        r"left out: 2 source_too_long\); .* if most are source_too_long, raise distillation\.max_source_tokens as far"
+    )
+    with pytest.raises(NmtDistillError, match=told):
+        label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out", max_source_tokens=1)
+
+
 def test_forecast_is_told_once_and_changes_nothing(
     letter_teacher: LetterTeacher,
     letters: Encode,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast
+from accelerate.utils import GradientAccumulationPlugin, broadcast
 from torch import Tensor
 
 from nmt_distill.devices import choose_device
@@ -96,6 +96,7 @@ class Trainer:
         self.accelerator = Accelerator(
             cpu=on_cpu,
             mixed_precision="no",  # autocast is our own, since accelerate allows one precision a process
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # else the environment scales losses
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
         )
         self.student = student.to(self.accelerator.device)

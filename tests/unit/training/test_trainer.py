@@ -67,6 +67,17 @@ def test_same_seed_same_bits(new_student: Make, toy_store: Store, tmp_path: Path
     assert not torch.equal(students[0].lm_head.weight, students[2].lm_head.weight)
 
 
+def test_what_accelerate_finds_in_the_environment_does_not_scale_the_loss(
+    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are accumulated here, and the loss is divided once; clipping would tell a loss of another size."""
+    students = [new_student(seed=3) for _ in range(2)]
+    for number, student in enumerate(students):
+        train(student, toy_store, replace(CONFIG, gradient_clip=1e-3), tmp_path / str(number))
+        monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1000000")
+    assert_same(weights(students[0]), weights(students[1]))
+
+
 SHORT = replace(PHASE, num_steps=4)
 TWO_PHASES = replace(
     CONFIG,

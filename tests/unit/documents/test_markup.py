@@ -112,11 +112,38 @@ def test_xliff_fills_what_lacks() -> None:
         'all</source>\n    <target state="needs-review-translation">H\u00c9LLO <g id="1">BIG <x id="2"/> WORLD</g> '
         "&amp; ALL</target>",
     )
-    expected = expected.replace("<target/>", "<target>SAVE</target>")
-    expected = expected.replace('"new"></target>', '"new">PH <ph id="1">&lt;br/></ph> X</target>')
+    expected = expected.replace("<target/>", '<target state="needs-review-translation">SAVE</target>')
+    expected = expected.replace('"new"></target>', '"needs-review-translation">PH <ph id="1">&lt;br/></ph> X</target>')
     assert shouted(read_xliff(XLIFF.encode(), HERE, "pt-BR")) == expected
     finished = read_xliff(expected.encode(), HERE, "pt-BR")
     assert finished.render(finished.segments) == expected.encode()
+
+
+def test_what_a_translation_memory_offers_is_no_target() -> None:
+    text = "<xliff version='1.2'><file target-language='de'><trans-unit><source>Hi</source>{}<alt-trans><source>Ho"
+    text += "</source><target>Na</target></alt-trans></trans-unit></file></xliff>"
+    written = shouted(read_xliff(text.format("").encode(), HERE, "de"))
+    assert written == text.format('<target state="needs-review-translation">HI</target>')
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("<![CDATA[a <b>b</b> & c]]>", "<![CDATA[A <b>B</b> & C]]>"),
+        ("a <![CDATA[b & <]]> c", "A B &amp; &lt; C"),
+    ],
+)
+def test_xliff_whose_text_is_no_markup_is_filled(source: str, target: str) -> None:
+    text = f"<xliff version='1.2'><file target-language='de'><trans-unit><source>{source}</source></trans-unit></file>"
+    written = shouted(read_xliff(f"{text}</xliff>".encode(), HERE, "de"))
+    assert f'<target state="needs-review-translation">{target}</target>' in written
+    ElementTree.fromstring(written)
+
+
+def test_a_translation_cannot_end_its_section() -> None:
+    text = b"<xliff version='1.2'><file><trans-unit><source><![CDATA[a]]></source></trans-unit></file></xliff>"
+    root = ElementTree.fromstring(read_xliff(text, HERE, None).render(["x ]]> y"]))
+    assert [target.text for target in root.iter("target")] == ["x ]]> y"]
 
 
 def test_xliff_2_is_filled() -> None:

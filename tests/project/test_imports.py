@@ -32,6 +32,7 @@ ORDER = [
     "model_folder",
     "icu_messages",
     "glossary",
+    "alphabet",
     "capitals",
     "engine",
     "placement",

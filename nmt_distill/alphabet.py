@@ -33,20 +33,18 @@ class Alphabet:
 
     def __init__(self, reads: Callable[[str], bool]) -> None:
         self._reads = reads
-        self._known = set(string.printable)
+        self._known = set(string.whitespace)
         self._unknown: set[str] = set()
 
     def readable(self, text: str) -> str:
         """Write the quotes and dashes that it lacks as those of a keyboard, each as one character."""
-        if text.isascii():
-            return text
         unknown = self._unknown_in(text)
+        if unknown.isdisjoint(_LOOK_ALIKES):
+            return text
         return text.translate({ord(sign): _LOOK_ALIKES[sign] for sign in unknown if sign in _LOOK_ALIKES})
 
     def foreign(self, text: str) -> list[Span]:
         """Find what it cannot read, whole words and signs, as terms that stay what they are."""
-        if text.isascii():
-            return []
         unknown = self._unknown_in(text) - _LOOK_ALIKES.keys()
         spans: list[Span] = []
         for match in _UNIT.finditer(text) if unknown else ():

@@ -21,7 +21,7 @@ _PLAIN = r"""
 | (?P<code>``(?:[^`\n]|`(?!`)){1,200}`` | `[^`\n]{1,300}`
     | <(?P<code_tag>code|kbd|samp|var|tt)\b[^<>]{0,300}>[^<]{0,300}</(?P=code_tag)\s*> )
 | (?P<comment><!--(?:[^-]|-(?!->)){0,300}-->)
-| (?P<tag></?[A-Za-z][^<>]*> | &lt;/?[A-Za-z](?:[^&<>]|&(?:quot|apos|amp|\#39|\#34);){0,300}&gt;)
+| (?P<tag></?(?:[A-Za-z][^<>]*|[0-9]{1,3}\s*/?)> | &lt;/?[A-Za-z](?:[^&<>]|&(?:quot|apos|amp|\#39|\#34);){0,300}&gt;)
 | (?P<entity>&(?:[A-Za-z][A-Za-z0-9]{1,31}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});)
 | (?P<address>(?:(?:https?|ftp|file)://|mailto:|(?<!\w)www\.)[^\s<>"'`(){}\[\]|\\^]{1,2000}(?<![.,;:!?*_~])
     | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8} )
@@ -31,6 +31,8 @@ _PLAIN = r"""
     | %(?:[0-9]+\$)?[\#0+-]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|ll|[hlLqjzt])?[sdiufgeEGxXcopaA@](?![A-Za-z])
     | %% | %[A-Za-z_][A-Za-z0-9_]{0,60}% | %[0-9]{1,2}(?![0-9%]) )
 | (?P<variable>\$t\([^()]{0,300}\) | \$[A-Za-z_][A-Za-z0-9_.]{0,80}(?<!\.) )
+| (?P<date>(?<![\w/.-])(?:y{2,4}|Y{2,4}|M{1,4}|D{1,2}|d{1,2}|H{1,2}|h{1,2})
+    (?:[-/.:](?:y{2,4}|Y{2,4}|M{1,4}|D{1,2}|d{1,2}|mm|ss|SSS))+(?!\w))
 | (?P<name>(?<![\w:/.]):[A-Za-z_][\w-]{0,60}(?:(?<=\w):)? | (?<![\w@\#&])[@\#][A-Za-z_]\w{0,60})
 | (?P<number_sign>(?<![\w#&])\#(?![\w#]))
 """
@@ -42,9 +44,17 @@ _MARKDOWN = r"""
 | (?P<link>\[)
 | (?P<emphasis>\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|~~)
 """
-_PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_PLAIN + _MARKDOWN, re.VERBOSE)}
-_SIGN = {False: re.compile(r"[{<&%$`@#\\]|:[A-Za-z_/]|www\."), True: re.compile(r"[{<&%$`@#*_~\[\\]|:[A-Za-z_/]|www\.")}
-_TAG_NAME = re.compile(r"(?:<|&lt;)(/?)([A-Za-z][^\s/>&]*)")
+_MATH = r"""
+  (?P<math>\$\$[^$]{1,500}\$\$ | (?<![\w$])\$(?=[^\s$])[^$\n]{0,300}(?<=[^\s$\\])\$(?![\w$]))
+|"""
+_BLOCK = re.compile(r"\{%-?\s*(?:(end)?(\w+))|\{\{\s*([#^/])(\w+)")
+_PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE)}
+_OTHER_SIGN = r":[A-Za-z_/]|www\.|[yYMDdHhm][-/.:][yYMDdHhms]"
+_SIGN = {
+    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}"),
+    True: re.compile(rf"[{{<&%$`@#*_~\[\\]|{_OTHER_SIGN}"),
+}
+_TAG_NAME = re.compile(r"(?:<|&lt;)(/?)([A-Za-z0-9][^\s/>&]*)")
 _VOID = frozenset([
     "area",
     "base",
@@ -166,6 +176,9 @@ def _names(match: re.Match[str]) -> tuple[str, str]:
         if name is None or text.endswith(("/>", "/&gt;")) or name[2].lower() in _VOID or "://" in text:
             return "", ""
         return ("", name[2]) if name[1] else (name[2], "")
+    if kind == "braces" and (block := _BLOCK.match(text)) is not None:
+        word = block[2] or block[4]
+        return ("", word) if block[1] or block[3] == "/" else (word, "")
     if kind == "link":
         return "[", ""
     if kind == "link_end":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nmt_distill.access_keys import with_access_key, without_access_key
 from nmt_distill.alphabet import Alphabet
 from nmt_distill.capitals import is_shouted, lowered, raised
 from nmt_distill.engine import Hypothesis
@@ -84,6 +85,9 @@ class Sentence:
         self.text = text
         self._direction = direction
         self._markdown = markdown
+        is_menu = guarded and not markdown and not plain
+        self._bare, self._access_key = without_access_key(text) if is_menu else (text, "")
+        text = self._bare
         foreign = alphabet.foreign(text) if guarded else []
         self._terms = _with_foreign(terms, foreign) if foreign else terms
         self._spans = protected_spans(text, markdown=markdown, terms=self._terms) if guarded else []
@@ -95,7 +99,7 @@ class Sentence:
         self.is_guarded = self._masked is not None
         """whether anything in it is protected"""
         self._holds_nothing = guarded and not self._spans
-        self.copied = "".join(piece for piece, _ in self.pieces())
+        self.copied = self.keyed("".join(piece for piece, _ in self.pieces()))
         """what stands for it where there is nothing to translate"""
         bare = text if self._masked is None else self._masked.text
         bare = bare if plain else alphabet.readable(bare)
@@ -129,7 +133,11 @@ class Sentence:
             if restored is None:
                 return None
             text = f"{masked.before}{restored}{masked.after}"
-        return candidate.reading(text) if self.is_kept(text) else None
+        return candidate.reading(self.keyed(text)) if self.is_kept(text) else None
+
+    def keyed(self, translation: str) -> str:
+        """Put the sign of an entry's access key back."""
+        return with_access_key(translation, self._access_key) if self._access_key else translation
 
     def _begins_with_stand_in(self) -> bool:
         masked = self._masked
@@ -152,19 +160,22 @@ class Sentence:
         )
 
     def is_kept(self, translation: str) -> bool:
-        """Tell whether a translation holds all that is protected, and nothing of the kind that is not there."""
+        """Tell whether a translation holds all that is protected, and nothing of the kind that is not there.
+
+        :param translation: without the sign of an access key
+        """
         if self._holds_nothing:
             return not protected_spans(translation, markdown=self._markdown)
-        return kept(self.text, translation, markdown=self._markdown, terms=self._terms)
+        return kept(self._bare, translation, markdown=self._markdown, terms=self._terms)
 
     def pieces(self) -> list[tuple[str, bool]]:
         """Cut the sentence at all that is protected; tell of each piece whether it is to be translated."""
         pieces: list[tuple[str, bool]] = []
         position = 0
         for span in self._spans:
-            pieces += [(self.text[position : span.start], True), (span.text, False)]
+            pieces += [(self._bare[position : span.start], True), (span.text, False)]
             position = span.end
-        return [*pieces, (self.text[position:], True)]
+        return [*pieces, (self._bare[position:], True)]
 
 
 def _with_foreign(terms: Terms | None, foreign: list[Span]) -> Terms:

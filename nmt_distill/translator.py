@@ -256,7 +256,7 @@ class Translator:
         for number, row in zip(failed, pieces, strict=True):
             joined = _joined([next(parts) if is_wanted else text for text, is_wanted in row])
             if sentences[number].is_kept(joined[0].text):
-                answers[number] = joined[:1]
+                answers[number] = [joined[0].reading(sentences[number].keyed(joined[0].text))]
                 request.tally.num_in_pieces += 1
             else:
                 answers[number] = [Candidate(text=sentences[number].text)]

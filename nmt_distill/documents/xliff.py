@@ -70,7 +70,7 @@ def _decode(content: bytes, path: Path) -> Encoded:
     if declared is not None and declared[1].lower() not in {b"utf-8", b"utf-16"}:
         encoding = declared[1].decode()
         try:
-            return Encoded(text=content.decode(encoding), encoding=encoding)
+            return Encoded(text=content.decode(encoding), encoding=encoding, errors="xmlcharrefreplace")
         except (LookupError, UnicodeDecodeError):
             raise DocumentError(path, 1, f"not valid {encoding}, which it says it is") from None
     return decode(content, path)
@@ -128,7 +128,7 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         name = name.rpartition(":")[2]
-        self._inherited.pop()
+        _, keeps_space = self._inherited.pop()
         self._open.pop()
         unit, place = self._unit, self._parser.CurrentByteIndex
         if self._depth_inside > 0:
@@ -145,6 +145,7 @@ class _Reader:
             else:
                 unit.after = end
                 if name == "source":
+                    unit.keeps_space = keeps_space
                     unit.source = (content, place)
         elif unit is not None and name in _UNITS:
             self.found.units.append(unit)

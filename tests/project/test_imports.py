@@ -32,6 +32,7 @@ ORDER = [
     "model_folder",
     "icu_messages",
     "glossary",
+    "access_keys",
     "alphabet",
     "capitals",
     "engine",

@@ -27,7 +27,7 @@ def test_what_cannot_be_read_is_found_whole(text: str, foreign: list[str]) -> No
 
 
 def test_an_accent_of_its_own_is_read_with_its_letter() -> None:
-    composing = Alphabet(lambda text: text in {"cafe\u0301", "e"})
+    composing = Alphabet(lambda text: text == "cafe\u0301" or text in "aefcis")
     assert composing.foreign("cafe\u0301 is") == []
     assert [span.text for span in composing.foreign("caffe\u0301")] == ["caffe\u0301"]
 
@@ -35,6 +35,10 @@ def test_an_accent_of_its_own_is_read_with_its_letter() -> None:
 def test_quotes_and_dashes_are_read_as_those_of_a_keyboard() -> None:
     assert LATIN.readable("\u201ca\u201d \u2014 \u00abb\u00bb it\u2019s \u20ac") == '"a" - "b" it\'s \u20ac'
     assert Alphabet(lambda text: True).readable("\u201ca\u201d") == "\u201ca\u201d"
+
+
+def test_signs_of_a_keyboard_may_be_unknown() -> None:
+    assert [span.text for span in Alphabet(lambda text: "~" not in text).foreign("a ~ b")] == ["~"]
 
 
 @given(st.text())

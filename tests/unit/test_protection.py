@@ -61,6 +61,8 @@ def test_what_was_taken_out_comes_back(text: str, markdown: bool) -> None:
         ("press &lt;a href=&quot;u&quot;&gt;OK&lt;/a&gt;", ["&lt;a href=&quot;u&quot;&gt;", "&lt;/a&gt;"]),
         ("<%= name %> :name :smile: a::b 10:30am note:x", ["<%= name %>", ":name", ":smile:"]),
         ("@user likes #tag; a@b ##", ["@user", "#tag"]),
+        ("a <1>bold</1> word, 1<2>0", ["<1>", "</1>", "<2>"]),
+        ("as YYYY-MM-DD or HH:mm:ss, day/month, 5/5", ["YYYY-MM-DD", "HH:mm:ss"]),
         ("A plain text. With *stars* and [brackets].", []),
     ],
 )
@@ -73,6 +75,7 @@ def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
     [
         ("Use **all _these_** at [the site](http://x.y)", "Use all these at the site", ["**", "_", "["]),
         ("![a cat](c.png) and [^1] \\* 2 * 3", "X1 and X2 X3 2 X4 3", []),
+        ("so $x^2 + y$ is, for $5 and $6", "so X1 is, for $5 and $6", []),
         ("snake_case and __bold__", "snake_case and bold", ["__"]),
         ("**open only", "X1 open only", []),
     ],
@@ -104,6 +107,14 @@ def test_a_stand_in_is_a_word_of_its_own() -> None:
     masked = mask(text, protected_spans(text))
     assert masked.text == "dog X1 house, X2 MB, file X3, \u4e2dX4"
     assert restore(masked, "casa X1 c\u00e3o, X2 MB de X3, X4") == "casa&nbsp;c\u00e3o, {n}MB de{s}, {x}"
+
+
+@pytest.mark.parametrize(
+    "text", ["has {% if n %}files of mine{% endif %}", "has {{#n}}files of mine{{/n}}", "has <1>files of mine</1>"]
+)
+def test_blocks_of_templates_are_paired(text: str) -> None:
+    masked = mask(text, protected_spans(text))
+    assert (masked.text, len(masked.elements)) == ("has files of mine", 1)
 
 
 def test_escaped_tags_are_paired() -> None:

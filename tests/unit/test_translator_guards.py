@@ -162,6 +162,19 @@ def test_a_glossary_knows_what_the_model_does_not(make: Make, tmp_path: Path) ->
     assert translator.translate(["Open \u4e2d\u6587 \u2192"]) == ["Open Chinese \u2192"]
 
 
+def test_access_keys_come_through(make: Make, unreliable: list[Translator]) -> None:
+    seen: list[str] = []
+
+    def rule(text: str) -> str:
+        seen.append(text)
+        return text.replace("Open", "Abrir")
+
+    assert make(rule).translate(["_Open", "&Open {name}"]) == ["_Abrir", "&Abrir {name}"]
+    assert sorted(seen) == ["Open", "Open X1"]
+    for translator in unreliable:
+        assert [answer.count("&") for answer in translator.translate(["&Open {name}", "&Open"])] == [1, 1]
+
+
 def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
     text, model = tmp_path / "text", str(tmp_path / "model")
     text.write_text("open the door\n" * 9)

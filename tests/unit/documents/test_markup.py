@@ -164,6 +164,17 @@ def test_xliff_keeps_its_encoding(encoding: str) -> None:
     assert written == text.format('<target state="needs-review-translation">Caf\u00e9</target>').encode(encoding)
 
 
+def test_xliff_names_characters_that_its_encoding_lacks() -> None:
+    text = '<?xml version="1.0" encoding="iso-8859-1"?><xliff version="1.2"><trans-unit><source>a</source></trans-unit>'
+    written = read_xliff(f"{text}</xliff>".encode("latin-1"), HERE, None).render(["\u20ac"])
+    assert [target.text for target in ElementTree.fromstring(written).iter("target")] == ["\u20ac"]
+
+
+def test_xliff_keeps_space_where_its_source_says_so() -> None:
+    text = b"<xliff version='1.2'><trans-unit><source xml:space='preserve'> a\n b</source></trans-unit></xliff>"
+    assert read_xliff(text, HERE, None).segments == [" a\n b"]
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1), min_size=1))
 def test_xml_reads_what_was_written_to_xliff(translations: list[str]) -> None:
     units = "".join("<trans-unit><source>word</source></trans-unit>" for _ in translations)
@@ -243,7 +254,15 @@ def test_markdown_by_hand() -> None:
     assert shouted(document) == expected
 
 
+def test_lines_of_other_dialects_stay() -> None:
+    text = ":::note\nsome text\nof two lines\n:::\n\n> [!NOTE]\n> more\n\n[TOC]\n\nend\n{: .big }\n"
+    document = read_markdown_text(text.encode(), HERE)
+    assert list(document.segments) == ["some text of two lines", "more", "end"]
+    assert document.render(document.segments) == text.encode()
+
+
 LINES = pieces_of(
+    ":::", "[!NOTE]",
     "# ", "- ", "> ", "1. ", "    ", "\n", "\n\n", "```\n", "word", " ", "`x`", "**b**", "[l](u)", "|", "|-|-|\n",
     "<b>", "</b>", "<div>\n", "\\", "  \n", "\r\n", "---\n", "===\n", "*", "_", "~~", "![i](u)", "&amp;", "\t",
 )  # fmt: skip
@@ -281,6 +300,12 @@ def test_cues_keep_times_and_number_of_lines() -> None:
     assert document.render(document.segments) == text.encode()
     expected = text.replace("Hello there,</i>", "HELLO THERE,</i>").replace("how are you", "HOW ARE YOU")
     assert shouted(document) == expected.replace("Fine", "FINE").replace("Me too", "ME TOO")
+
+
+def test_what_speakers_say_stays_apart() -> None:
+    text = "1\n00:01,0 --> 00:02,0\n[DOOR OPENS]\nwhere is\nit?\n- there.\nJOHN: ah,\nwell.\n\u266a a song \u266a\n"
+    expected = ["[DOOR OPENS]", "where is it?", "there.", "JOHN: ah, well.", "\u266a a song \u266a"]
+    assert list(read_subtitles(text.encode(), HERE).segments) == expected
 
 
 def test_notes_and_styles_of_webvtt_stay() -> None:

@@ -25,10 +25,10 @@ def without_access_key(text: str) -> tuple[str, str]:
 
     :return: the text, and the sign with the letter behind it, empty where there is none, or no single one
     """
-    if len(text) > MAX_CHARACTERS or text.count("_") + text.count("&") != 1:
+    if ("_" not in text and "&" not in text) or len(text) > MAX_CHARACTERS:
         return text, ""
     match = _SIGN.search(text)
-    if match is None:
+    if match is None or text.count("_") + text.count("&") > 1:
         return text, ""
     place = match.end() - 1
     return text[:place] + text[place + 1 :], text[place : place + 2]

@@ -38,16 +38,19 @@ class Alphabet:
 
     def readable(self, text: str) -> str:
         """Write the quotes and dashes that it lacks as those of a keyboard, each as one character."""
-        unknown = self._unknown_in(text)
-        if unknown.isdisjoint(_LOOK_ALIKES):
+        if text.isascii():
             return text
+        unknown = self._unknown_in(text)
         return text.translate({ord(sign): _LOOK_ALIKES[sign] for sign in unknown if sign in _LOOK_ALIKES})
 
     def foreign(self, text: str) -> list[Span]:
         """Find what it cannot read, whole words and signs, as terms that stay what they are."""
-        unknown = self._unknown_in(text) - _LOOK_ALIKES.keys()
+        unknown = self._unknown_in(text)
+        if not unknown:
+            return []
+        unknown -= _LOOK_ALIKES.keys()
         spans: list[Span] = []
-        for match in _UNIT.finditer(text) if unknown else ():
+        for match in _UNIT.finditer(text):
             unit = match.group()
             if unknown.isdisjoint(unit) or _is_control(unit) or self._reads(unit):
                 continue
@@ -58,6 +61,8 @@ class Alphabet:
         return spans
 
     def _unknown_in(self, text: str) -> set[str]:
+        if self._known.issuperset(text):
+            return set()
         characters = set(text) - self._known
         for character in characters - self._unknown:
             (self._known if self._reads(character) else self._unknown).add(character)

@@ -49,7 +49,7 @@ _MATH = r"""
 |"""
 _BLOCK = re.compile(r"\{%-?\s*(?:(end)?(\w+))|\{\{\s*([#^/])(\w+)")
 _PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE)}
-_OTHER_SIGN = r":[A-Za-z_/]|www\.|[yYMDdHhm][-/.:][yYMDdHhms]"
+_OTHER_SIGN = r":[A-Za-z_/]|www\.|MM|YY|yy"
 _SIGN = {
     False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}"),
     True: re.compile(rf"[{{<&%$`@#*_~\[\\]|{_OTHER_SIGN}"),

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from nmt_distill.documents.document import Document
 from nmt_distill.documents.formats import files_below, format_of, read_document
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
-from nmt_distill.progress import Job, job
+from nmt_distill.progress import Job, is_watched, job
 
 if TYPE_CHECKING:
     from nmt_distill.translator import Translator
@@ -44,10 +45,15 @@ def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_na
     """
     if in_place and output is not None:
         raise NmtDistillError("translate takes --in-place or --output, but was given both; leave one out.")
-    files = [(file, root) for root in paths for file in _files_of(root)]
-    is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
+    is_folder = output is not None and is_folder_name(output)
     is_folder = is_folder or any(path.is_dir() for path in paths)
-    if len(files) > 1 and not in_place and (output is None or not is_folder):
+    folder = Path(output) if is_folder and output is not None else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise NmtDistillError(f"{folder} is a file, but --output must be a folder here, or one that is not there yet.")
+    files = [(file, root) for root in paths for file in _files_of(root, folder)]
+    if in_place:  # a file and a link to it are one
+        files = list({file.resolve(): (file, root) for file, root in reversed(files)}.values())[::-1]
+    if len(files) > 1 and not in_place and folder is None:
         raise NmtDistillError(
             f"{len(files)} documents need a folder, but --output is {output or 'not given'}; "
             "name one that exists or ends with `/`, or give --in-place."
@@ -55,20 +61,27 @@ def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_na
     tasks = []
     for file, root in files:
         destination = file if in_place else None if output is None else Path(output)
-        if is_folder and output is not None:
-            destination = Path(output) / (file.relative_to(root) if root.is_dir() else file.name)
+        if folder is not None:
+            destination = folder / (file.relative_to(root) if root.is_dir() else file.name)
         tasks.append(Task(path=file, format=format_name or format_of(file), destination=destination))
-    destinations = [task.destination for task in tasks if task.destination is not None]
-    for destination in destinations:
-        if destinations.count(destination) > 1:
+    for destination, count in Counter(task.destination for task in tasks).items():
+        if destination is not None and count > 1:
             raise NmtDistillError(f"several of the files would become {destination}; translate them one at a time.")
     return tasks
 
 
-def _files_of(path: Path) -> list[Path]:
+def is_folder_name(output: str) -> bool:
+    """Tell whether what is to be written is a folder: it is there, or its name ends as those of folders do."""
+    return output.endswith(os.sep) or Path(output).is_dir()
+
+
+def _files_of(path: Path, output: Path | None) -> list[Path]:
+    """Return a file, or those of a folder but for what an output in it holds."""
     if not path.is_dir():
         return [path]
     files = list(files_below(path))
+    if output is not None and path.resolve() in output.resolve().parents:
+        files = [file for file in files if output.resolve() not in file.resolve().parents]
     if not files:
         raise NmtDistillError(f"{path} holds no file of a known format; name its files, with --format.")
     return files
@@ -107,6 +120,8 @@ def _translations(
 
 def _write(task: Task, content: bytes) -> None:
     if task.destination is None:
+        if sys.stdout is None:  # closed by who started us
+            raise NmtDistillError("standard output is closed; give --output FILE.")
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
@@ -123,8 +138,8 @@ def _write(task: Task, content: bytes) -> None:
 @contextlib.contextmanager
 def _progress(tasks: Sequence[Task], total: int) -> Iterator[Job | None]:
     """Show progress where somebody watches, and the translation doesn't go to the same terminal."""
-    to_terminal = any(task.destination is None for task in tasks) and sys.stdout.isatty()
-    if not sys.stderr.isatty() or to_terminal:
+    to_terminal = any(task.destination is None for task in tasks) and sys.stdout is not None and sys.stdout.isatty()
+    if not is_watched() or to_terminal:
         yield None
         return
     with job("translate", total=total, unit="segments") as running:

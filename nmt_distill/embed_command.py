@@ -81,6 +81,8 @@ def input_lines(path: Path | None) -> Iterator[str]:
     if path is not None:
         yield from read_lines(path)
         return
+    if sys.stdin is None:  # closed by who started us
+        raise NmtDistillError("standard input is closed; name a file.")
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
             yield line.decode().removesuffix("\n")

@@ -49,6 +49,10 @@ class Pieces:
         texts: list[str] = self._processor.decode([list(row) for row in tokens]) if tokens else []
         return [text.replace("\n", " ").replace("\r", " ").strip() for text in texts]
 
+    def reads(self, text: str) -> bool:
+        """Tell whether the vocabulary has all of a text."""
+        return self._processor.unk_id() not in self._processor.encode(text)
+
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text becomes."""
         return [len(tokens) for tokens in self._processor.encode(list(texts))]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ PARTIAL_SUFFIX = ".partial"
 def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that replaces ``path`` when the block ends well, and leaves no trace when it does not.
 
+    Who may read and write ``path`` stays as it is.
+
     :param mode: ``"w"`` for UTF-8 text with LF line ends, ``"wb"`` for bytes
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +39,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
+        os.chmod(partial, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

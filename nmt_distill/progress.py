@@ -15,9 +15,14 @@ _is_silent = False
 
 
 def say(message: str) -> None:
-    """Print a line of talk to standard error at once."""
-    if not _is_silent:
+    """Print a line of talk to standard error at once, unless that is closed."""
+    if not _is_silent and sys.stderr is not None:
         print(message, file=sys.stderr, flush=True)
+
+
+def is_watched() -> bool:
+    """Tell whether a person reads standard error."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
@@ -111,7 +116,7 @@ def job(name: str, *, total: float | None = None, unit: str = "sentences", start
     :param total: in ``unit``; without it no time left is told
     :param start: how much an earlier run has done already
     """
-    kind = _BarJob if sys.stderr.isatty() and not _is_silent else Job
+    kind = _BarJob if is_watched() and not _is_silent else Job
     running = kind(name, total, unit, start=start)
     if not isinstance(running, _BarJob):
         say(running.describe())

@@ -13,19 +13,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from nmt_distill.repetition import WITHOUT_SPACES
+
 _PLAIN = r"""
-  (?P<code>``(?:[^`\n]|`(?!`)){1,200}`` | `[^`\n]{1,300}`
+  (?P<file>(?<!\w)[A-Za-z]:\\[^\s<>"|?*]{1,300}(?<![.,;:!]))
+| (?P<control>\\(?:[nrt"']|u[0-9A-Fa-f]{4}))
+| (?P<code>``(?:[^`\n]|`(?!`)){1,200}`` | `[^`\n]{1,300}`
     | <(?P<code_tag>code|kbd|samp|var|tt)\b[^<>]{0,300}>[^<]{0,300}</(?P=code_tag)\s*> )
 | (?P<comment><!--(?:[^-]|-(?!->)){0,300}-->)
-| (?P<tag></?[A-Za-z][^<>]*>)
+| (?P<tag></?(?:[A-Za-z][^<>]*|[0-9]{1,3}\s*/?)> | &lt;/?[A-Za-z](?:[^&<>]|&(?:quot|apos|amp|\#39|\#34);){0,300}&gt;)
 | (?P<entity>&(?:[A-Za-z][A-Za-z0-9]{1,31}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});)
 | (?P<address>(?:(?:https?|ftp|file)://|mailto:|(?<!\w)www\.)[^\s<>"'`(){}\[\]|\\^]{1,2000}(?<![.,;:!?*_~])
     | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8} )
+| (?P<template><%[^%]{0,300}%>)
 | (?P<braces>\{\{[^{}]{0,300}\}\} | \{%[^{}%]{0,300}%\} | [$\#%@]?\{[^{}]{0,300}\} )
 | (?P<percent>%\([^()\s]{1,80}\)[\#0+-]*[0-9]*(?:\.[0-9]+)?[A-Za-z]
     | %(?:[0-9]+\$)?[\#0+-]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|ll|[hlLqjzt])?[sdiufgeEGxXcopaA@](?![A-Za-z])
     | %% | %[A-Za-z_][A-Za-z0-9_]{0,60}% | %[0-9]{1,2}(?![0-9%]) )
 | (?P<variable>\$t\([^()]{0,300}\) | \$[A-Za-z_][A-Za-z0-9_.]{0,80}(?<!\.) )
+| (?P<date>(?<![\w/.-])(?:y{2,4}|Y{2,4}|M{1,4}|D{1,2}|d{1,2}|H{1,2}|h{1,2})
+    (?:[-/.:](?:y{2,4}|Y{2,4}|M{1,4}|D{1,2}|d{1,2}|mm|ss|SSS))+(?!\w))
+| (?P<name>(?<![\w:/.]):[A-Za-z_][\w-]{0,60}(?:(?<=\w):)? | (?<![\w@\#&])[@\#][A-Za-z_]\w{0,60})
 | (?P<number_sign>(?<![\w#&])\#(?![\w#]))
 """
 _MARKDOWN = r"""
@@ -36,9 +44,17 @@ _MARKDOWN = r"""
 | (?P<link>\[)
 | (?P<emphasis>\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|~~)
 """
-_PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_PLAIN + _MARKDOWN, re.VERBOSE)}
-_SIGN = {False: re.compile(r"[{<&%$`@#]|://|www\.|mailto:"), True: re.compile(r"[{<&%$`@#*_~\[\\]|://|www\.|mailto:")}
-_TAG_NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
+_MATH = r"""
+  (?P<math>\$\$[^$]{1,500}\$\$ | (?<![\w$])\$(?=[^\s$])[^$\n]{0,300}(?<=[^\s$\\])\$(?![\w$]))
+|"""
+_BLOCK = re.compile(r"\{%-?\s*(?:(end)?(\w+))|\{\{\s*([#^/])(\w+)")
+_PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE)}
+_OTHER_SIGN = r":[A-Za-z_/]|www\.|MM|YY|yy"
+_SIGN = {
+    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}"),
+    True: re.compile(rf"[{{<&%$`@#*_~\[\\]|{_OTHER_SIGN}"),
+}
+_TAG_NAME = re.compile(r"(?:<|&lt;)(/?)([A-Za-z0-9][^\s/>&]*)")
 _VOID = frozenset([
     "area",
     "base",
@@ -60,6 +76,7 @@ _VOID = frozenset([
 ])
 _STAND_IN_LETTERS = "XZQKWJVY"
 _DIGITS = re.compile(r"\d+")
+_LETTER = re.compile(rf"(?![{WITHOUT_SPACES}])[^\W\d_]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +136,8 @@ class Masked:
     """whether there is anything to translate beside what is protected"""
     elements: tuple[Element, ...]
     """paired markup; an outer one comes before what it holds"""
+    glued: tuple[tuple[bool, bool], ...] = ()
+    """whether each stand-in has a space before and behind that is not in the text"""
 
 
 Terms = Callable[[str], list[Span]]
@@ -154,9 +173,12 @@ def _names(match: re.Match[str]) -> tuple[str, str]:
     kind, text = match.lastgroup, match.group()
     if kind == "tag":
         name = _TAG_NAME.match(text)
-        if name is None or text.endswith("/>") or name[1].lower() in _VOID or "://" in text:
+        if name is None or text.endswith(("/>", "/&gt;")) or name[2].lower() in _VOID or "://" in text:
             return "", ""
-        return ("", name[1]) if text.startswith("</") else (name[1], "")
+        return ("", name[2]) if name[1] else (name[2], "")
+    if kind == "braces" and (block := _BLOCK.match(text)) is not None:
+        word = block[2] or block[4]
+        return ("", word) if block[1] or block[3] == "/" else (word, "")
     if kind == "link":
         return "[", ""
     if kind == "link_end":
@@ -199,6 +221,7 @@ def mask(text: str, spans: Sequence[Span]) -> Masked:
     letter = next((one for one in _STAND_IN_LETTERS if not re.search(rf"(?i){one} ?\d", text)), "X")
     parts: list[str] = []
     stand_ins: list[str] = []
+    glued: list[tuple[bool, bool]] = []
     elements: list[Element] = []
     opened: list[tuple[int, int, str]] = []
     length, position, has_letters = 0, start, False
@@ -214,7 +237,13 @@ def mask(text: str, spans: Sequence[Span]) -> Masked:
             if digits := _DIGITS.match(text, position, following.start):  # they would make another number of it
                 position = digits.end()
             stand_ins.append(unit.text + text[unit.end : position])
-            parts.append(f"{letter}{len(stand_ins)}")
+            # a model reads no word that a stand-in is part of
+            is_glued = (
+                bool(parts[-1]) and _LETTER.match(parts[-1][-1]) is not None,
+                position < following.start and _LETTER.match(text, position) is not None,
+            )
+            glued.append(is_glued)
+            parts.append(f"{' ' * is_glued[0]}{letter}{len(stand_ins)}{' ' * is_glued[1]}")
             length += len(parts[-1])
         elif opened:
             number, begin, opening = opened.pop()
@@ -227,6 +256,7 @@ def mask(text: str, spans: Sequence[Span]) -> Masked:
         after=text[end:],
         has_letters=has_letters,
         elements=tuple(elements),
+        glued=tuple(glued),
     )
 
 
@@ -237,10 +267,14 @@ def restore(masked: Masked, translation: str) -> str | None:
     seen: list[int] = []
 
     def original(match: re.Match[str]) -> str:
-        seen.append(int(match[1]))
-        return masked.stand_ins[seen[-1] - 1] if 0 < seen[-1] <= len(masked.stand_ins) else ""
+        seen.append(int(match[2]))
+        if not 0 < seen[-1] <= len(masked.stand_ins):
+            return ""
+        glued_before, glued_behind = masked.glued[seen[-1] - 1]
+        before, behind = "" if glued_before else match[1], "" if glued_behind else match[3]
+        return f"{before}{masked.stand_ins[seen[-1] - 1]}{behind}"
 
-    restored = re.sub(rf"(?i){masked.letter} ?(\d{{1,6}})", original, translation)
+    restored = re.sub(rf"(?i)( ?){masked.letter} ?(\d{{1,6}})( ?)", original, translation)
     return restored if sorted(seen) == list(range(1, len(masked.stand_ins) + 1)) else None
 
 

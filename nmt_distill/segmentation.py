@@ -16,7 +16,7 @@ from nmt_distill.sentences import sentences_of
 
 _HARD_BREAK = re.compile("([\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+)")
 _MARGIN_CATEGORIES = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Cs", "So"))
-_MARGIN_MARKS = frozenset("\ufe0e\ufe0f\u20e3")
+_MARGIN_MARKS = frozenset("\ufe0e\ufe0f\u20e3\u00b7\u2022\u2023\u2043")  # of emoji; bullets of lists
 _CLOSING = "[\"'\u00bb\u2019\u201d)\\]]*"
 _CLAUSE_END = re.compile(
     rf"[.!?\u2026,;:\u060c\u061b]+{_CLOSING}\s+|\s+(?=[\u2013\u2014(\[])|[\u3001\uff0c\uff1b\uff1a]+\s*",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nmt_distill.access_keys import with_access_key, without_access_key
+from nmt_distill.alphabet import Alphabet
 from nmt_distill.capitals import is_shouted, lowered, raised
 from nmt_distill.engine import Hypothesis
 from nmt_distill.languages import Direction
-from nmt_distill.protection import Element, Terms, kept, mask, protected_spans, restore
+from nmt_distill.protection import Element, Span, Terms, kept, mask, protected_spans, restore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class Sentence:
     """A sentence, or what else stands between two cuts, without space around it.
 
     :param terms: the glossary
+    :param alphabet: what the model can read
     :param guarded: whether there may be anything to protect
     :param plain: whether the model's answer stands as it is
     """
@@ -74,6 +77,7 @@ class Sentence:
         direction: Direction,
         markdown: bool,
         terms: Terms | None,
+        alphabet: Alphabet,
         guarded: bool,
         *,
         plain: bool = False,
@@ -81,17 +85,24 @@ class Sentence:
         self.text = text
         self._direction = direction
         self._markdown = markdown
-        self._terms = terms
-        self._spans = protected_spans(text, markdown=markdown, terms=terms) if guarded else []
+        is_menu = guarded and not markdown and not plain
+        self._bare, self._access_key = without_access_key(text) if is_menu else (text, "")
+        text = self._bare
+        foreign = alphabet.foreign(text) if guarded else []
+        self._terms = _with_foreign(terms, foreign) if foreign else terms
+        self._spans = protected_spans(text, markdown=markdown, terms=self._terms) if guarded else []
         self._masked = mask(text, self._spans) if self._spans else None
         self.has_letters = self._masked is None or self._masked.has_letters
         """whether there is anything to translate"""
+        self.is_unreadable = not self.has_letters and any(any(map(str.isalpha, span.text)) for span in foreign)
+        """whether there would be, if the model could read it"""
         self.is_guarded = self._masked is not None
         """whether anything in it is protected"""
         self._holds_nothing = guarded and not self._spans
-        self.copied = "".join(piece for piece, _ in self.pieces())
+        self.copied = self.keyed("".join(piece for piece, _ in self.pieces()))
         """what stands for it where there is nothing to translate"""
         bare = text if self._masked is None else self._masked.text
+        bare = bare if plain else alphabet.readable(bare)
         self._is_plain = plain
         self._is_shouted = not plain and is_shouted(bare)
         self.model_text = lowered(bare, self._masked.letter if self._masked else "X") if self._is_shouted else bare
@@ -115,14 +126,22 @@ class Sentence:
             text = placed
         if self._is_shouted:
             text = raised(text, self._direction.target)
-        elif text[:1].islower() and self.model_text[:1].isupper():
+        elif text[:1].islower() and self.model_text[:1].isupper() and not self._begins_with_stand_in():
             text = text[:1].upper() + text[1:]
         if masked is not None:
             restored = restore(masked, text)
             if restored is None:
                 return None
             text = f"{masked.before}{restored}{masked.after}"
-        return candidate.reading(text) if self.is_kept(text) else None
+        return candidate.reading(self.keyed(text)) if self.is_kept(text) else None
+
+    def keyed(self, translation: str) -> str:
+        """Put the sign of an entry's access key back."""
+        return with_access_key(translation, self._access_key) if self._access_key else translation
+
+    def _begins_with_stand_in(self) -> bool:
+        masked = self._masked
+        return masked is not None and bool(masked.stand_ins) and self.model_text.startswith(f"{masked.letter}1")
 
     def _placed(self, elements: Sequence[Element], candidate: Candidate) -> str | None:
         """Put markup into an answer where the model's attention says."""
@@ -141,16 +160,31 @@ class Sentence:
         )
 
     def is_kept(self, translation: str) -> bool:
-        """Tell whether a translation holds all that is protected, and nothing of the kind that is not there."""
+        """Tell whether a translation holds all that is protected, and nothing of the kind that is not there.
+
+        :param translation: without the sign of an access key
+        """
         if self._holds_nothing:
             return not protected_spans(translation, markdown=self._markdown)
-        return kept(self.text, translation, markdown=self._markdown, terms=self._terms)
+        return kept(self._bare, translation, markdown=self._markdown, terms=self._terms)
 
     def pieces(self) -> list[tuple[str, bool]]:
         """Cut the sentence at all that is protected; tell of each piece whether it is to be translated."""
         pieces: list[tuple[str, bool]] = []
         position = 0
         for span in self._spans:
-            pieces += [(self.text[position : span.start], True), (span.text, False)]
+            pieces += [(self._bare[position : span.start], True), (span.text, False)]
             position = span.end
-        return [*pieces, (self.text[position:], True)]
+        return [*pieces, (self._bare[position:], True)]
+
+
+def _with_foreign(terms: Terms | None, foreign: list[Span]) -> Terms:
+    """Let what the model cannot read give way to the terms of a glossary."""
+
+    def found(text: str) -> list[Span]:
+        known = [] if terms is None else terms(text)
+        return known + [
+            span for span in foreign if all(term.end <= span.start or term.start >= span.end for term in known)
+        ]
+
+    return found

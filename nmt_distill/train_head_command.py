@@ -87,7 +87,7 @@ def read_examples(path: Path) -> tuple[list[str], list[str]]:
     """
     sentences, labels = [], []
     for number, line in enumerate(read_lines(path), start=1):
-        label, tab, sentence = line.partition("\t")
+        label, tab, sentence = line.removeprefix("\ufeff").partition("\t")
         if not (tab and label.strip() and sentence.strip()):
             raise NmtDistillError(f"{path}, line {number}: must be a label, a tab and a sentence.")
         sentences.append(sentence)

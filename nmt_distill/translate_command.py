@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from nmt_distill.document_translation import is_folder_name
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
-from nmt_distill.progress import Job, job, say
+from nmt_distill.progress import Job, is_watched, job, say
 
 if TYPE_CHECKING:
     from nmt_distill.sentence import Candidate
@@ -83,8 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     paths = _paths(arguments)
-    is_document = arguments.in_place or any(path.is_dir() for path in paths)
-    is_document = is_document or any((arguments.format or format_of(path)) != "text" for path in paths)
+    formats = {arguments.format or format_of(path) for path in paths if not path.is_dir()}
+    if arguments.column and "tsv" not in formats and not any(path.is_dir() for path in paths):
+        raise NmtDistillError("--column is of tables, but none of the files is one; give --format tsv as well.")
+    is_document = arguments.in_place or any(path.is_dir() for path in paths) or bool(formats - {"text"})
+    is_document = is_document or bool(
+        paths and arguments.output and not arguments.json and is_folder_name(arguments.output)
+    )
     if is_document and arguments.json:
         raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
     if is_document:
@@ -195,6 +201,8 @@ def _windows(texts: list[str], paths: list[Path], reader: LineReader, running: J
         with _naming(f"{path} cannot be read"), path.open("rb") as stream:
             yield from _read(stream, str(path), reader, running)
     if not texts and not paths:
+        if sys.stdin is None:  # closed by who started us
+            raise NmtDistillError("standard input is closed; give the text as arguments, or --file PATH.")
         if sys.stdin.isatty():
             say("Type text to translate, a line at a time; Ctrl-D ends.")
         with _naming("standard input cannot be read"):
@@ -222,14 +230,16 @@ def _read(stream: SupportsRead1, where: str, reader: LineReader, running: Job | 
 def _output(path: str | None) -> Iterator[IO[bytes]]:
     """Give what answers are written to: standard output, a device or pipe, or a file that appears when all is done."""
     if path is None:
+        if sys.stdout is None:  # closed by who started us
+            raise NmtDistillError("standard output is closed; give --output FILE.")
         yield sys.stdout.buffer
-    elif Path(path).is_dir():
+    elif is_folder_name(path):
         raise NmtDistillError(f"{path} is a folder, but --output must be a file.")
     elif Path(path).exists() and not Path(path).is_file():
         with _naming(f"{path} cannot be written"), Path(path).open("wb") as stream:
             yield stream
     else:
-        with _naming(f"{path} cannot be written"), atomic_file(Path(path), "wb") as stream:
+        with _naming(f"{path} cannot be written"), atomic_file(Path(path).resolve(), "wb") as stream:
             yield stream
 
 
@@ -258,7 +268,7 @@ def _write(output: IO[bytes], answers: list[str], where: str) -> None:
 @contextlib.contextmanager
 def _progress(paths: list[Path], output: IO[bytes]) -> Iterator[Job | None]:
     """Show progress where files are translated, somebody watches, and answers don't go to the same terminal."""
-    if not paths or not sys.stderr.isatty() or output.isatty():
+    if not paths or not is_watched() or output.isatty():
         yield None
         return
     with job("translate", total=sum(path.stat().st_size for path in paths) / 1000, unit="kB") as running:

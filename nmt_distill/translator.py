@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from nmt_distill.alphabet import Alphabet
 from nmt_distill.engine import END, Engine, Hypothesis, Wish, available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.glossary import Glossary, read_glossary
@@ -89,6 +90,7 @@ class Translator:
         self._is_plain = plain
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
         self.engine = Engine(self.folder, num_workers=threads or available_cores(), vocabulary_map=vocabulary_map)
+        self._alphabet = Alphabet(self.engine.pieces.reads)
 
     def _check_files(self) -> None:
         """Compare what is read with the checksums of the export, so that a damaged file is named before it misleads."""
@@ -188,9 +190,17 @@ class Translator:
                 if part not in numbers:
                     numbers[part] = len(sentences)
                     terms = self._glossary if guarded else None
-                    sentences.append(
-                        Sentence(part, request.direction, request.markdown, terms, guarded, plain=self._is_plain)
+                    sentence = Sentence(
+                        part,
+                        request.direction,
+                        request.markdown,
+                        terms,
+                        self._alphabet,
+                        guarded,
+                        plain=self._is_plain,
                     )
+                    sentences.append(sentence)
+                    request.tally.num_untranslated += sentence.is_unreadable
                 layouts[-1].append(numbers[part])
         answers = self._answer_sentences(sentences, request, again)
         return [_joined([answers[part] if isinstance(part, int) else part for part in layout]) for layout in layouts]
@@ -246,7 +256,7 @@ class Translator:
         for number, row in zip(failed, pieces, strict=True):
             joined = _joined([next(parts) if is_wanted else text for text, is_wanted in row])
             if sentences[number].is_kept(joined[0].text):
-                answers[number] = joined[:1]
+                answers[number] = [joined[0].reading(sentences[number].keyed(joined[0].text))]
                 request.tally.num_in_pieces += 1
             else:
                 answers[number] = [Candidate(text=sentences[number].text)]

@@ -50,10 +50,12 @@ class Encoded:
     encoding: str = "utf-8"
     mark: bytes = b""
     """the byte order mark in front of it"""
+    errors: str = "strict"
+    """what becomes of characters that the encoding lacks, as Python names it"""
 
     def encode(self, text: str) -> bytes:
         """Return another text as the file would hold it."""
-        return self.mark + text.encode(self.encoding)
+        return self.mark + text.encode(self.encoding, self.errors)
 
 
 def decode(content: bytes, path: Path) -> Encoded:

@@ -33,6 +33,7 @@ class _Entry:
     """where its first keyword begins"""
     flags: int | None = None
     """behind the sign of its flags, where it has any"""
+    is_fuzzy: bool = False
     fields: dict[str, _Field] = field(default_factory=dict)
 
     def awaits(self, keyword: str) -> bool:
@@ -62,7 +63,7 @@ def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
                 segment = entry.fields.get("msgid_plural", message).text
             write = partial(_write, name, line_end)
             slots.append(Slot(start=found.start, end=found.end, segment=segment, write=write, always=True))
-        if missing:
+        if missing and not entry.is_fuzzy:
             place = entry.start if entry.flags is None else entry.flags
             flag = constant(f"#, fuzzy{line_end}" if entry.flags is None else "fuzzy, ")
             slots.append(Slot(start=place, end=place, segment="", write=flag, always=True))
@@ -86,6 +87,7 @@ def _entries(text: str, path: Path) -> Iterator[_Entry]:
     entry: _Entry | None = None
     current: _Field | None = None
     flags: int | None = None
+    is_fuzzy = False
     position = 0
     for number, line in enumerate(text.split("\n"), start=1):
         match = _LINE.match(line)
@@ -95,8 +97,8 @@ def _entries(text: str, path: Path) -> Iterator[_Entry]:
             if entry is None or (match[1] in {"msgctxt", "msgid"} and not entry.awaits(match[1])):
                 if entry is not None:
                     yield entry
-                entry = _Entry(start=position, flags=flags)
-                flags = None
+                entry = _Entry(start=position, flags=flags, is_fuzzy=is_fuzzy)
+                flags, is_fuzzy = None, False
             current = _Field(start=position, end=position + len(line), text=polib.unescape(match[2]))
             entry.fields[match[1]] = current
         elif match is not None and current is not None:
@@ -106,8 +108,9 @@ def _entries(text: str, path: Path) -> Iterator[_Entry]:
             if line.startswith("#,"):
                 found = _FLAGS.match(line)
                 flags = position + (found.end() if found else 2)
+                is_fuzzy = is_fuzzy or "fuzzy" in map(str.strip, line[2:].split(","))
             elif line.startswith("#~") or not line.strip():
-                flags = None
+                flags, is_fuzzy = None, False
             current = None
         position += len(line) + 1
     if entry is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 
 from nmt_distill.documents.document import Slot, SlottedDocument, decode
@@ -19,6 +19,9 @@ from nmt_distill.documents.subtitles import wrapped
 _FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
 _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
 _WOULD_BEGIN_A_BLOCK = re.compile(r"(?:#{1,6}|[-+*]|\d{1,9}[.)]|>|```+|~~~+|=+\s*$|-+\s*$)(?=\s|$)|[|<]")
+
+_SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
+"""a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
 
 Lines = list[tuple[int, int]]
 """where the text of each line begins and ends"""
@@ -72,8 +75,12 @@ def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
                 break
             cells[line] = start + len(content)
             found.append((begin + start, begin + start + len(content)))
-        if found:
-            yield found, "cell" if is_cell else "text"
+        if is_cell and found:
+            yield found, "cell"
+        elif not is_cell:
+            for is_text, group in groupby(found, key=lambda place: _SIGNPOST.fullmatch(text, *place) is None):
+                if is_text:
+                    yield list(group), "text"
 
 
 def _runs(text: str, lines: Lines) -> Iterator[Lines]:

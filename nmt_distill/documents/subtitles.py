@@ -11,6 +11,9 @@ from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument,
 
 _TIMING = re.compile(r"\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}\s*-->\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}")
 _SPEAKER = re.compile(r"\s*[-\u2013\u2014]\s*")
+_OPENING = re.compile(r"\s*(?:[-\u2013\u2014]|[\[(\u266a]|[A-Z][A-Z .'0-9]{0,30}:(?:\s|$))")
+"""what begins the line of a speaker, a sound or a song"""
+_SOUND = re.compile(r"\s*(?:\[[^\[\]]*\]|\([^()]*\))\s*$")
 _TAG = re.compile(r"<[^<>]*>")
 _BLANK_IN_TAG = "\ue000"
 
@@ -40,9 +43,10 @@ def read_subtitles(content: bytes, path: Path) -> SlottedDocument:
 
 
 def _cue_slots(lines: list[tuple[int, str]], line_break: str) -> list[Slot]:
-    """Make one slot of a cue, or one for each line where each is somebody else's."""
-    if len(lines) > 1 and all(_SPEAKER.match(line) for _, line in lines):
-        return [slot for line in lines for slot in _cue_slots([line], line_break)]
+    """Make one slot of a cue, or several where a line begins what is somebody else's, or a sound."""
+    for number in range(1, len(lines)):
+        if _OPENING.match(lines[number][1]) or _SOUND.match(lines[number - 1][1]):
+            return _cue_slots(lines[:number], line_break) + _cue_slots(lines[number:], line_break)
     if not lines:
         return []
     write = partial(wrapped, num_lines=len(lines), line_break=line_break)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,12 @@ from nmt_distill.documents.document import DocumentError, Encoded, Slot, Slotted
 from nmt_distill.documents.inline_markup import InlineMarkup, Place
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_TAG = re.compile(r"""<!--.*?-->|<\?.*?\?>|<(/?)([\w.:-]+)((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.DOTALL)
+_TAG = re.compile(
+    r"""<!--.*?-->|<!\[CDATA\[(?P<characters>.*?)\]\]>|<\?.*?\?>"""
+    r"""|<(?P<end>/?)(?P<name>[\w.:-]+)(?P<rest>(?:[^<>"']|"[^"]*"|'[^']*')*)>""",
+    re.DOTALL,
+)
+_STATE = re.compile(r"""\sstate\s*=\s*(?:"[^"]*"|'[^']*')""")
 _PAIRED = frozenset(("g", "mrk", "pc", "sub"))
 _UNITS = frozenset(("trans-unit", "segment"))
 
@@ -64,7 +70,7 @@ def _decode(content: bytes, path: Path) -> Encoded:
     if declared is not None and declared[1].lower() not in {b"utf-8", b"utf-16"}:
         encoding = declared[1].decode()
         try:
-            return Encoded(text=content.decode(encoding), encoding=encoding)
+            return Encoded(text=content.decode(encoding), encoding=encoding, errors="xmlcharrefreplace")
         except (LookupError, UnicodeDecodeError):
             raise DocumentError(path, 1, f"not valid {encoding}, which it says it is") from None
     return decode(content, path)
@@ -85,6 +91,7 @@ class _Reader:
         self._unit: _Unit | None = None
         self._depth = 0
         self._inherited: list[tuple[bool, bool]] = [(True, False)]
+        self._open: list[str] = []
         self._version = 0
         self._begin = 0
         self._depth_inside = -1
@@ -115,12 +122,14 @@ class _Reader:
             self._depth_inside += 1
         elif name in _UNITS:
             self._unit = _Unit(version=self._version, is_wanted=wanted, keeps_space=keeps_space)
-        elif self._unit is not None and name in {"source", "target", "seg-source"}:
+        elif self._unit is not None and name in {"source", "target", "seg-source"} and self._open[-1] in _UNITS:
             self._depth_inside, self._begin = 0, place
+        self._open.append(name)
 
     def _end(self, name: str) -> None:
         name = name.rpartition(":")[2]
-        self._inherited.pop()
+        _, keeps_space = self._inherited.pop()
+        self._open.pop()
         unit, place = self._unit, self._parser.CurrentByteIndex
         if self._depth_inside > 0:
             self._depth_inside -= 1
@@ -136,6 +145,7 @@ class _Reader:
             else:
                 unit.after = end
                 if name == "source":
+                    unit.keeps_space = keeps_space
                     unit.source = (content, place)
         elif unit is not None and name in _UNITS:
             self.found.units.append(unit)
@@ -159,8 +169,15 @@ def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
     if unit.source is None or not unit.is_wanted or unit.target_content.strip():
         return None
     start, end = to_text(unit.source[0]), to_text(unit.source[1])
-    inline = _inline(text, start, end, unit.keeps_space)
-    if inline is None or not inline.has_letters:
+    characters = _TAG.fullmatch(text, start, end)
+    if characters is not None and characters["characters"] is not None:
+        segment, write = characters["characters"], _write_characters
+        has_letters = any(map(str.isalpha, segment))
+    else:
+        inline = _inline(text, start, end, unit.keeps_space)
+        segment, write = inline.segment, partial(_write, inline)
+        has_letters = inline.has_letters
+    if not has_letters:
         return None
     state = ' state="needs-review-translation"' if unit.version == 1 else ""
     if unit.target is None:
@@ -170,22 +187,20 @@ def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
         opening = f"{indentation}<target{state}>"
     else:
         place = (to_text(unit.target[0]), to_text(unit.target[1]))
-        opening = unit.target_tag.removesuffix(">").removesuffix("/").rstrip() + ">"
-    write = partial(_write, inline, opening)
-    return Slot(start=place[0], end=place[1], segment=inline.segment, write_around=write, always=True)
+        opening = unit.target_tag.removesuffix(">").removesuffix("/").rstrip()
+        opening = (_STATE.sub("", opening) + state if state else opening) + ">"
+    return Slot(start=place[0], end=place[1], segment=segment, write_around=partial(write, opening), always=True)
 
 
-def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup | None:
-    """Read the content of a source; None where it has a part that is not parsed as text."""
-    if "<![" in text[start:end]:
-        return None
+def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup:
+    """Read the content of a source."""
     inline = InlineMarkup(keeps_space=keeps_space)
     position = start
     opaque: list[str] = []
     begin = start
     for match in _TAG.finditer(text, start, end):
-        is_end, name = bool(match[1]), match[2] or ""
-        is_empty = not match[2] or match[3].endswith("/")
+        is_end, name = bool(match["end"]), match["name"] or ""
+        is_empty = not name or match["rest"].endswith("/")
         if opaque:
             if name == opaque[0] and not is_empty:
                 opaque = opaque[:-1] if is_end else [*opaque, name]
@@ -196,7 +211,9 @@ def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup 
         inline.add_text(text[position : match.start()])
         position, place = match.end(), match.span()
         short = name.rpartition(":")[2]
-        if is_empty:
+        if match["characters"] is not None:
+            inline.add_text(html.escape(match["characters"], quote=False))
+        elif is_empty:
             inline.add_single(place)
         elif is_end:
             inline.close(name, place)
@@ -209,4 +226,14 @@ def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup 
 
 
 def _write(inline: InlineMarkup, opening: str, translation: str, stretch: Stretch) -> str:
-    return f"{opening}{inline.write(translation, stretch)}</{opening.strip().split()[0].strip('<>')}>"
+    return f"{opening}{inline.write(translation, stretch)}{_closing(opening)}"
+
+
+def _write_characters(opening: str, translation: str, _: Stretch) -> str:
+    """Write what is no markup to XML, whatever is in it."""
+    characters = translation.replace("]]>", "]]]]><![CDATA[>")
+    return f"{opening}<![CDATA[{characters}]]>{_closing(opening)}"
+
+
+def _closing(opening: str) -> str:
+    return f"</{opening.strip().split()[0].strip('<>')}>"

@@ -58,9 +58,11 @@ def read_encoder_folder(path: Path) -> EncoderFolder:
     folder = path / ENCODER_FOLDER if (path / ENCODER_FOLDER).is_dir() else path
     where = folder / ABOUT_NAME
     if not where.is_file():
-        problem = "has no folder `encoder`" if folder.is_dir() else "does not exist"
+        if not folder.is_dir():
+            raise NmtDistillError(f"{path} does not exist; name the export folder of a run.")
         raise NmtDistillError(
-            f"{path} {problem}, which makes sentence vectors; export a student whose recipe has a section `embedding`."
+            f"{path} has no folder `encoder`, which makes sentence vectors; "
+            "export a student whose recipe has a section `embedding`."
         )
     content = read_json(where)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -134,7 +136,7 @@ class SentenceEncoder:
         for number, sentence in enumerate(sentences, start=first_line):
             if not sentence.strip():
                 raise NmtDistillError(
-                    f"line {number:,} is empty and so has no vector; leave it out, for example with `grep -v '^$'`."
+                    f"line {number:,} is empty and so has no vector; leave it out, as `grep '[^[:space:]]'` does."
                 )
         limit = self.folder.max_tokens - 1
         owners: list[int] = []

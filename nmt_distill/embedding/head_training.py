@@ -5,6 +5,7 @@ N examples, F width of what the head reads, C classes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,9 +122,9 @@ def _check(classes: Sequence[str], labels: Sequence[str]) -> None:
         raise NmtDistillError(f"a head needs examples of two classes or more, but there is {', '.join(classes)} alone.")
     if UNKNOWN in classes:
         raise NmtDistillError(f"`{UNKNOWN}` is what a head answers where it knows none; give the class another name.")
-    few = [label for label in classes if list(labels).count(label) < MIN_EXAMPLES]
+    few = [f"{label} has {count}" for label, count in sorted(Counter(labels).items()) if count < MIN_EXAMPLES]
     if few:
-        raise NmtDistillError(f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few)} has fewer.")
+        raise NmtDistillError(f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few)}.")
 
 
 def _logistic_regression(scaled: Vectors, numbers: Vectors) -> tuple[Vectors, Vectors]:

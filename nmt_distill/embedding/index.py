@@ -52,6 +52,8 @@ def make_index(
     with atomic_folder(folder) as partial:
         with (partial / LINES_NAME).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(line + "\n" for line in lines)
+        if (partial / LINES_NAME).stat().st_size == 0:
+            raise NmtDistillError(f"{folder} would be empty: there is no line to embed.")
         header = write_vectors(
             partial,
             read_lines(partial / LINES_NAME),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt_distill.embedding.encoder import SentenceEncoder
@@ -25,12 +25,12 @@ class MinedPair:
 def mine(
     sources: Sequence[str], targets: Sequence[str], encoder: SentenceEncoder, *, min_margin: float = MIN_MARGIN
 ) -> list[MinedPair]:
-    """Pair sentences of two texts, each at most once, best margin first; repeated sentences count once.
+    """Pair sentences of two texts, each at most once, best margin first; repeated sentences count once, empty ones not.
 
     :param min_margin: smallest cosine of a pair over the mean cosine of both to their neighbours
-    :raises NmtDistillError: if a sentence is empty, or a side has none
+    :raises NmtDistillError: if a side has no sentence
     """
-    left, right = list(dict.fromkeys(sources)), list(dict.fromkeys(targets))
+    left, right = _distinct(sources), _distinct(targets)
     if not left or not right:
         raise NmtDistillError("mine needs sentences on both sides, but a file is empty.")
     found = mine_pairs(encoder.embed(left), encoder.embed(right))
@@ -41,17 +41,32 @@ def mine(
 def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: SentenceEncoder) -> list[MinedPair]:
     """Give every pair of two aligned texts its margin, in their order, so that the bad ones can be left out.
 
-    :raises NmtDistillError: if the texts have not as many lines, or a sentence is empty
+    Half pairs, of which a side is empty, are left out already.
+
+    :raises NmtDistillError: if the texts have not as many lines, or no pair is whole
     """
     if len(sources) != len(targets):
         raise NmtDistillError(
             f"aligned texts must have as many lines, but have {len(sources):,} and {len(targets):,}; without --aligned "
             "pairs are searched for."
         )
-    left, right = list(dict.fromkeys(sources)), list(dict.fromkeys(targets))
+    whole = [(one, other) for one, other in zip(sources, targets, strict=True) if one.strip() and other.strip()]
+    if not whole:
+        raise NmtDistillError("mine needs sentences on both sides, but there is no pair of them.")
+    left, right = _distinct(one for one, _ in whole), _distinct(other for _, other in whole)
     x, y = unit_rows(encoder.embed(left)), unit_rows(encoder.embed(right))
     row_of = {text: row for row, text in enumerate(left)}, {text: row for row, text in enumerate(right)}
     margins = pair_margins(
-        x, y, [row_of[0][text] for text in sources], [row_of[1][text] for text in targets], nearest(x, y), nearest(y, x)
+        x,
+        y,
+        [row_of[0][one] for one, _ in whole],
+        [row_of[1][other] for _, other in whole],
+        nearest(x, y),
+        nearest(y, x),
     )
-    return [MinedPair(*triple) for triple in zip(sources, targets, margins.tolist(), strict=True)]
+    return [MinedPair(*pair, margin) for pair, margin in zip(whole, margins.tolist(), strict=True)]
+
+
+def _distinct(sentences: Iterable[str]) -> list[str]:
+    """Return each sentence once, without empty ones."""
+    return [sentence for sentence in dict.fromkeys(sentences) if sentence.strip()]

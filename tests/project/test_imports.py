@@ -32,6 +32,8 @@ ORDER = [
     "model_folder",
     "icu_messages",
     "glossary",
+    "access_keys",
+    "alphabet",
     "capitals",
     "engine",
     "placement",

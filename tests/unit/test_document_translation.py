@@ -92,6 +92,24 @@ def test_where_documents_go_must_be_plain(files: Path, choices: dict[str, Any], 
         translate([files], **choices)
 
 
+def test_a_file_and_a_link_to_it_are_translated_once(files: Path) -> None:
+    (files / "c.json").symlink_to("a.json")
+    assert translate([files, files / "a.json"], in_place=True).windows == [1, 1]
+    assert (files / "c.json").is_symlink()
+
+
+def test_what_was_written_into_a_folder_is_not_translated_again(files: Path) -> None:
+    translate([files], output=str(files / "pt"))
+    before = sorted(files.rglob("*"))
+    translate([files], output=str(files / "pt"))
+    assert sorted(files.rglob("*")) == before
+
+
+def test_a_folder_is_not_written_into_a_file(files: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"notes\.bin is a file, but --output must be a folder here"):
+        translate([files], output=str(files / "notes.bin"))
+
+
 def test_two_files_never_become_one(files: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"{}")
     with pytest.raises(NmtDistillError, match=r"several of the files would become .*a\.json; translate them one at a"):

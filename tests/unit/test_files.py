@@ -65,6 +65,14 @@ def test_new_file_and_folder_have_the_usual_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o750
 
 
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(mode=0o600)
+    with atomic_file(tmp_path / "file") as stream:
+        stream.write("new")
+    assert (tmp_path / "file").read_text() == "new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
 def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.mkdir()

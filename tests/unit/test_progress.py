@@ -31,6 +31,14 @@ def test_talk_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None
     assert (captured.out, captured.err) == ("", "hello\n")
 
 
+def test_talk_to_nobody_goes_nowhere(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    say("hello")
+    with job("label"):
+        pass
+    assert capsys.readouterr().out == ""
+
+
 def test_line_tells_count_rate_and_time_left(clock: Clock) -> None:
     running = Job("labelling", 1000, "sentences")
     clock.now += 10

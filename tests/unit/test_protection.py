@@ -57,6 +57,12 @@ def test_what_was_taken_out_comes_back(text: str, markdown: bool) -> None:
         ("See https://a.b/c?d=e. Or (www.x.org), me@x.org!", ["https://a.b/c?d=e", "www.x.org", "me@x.org"]),
         ("Run `git push` or <code>ls -l</code>", ["`git push`", "<code>ls -l</code>"]),
         ("# of items, C#, #1", ["#"]),
+        (r"one\ntwo \u00e9 \" see C:\new\table.", [r"\n", r"\u00e9", r"\"", r"C:\new\table"]),
+        ("press &lt;a href=&quot;u&quot;&gt;OK&lt;/a&gt;", ["&lt;a href=&quot;u&quot;&gt;", "&lt;/a&gt;"]),
+        ("<%= name %> :name :smile: a::b 10:30am note:x", ["<%= name %>", ":name", ":smile:"]),
+        ("@user likes #tag; a@b ##", ["@user", "#tag"]),
+        ("a <1>bold</1> word, 1<2>0", ["<1>", "</1>", "<2>"]),
+        ("as YYYY-MM-DD or HH:mm:ss, day/month, 5/5", ["YYYY-MM-DD", "HH:mm:ss"]),
         ("A plain text. With *stars* and [brackets].", []),
     ],
 )
@@ -69,8 +75,9 @@ def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
     [
         ("Use **all _these_** at [the site](http://x.y)", "Use all these at the site", ["**", "_", "["]),
         ("![a cat](c.png) and [^1] \\* 2 * 3", "X1 and X2 X3 2 X4 3", []),
+        ("so $x^2 + y$ is, for $5 and $6", "so X1 is, for $5 and $6", []),
         ("snake_case and __bold__", "snake_case and bold", ["__"]),
-        ("**open only", "X1open only", []),
+        ("**open only", "X1 open only", []),
     ],
 )
 def test_markdown_as_the_model_sees_it(text: str, seen: str, elements: list[str]) -> None:
@@ -81,7 +88,7 @@ def test_markdown_as_the_model_sees_it(text: str, seen: str, elements: list[str]
 def test_a_text_as_the_model_sees_it() -> None:
     text = "<p>Open <b>the {kind} file</b> in <i>{0}{1}</i> now</b>.<br/>"
     masked = mask(text, protected_spans(text))
-    assert masked.text == "Open the X1 file in X2 nowX3."
+    assert masked.text == "Open the X1 file in X2 now X3."
     assert masked.stand_ins == ("{kind}", "<i>{0}{1}</i>", "</b>")
     assert (masked.before, masked.after) == ("<p>", "<br/>")
     ((start, end),) = [(element.start, element.end) for element in masked.elements]
@@ -93,6 +100,27 @@ def test_digits_behind_a_stand_in_belong_to_it() -> None:
     masked = mask(text, protected_spans(text))
     assert (masked.text, masked.stand_ins) == ("X1 of X2 files", ("{count}0", "{total}2"))
     assert restore(masked, "X2 ficheiros, X1") == "{total}2 ficheiros, {count}0"
+
+
+def test_a_stand_in_is_a_word_of_its_own() -> None:
+    text = "dog&nbsp;house, {n}MB, file{s}, \u4e2d{x}"
+    masked = mask(text, protected_spans(text))
+    assert masked.text == "dog X1 house, X2 MB, file X3, \u4e2dX4"
+    assert restore(masked, "casa X1 c\u00e3o, X2 MB de X3, X4") == "casa&nbsp;c\u00e3o, {n}MB de{s}, {x}"
+
+
+@pytest.mark.parametrize(
+    "text", ["has {% if n %}files of mine{% endif %}", "has {{#n}}files of mine{{/n}}", "has <1>files of mine</1>"]
+)
+def test_blocks_of_templates_are_paired(text: str) -> None:
+    masked = mask(text, protected_spans(text))
+    assert (masked.text, len(masked.elements)) == ("has files of mine", 1)
+
+
+def test_escaped_tags_are_paired() -> None:
+    text = "press &lt;b&gt;OK or so&lt;/b&gt; now"
+    masked = mask(text, protected_spans(text))
+    assert (masked.text, [element.closing for element in masked.elements]) == ("press OK or so now", ["&lt;/b&gt;"])
 
 
 def test_stand_ins_are_no_text_of_the_line() -> None:

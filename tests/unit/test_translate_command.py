@@ -117,6 +117,28 @@ def test_files_are_translated_in_order_into_a_file(mute_export: Path, tmp_path: 
     assert capfdbinary.readouterr().out == b""
 
 
+def test_texts_go_into_a_folder_one_by_one(mute_export: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1\n")
+    (tmp_path / "b").write_bytes(b"2")
+    files = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert run(parse("--model", str(mute_export), "--output", f"{tmp_path}/out/", "--file", *files)) == 0
+    assert [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())] == [b"1\n", b"2"]
+
+
+def test_an_output_that_is_a_link_stays_one(mute_export: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("text")
+    assert run(parse("--model", str(mute_export), "--output", str(tmp_path / "link"), "1")) == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "text").read_bytes() == b"1\n"
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    monkeypatch.setattr(f"sys.{stream}", None)
+    with pytest.raises(NmtDistillError, match=r"standard (in|out)put is closed; give "):
+        run(parse("--model", str(mute_export), *(["text"] if stream == "stdout" else [])))
+
+
 def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None:
     assert run(parse("--model", str(mute_export), "--output", os.devnull, "Stop")) == 0
     assert Path(os.devnull).is_char_device()
@@ -136,6 +158,8 @@ def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None
         (["--glossary", "{here}/none", "text"], r"none does not exist\."),
         (["--file", "{here}/empty", "--", "text"], r"translate takes text or --file, but was given both"),
         (["--output", "{here}", "text"], r"is a folder, but --output must be a file\."),
+        (["--output", "{here}/none/", "text"], r"is a folder, but --output must be a file\."),
+        (["--column", "2", "--file", "{here}/empty"], r"--column is of tables, but none of the files is one"),
         (["--output", "{here}/empty/out", "text"], r"empty/out cannot be written: "),
         (["--output", "/dev/full", "text"], r"/dev/full cannot be written: No space left on device\."),
         (["--to", "de", "text"], r"`de` is not a language of this model"),

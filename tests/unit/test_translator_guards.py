@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sentencepiece
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,61 @@ def test_the_model_reads_stand_ins_and_no_markup(make: Make) -> None:
 
     make(rule).translate(["Open {name} in <b>the kitchen</b>. CLOSE ALL DOORS."])
     assert sorted(seen) == ["Close all doors.", "Open X1 in the kitchen."]
+
+
+@pytest.fixture
+def reads_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a vocabulary that has bytes for the rest lack it."""
+    monkeypatch.setattr(Pieces, "reads", lambda self, text: text.isascii())
+
+
+@pytest.mark.usefixtures("reads_ascii")
+def test_what_the_vocabulary_lacks_comes_through(make: Make) -> None:
+    seen: list[str] = []
+
+    def rule(text: str) -> str:
+        seen.append(text)
+        return text
+
+    translator = make(rule)
+    lines = ["Open \u2192 the \u4e2d\u6587 door", "\u201cOpen\u201d the door", "\u4e2d\u6587"]
+    assert translator.translate(lines) == [lines[0], '"Open" the door', lines[2]]
+    assert sorted(seen) == ['"Open" the door', "Open X1 the X2 door"]
+    assert translator.tally == Tally(num_untranslated=1)
+
+
+@pytest.mark.usefixtures("reads_ascii")
+def test_a_glossary_knows_what_the_model_does_not(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "terms.tsv").write_text("\u4e2d\u6587\tChinese\n", encoding="utf-8")
+    translator = make(glossary=tmp_path / "terms.tsv")
+    assert translator.translate(["Open \u4e2d\u6587 \u2192"]) == ["Open Chinese \u2192"]
+
+
+def test_access_keys_come_through(make: Make, unreliable: list[Translator]) -> None:
+    seen: list[str] = []
+
+    def rule(text: str) -> str:
+        seen.append(text)
+        return text.replace("Open", "Abrir")
+
+    assert make(rule).translate(["_Open", "&Open {name}"]) == ["_Abrir", "&Abrir {name}"]
+    assert sorted(seen) == ["Open", "Open X1"]
+    for translator in unreliable:
+        assert [answer.count("&") for answer in translator.translate(["&Open {name}", "&Open"])] == [1, 1]
+
+
+def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
+    text, model = tmp_path / "text", str(tmp_path / "model")
+    text.write_text("open the door\n" * 9)
+    sentencepiece.SentencePieceTrainer.train(input=str(text), model_prefix=model, model_type="char", vocab_size=12)
+    pieces = Pieces(Path(f"{model}.model"))
+    assert pieces.reads("the door")
+    assert not pieces.reads("the do\u00f6r")
+
+
+def test_a_capital_of_a_stand_in_is_no_capital_of_the_text(make: Make) -> None:
+    assert make(lambda seen: "portas X1").translate(["{n} doors"]) == ["portas {n}"]
+    assert make(lambda seen: "abra X1").translate(["Open {n}"]) == ["Abra {n}"]
 
 
 def test_what_a_model_loses_is_translated_around(make: Make) -> None:

@@ -218,6 +218,14 @@ def test_only_what_lacks_in_po_is_filled_and_marked() -> None:
     assert unchanged(read_gettext_catalog(expected.encode(), HERE)) == expected.encode()
 
 
+def test_an_entry_is_marked_fuzzy_once() -> None:
+    text = '#, c-format, fuzzy\nmsgid "a"\nmsgstr ""\n\n#, fuzzy\n#, c-format\nmsgid "b"\nmsgstr ""\n\n'
+    more = 'msgid "c"\nmsgstr ""\n'
+    expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
+    marked = '#, fuzzy\nmsgid "c"\nmsgstr "C"\n'
+    assert shouted(read_gettext_catalog((text + more).encode(), HERE)) == expected + marked
+
+
 @settings(max_examples=40)
 @given(st.dictionaries(PRINTABLE.filter(bool), PRINTABLE.filter(bool), min_size=1, max_size=4))
 def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:

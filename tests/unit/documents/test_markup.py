@@ -112,11 +112,38 @@ def test_xliff_fills_what_lacks() -> None:
         'all</source>\n    <target state="needs-review-translation">H\u00c9LLO <g id="1">BIG <x id="2"/> WORLD</g> '
         "&amp; ALL</target>",
     )
-    expected = expected.replace("<target/>", "<target>SAVE</target>")
-    expected = expected.replace('"new"></target>', '"new">PH <ph id="1">&lt;br/></ph> X</target>')
+    expected = expected.replace("<target/>", '<target state="needs-review-translation">SAVE</target>')
+    expected = expected.replace('"new"></target>', '"needs-review-translation">PH <ph id="1">&lt;br/></ph> X</target>')
     assert shouted(read_xliff(XLIFF.encode(), HERE, "pt-BR")) == expected
     finished = read_xliff(expected.encode(), HERE, "pt-BR")
     assert finished.render(finished.segments) == expected.encode()
+
+
+def test_what_a_translation_memory_offers_is_no_target() -> None:
+    text = "<xliff version='1.2'><file target-language='de'><trans-unit><source>Hi</source>{}<alt-trans><source>Ho"
+    text += "</source><target>Na</target></alt-trans></trans-unit></file></xliff>"
+    written = shouted(read_xliff(text.format("").encode(), HERE, "de"))
+    assert written == text.format('<target state="needs-review-translation">HI</target>')
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("<![CDATA[a <b>b</b> & c]]>", "<![CDATA[A <b>B</b> & C]]>"),
+        ("a <![CDATA[b & <]]> c", "A B &amp; &lt; C"),
+    ],
+)
+def test_xliff_whose_text_is_no_markup_is_filled(source: str, target: str) -> None:
+    text = f"<xliff version='1.2'><file target-language='de'><trans-unit><source>{source}</source></trans-unit></file>"
+    written = shouted(read_xliff(f"{text}</xliff>".encode(), HERE, "de"))
+    assert f'<target state="needs-review-translation">{target}</target>' in written
+    ElementTree.fromstring(written)
+
+
+def test_a_translation_cannot_end_its_section() -> None:
+    text = b"<xliff version='1.2'><file><trans-unit><source><![CDATA[a]]></source></trans-unit></file></xliff>"
+    root = ElementTree.fromstring(read_xliff(text, HERE, None).render(["x ]]> y"]))
+    assert [target.text for target in root.iter("target")] == ["x ]]> y"]
 
 
 def test_xliff_2_is_filled() -> None:
@@ -135,6 +162,17 @@ def test_xliff_keeps_its_encoding(encoding: str) -> None:
     text += "<trans-unit><source>caf\u00e9</source>{}</trans-unit></body></file></xliff>"
     written = read_xliff(text.format("").encode(encoding), HERE, "de").render(["Caf\u00e9"])
     assert written == text.format('<target state="needs-review-translation">Caf\u00e9</target>').encode(encoding)
+
+
+def test_xliff_names_characters_that_its_encoding_lacks() -> None:
+    text = '<?xml version="1.0" encoding="iso-8859-1"?><xliff version="1.2"><trans-unit><source>a</source></trans-unit>'
+    written = read_xliff(f"{text}</xliff>".encode("latin-1"), HERE, None).render(["\u20ac"])
+    assert [target.text for target in ElementTree.fromstring(written).iter("target")] == ["\u20ac"]
+
+
+def test_xliff_keeps_space_where_its_source_says_so() -> None:
+    text = b"<xliff version='1.2'><trans-unit><source xml:space='preserve'> a\n b</source></trans-unit></xliff>"
+    assert read_xliff(text, HERE, None).segments == [" a\n b"]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1), min_size=1))
@@ -216,7 +254,15 @@ def test_markdown_by_hand() -> None:
     assert shouted(document) == expected
 
 
+def test_lines_of_other_dialects_stay() -> None:
+    text = ":::note\nsome text\nof two lines\n:::\n\n> [!NOTE]\n> more\n\n[TOC]\n\nend\n{: .big }\n"
+    document = read_markdown_text(text.encode(), HERE)
+    assert list(document.segments) == ["some text of two lines", "more", "end"]
+    assert document.render(document.segments) == text.encode()
+
+
 LINES = pieces_of(
+    ":::", "[!NOTE]",
     "# ", "- ", "> ", "1. ", "    ", "\n", "\n\n", "```\n", "word", " ", "`x`", "**b**", "[l](u)", "|", "|-|-|\n",
     "<b>", "</b>", "<div>\n", "\\", "  \n", "\r\n", "---\n", "===\n", "*", "_", "~~", "![i](u)", "&amp;", "\t",
 )  # fmt: skip
@@ -254,6 +300,12 @@ def test_cues_keep_times_and_number_of_lines() -> None:
     assert document.render(document.segments) == text.encode()
     expected = text.replace("Hello there,</i>", "HELLO THERE,</i>").replace("how are you", "HOW ARE YOU")
     assert shouted(document) == expected.replace("Fine", "FINE").replace("Me too", "ME TOO")
+
+
+def test_what_speakers_say_stays_apart() -> None:
+    text = "1\n00:01,0 --> 00:02,0\n[DOOR OPENS]\nwhere is\nit?\n- there.\nJOHN: ah,\nwell.\n\u266a a song \u266a\n"
+    expected = ["[DOOR OPENS]", "where is it?", "there.", "JOHN: ah, well.", "\u266a a song \u266a"]
+    assert list(read_subtitles(text.encode(), HERE).segments) == expected
 
 
 def test_notes_and_styles_of_webvtt_stay() -> None:

@@ -90,7 +90,7 @@ def test_description_comes_back(tmp_path: Path) -> None:
 def test_folder_without_an_encoder_is_refused(toy_export: Path, tmp_path: Path) -> None:
     with pytest.raises(NmtDistillError, match=r"has no folder `encoder`.*section `embedding`"):
         SentenceEncoder(toy_export)
-    with pytest.raises(NmtDistillError, match=r"does not exist, which makes"):
+    with pytest.raises(NmtDistillError, match=r"does not exist; name the export folder of a run"):
         SentenceEncoder(tmp_path / "missing")
 
 

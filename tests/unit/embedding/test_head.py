@@ -13,6 +13,7 @@ from nmt_distill.embedding.head import UNKNOWN, Head, load_head
 from nmt_distill.embedding.head_training import held_out, score_head, train_head
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.train_head_command import read_examples
 
 ENDS = ".!?,;"
 LIGHT = [f"Turn {on} the {kind} light{end}" for on in ("on", "off") for kind in ("a", "show", "room") for end in ENDS]
@@ -121,7 +122,7 @@ def test_foreign_text_is_unknown_where_some_known_text_may_be() -> None:
     ("sentences", "labels", "message"),
     [
         (LIGHT, ["light"] * len(LIGHT), r"there is light alone"),
-        (LIGHT[:20], ["light"] * 19 + ["song"], r"each class needs 10 examples or more, but song has fewer"),
+        (LIGHT[:20], ["light"] * 19 + ["song"], r"each class needs 10 examples or more, but song has 1\.$"),
         (LIGHT[:20], ["light"] * 10 + ["unknown"] * 10, r"give the class another name"),
     ],
 )
@@ -148,3 +149,8 @@ def test_pipeline_of_scikit_learn(toy_encoder: Path) -> None:
     assert pipeline.score(LIGHT + SONG, labels) > 0.9
     again = pickle.loads(pickle.dumps(pipeline))  # noqa: S301
     assert (again.predict(LIGHT[:3]) == pipeline.predict(LIGHT[:3])).all()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path: Path) -> None:
+    (tmp_path / "examples.tsv").write_bytes(b"\xef\xbb\xbflight\tTurn it on\nlight\tTurn it off\n")
+    assert read_examples(tmp_path / "examples.tsv")[1] == ["light", "light"]

@@ -40,6 +40,12 @@ def test_exact_search_is_a_sort_by_cosine(
     assert hits[0].text == lines[300]
 
 
+def test_an_index_of_nothing_is_refused(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"/index would be empty: there is no line to embed\."):
+        make_index(tmp_path / "index", [], encoder)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_more_hits_than_lines(encoder: SentenceEncoder, tmp_path: Path) -> None:
     make_index(tmp_path / "index", ["one", "two"], encoder)
     (hits,) = SentenceIndex(tmp_path / "index", encoder).search(["three"], num_hits=10)

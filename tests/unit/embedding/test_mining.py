@@ -43,3 +43,12 @@ def test_texts_of_other_lengths_are_not_aligned(encoder: SentenceEncoder) -> Non
 def test_nothing_to_mine_is_told(encoder: SentenceEncoder) -> None:
     with pytest.raises(NmtDistillError, match=r"a file is empty"):
         mine([], ["b"], encoder)
+    with pytest.raises(NmtDistillError, match=r"there is no pair of them"):
+        aligned_margins(["a", ""], [" ", "b"], encoder)
+
+
+def test_empty_lines_are_no_sentences(encoder: SentenceEncoder, toy_sentences: list[str]) -> None:
+    lines = list(dict.fromkeys(toy_sentences))[:20]
+    with_empty = ["", *lines[:10], " \r", *lines[10:]]
+    assert mine(with_empty, lines, encoder, min_margin=0.0) == mine(lines, lines, encoder, min_margin=0.0)
+    assert aligned_margins([*lines, "", "a"], [*lines, "b", ""], encoder) == aligned_margins(lines, lines, encoder)

@@ -52,6 +52,7 @@ ORDER = [
     "recipe",
     "reuse",
     "stages",
+    "stage_settings",
     "run",
     "reverse_teacher",
     "student_start",

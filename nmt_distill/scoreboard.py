@@ -10,7 +10,8 @@ from typing import Any
 
 from nmt_distill.configuration import to_content, yaml_text
 from nmt_distill.contest import Contest
-from nmt_distill.contestants import Contestant, beam, best_of, export_contestant
+from nmt_distill.contestant import Contestant, beam
+from nmt_distill.contestants import best_of, export_contestant
 from nmt_distill.embedding_scores import score_embeddings
 from nmt_distill.evaluation.background import Background, read_corpus, read_curves
 from nmt_distill.evaluation.config import SuiteConfig

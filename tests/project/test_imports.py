@@ -62,6 +62,8 @@ ORDER = [
     "vocabulary_stage",
     "sentence_student",
     "student_stage",
+    "contestant",
+    "peers",
     "contestants",
     "trial",
     "contest",

@@ -36,6 +36,7 @@ ORDER = [
     "engine",
     "placement",
     "sentence",
+    "layout",
     "packaged_models",
     "tally",
     "translator",

@@ -114,9 +114,9 @@ def label(lines: list[str], package: Path, direction: str, *, soft_targets: bool
     from nmt_distill.distillation.config import DistillationConfig
     from nmt_distill.distillation.filters import LabelFilters
     from nmt_distill.distillation.labelling import Labelling
+    from nmt_distill.distillation.records import StoreHeader
     from nmt_distill.distillation.selection import rank_hypotheses
     from nmt_distill.distillation.source_text import SourceText
-    from nmt_distill.distillation.store import StoreHeader
     from nmt_distill.evaluation.metrics import sentence_chrf
     from nmt_distill.files import write_lines
     from nmt_distill.teacher.marian.teacher import MarianTeacher

@@ -135,7 +135,8 @@ def mebibytes(name: str) -> float:
 
 def prepare(arguments: argparse.Namespace, data: Path, folder: Path) -> None:
     """Do what ``prepare-data`` does."""
-    from nmt_distill.corpus.prepare import CorpusConfig, prepare_corpus
+    from nmt_distill.corpus.config import CorpusConfig
+    from nmt_distill.corpus.prepare import prepare_corpus
     from nmt_distill.corpus.sources import TsvSource
     from nmt_distill.corpus.split import SplitConfig
     from nmt_distill.languages import Direction

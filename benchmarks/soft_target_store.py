@@ -22,7 +22,9 @@ import synthetic
 import torch
 from turns import Figures, Ratio, Turn, count_option, load_average, parser_for, report, run, take_turns
 
-from nmt_distill.distillation.store import Array, Store, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.records import Array, StoreHeader
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.teacher.base import Kept
 from nmt_distill.teacher.reading import draw, most_probable
 from nmt_distill.training.batches import collate, plan_batches

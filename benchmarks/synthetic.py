@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nmt_distill.distillation.store import Array, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.records import Array, StoreHeader
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import write_header
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.graph import SpecialIds, StudentModel, build_student
 

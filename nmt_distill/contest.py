@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nmt_distill.contestants import Contestant
+from nmt_distill.contestant import Contestant
 from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import AUTO, bleu_metric, chrf_metric, measure

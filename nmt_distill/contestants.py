@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import atexit
-import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nmt_distill.contestant import Contestant, beam
 from nmt_distill.engine import BATCH_TOKENS
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.report import System
-from nmt_distill.evaluation.test_texts import TestText
-from nmt_distill.files import read_json, read_lines, size_of
+from nmt_distill.files import read_json, size_of
 from nmt_distill.languages import Direction, target_tag
 from nmt_distill.model_folder import LANGUAGES_FILE
+from nmt_distill.peers import command_contestant, file_contestant
 from nmt_distill.recipe import RECIPE_NAME, find_recipe, load_recipe
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.config import HttpTeacherConfig, TeacherConfig, TransformersTeacherConfig
@@ -27,54 +26,6 @@ from nmt_distill.translator import Translator
 
 SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm", "vmap.txt")
 KINDS = "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM or file:PATH"
-
-Translate = Callable[[list[str], Direction], list[str]]
-"""translates lines in a direction, line for line"""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A system that can be asked to translate."""
-
-    system: System
-    translate: Translate | None
-    """None where all that is known of it are its outputs"""
-    batch_rule: str
-    decoding: str
-    directions: Collection[Direction] | None = None
-    """those that it can be asked for; None for all"""
-    timed: Collection[Direction] | None = None
-    """those whose time means something, as none does where a second answer comes out of a memory; None for all"""
-    what: str | None = None
-    """how the command line names it, so that a process of its own can load it; None where it cannot"""
-    beam_size: int | None = None
-    """of its search, where it lets itself be told"""
-    outputs: Callable[[TestText], list[str]] | None = None
-    """reads its outputs on a test set, where they exist already"""
-
-    def answer(self, text: TestText) -> list[str]:
-        """Return its translations of a test set."""
-        if self.outputs is not None:
-            return self.outputs(text)
-        return self.into(text.direction)(text.sources)
-
-    def serves(self, direction: Direction) -> bool:
-        """Whether it can be asked for a direction."""
-        return self.directions is None or direction in self.directions
-
-    def can_be_timed(self, direction: Direction) -> bool:
-        """Whether its time in a direction means something."""
-        return self.timed is None or direction in self.timed
-
-    def into(self, direction: Direction) -> Callable[[list[str]], list[str]]:
-        """Return the translation of one direction.
-
-        :raises NmtDistillError: if it is known by its outputs alone
-        """
-        translate = self.translate
-        if translate is None:
-            raise NmtDistillError(f"{self.system.name} is a file of outputs, which translates nothing else.")
-        return lambda lines: translate(lines, direction)
 
 
 def load_contestant(
@@ -93,7 +44,7 @@ def load_contestant(
     if separator and kind == "command":
         return command_contestant(name, rest)
     if (separator and kind == "file") or Path(what).is_file():
-        return _file_contestant(name, rest if kind == "file" else what)
+        return file_contestant(name, rest if kind == "file" else what)
     if separator and kind == "teacher":
         return _teacher_contestant(name, rest, beam_size)
     if separator and kind == "transformers":
@@ -238,70 +189,6 @@ def best_of(teacher: Teacher, lines: Sequence[str], beam_size: int) -> list[str]
     """Return a teacher's best translation of each line, empty where it has none."""
     found = teacher.translate(lines, beam_size=beam_size)
     return [hypotheses[0].text if hypotheses else "" for hypotheses in found]
-
-
-def beam(beam_size: int) -> str:
-    """Say how wide a search is."""
-    return "greedy" if beam_size == 1 else f"beam {beam_size}"
-
-
-def command_contestant(name: str, command: str) -> Contestant:
-    """An outside engine, run as a program that answers every line; ``{source}`` and ``{target}`` name the languages."""
-    if not command.strip():
-        raise NmtDistillError(f"the system {name} must name a program behind `command:`.")
-    return Contestant(
-        system=System(
-            name=name, role="peer", description="outside engine, run as a program; its time includes loading"
-        ),
-        translate=partial(_run_lines, name, command),
-        batch_rule="its own",
-        decoding="its own",
-        what=f"command:{command}",
-    )
-
-
-def _run_lines(name: str, command: str, lines: list[str], direction: Direction) -> list[str]:
-    text = "".join(line + "\n" for line in lines)
-    filled = [
-        word.replace("{source}", direction.source).replace("{target}", direction.target)
-        for word in shlex.split(command)
-    ]
-    try:
-        done = subprocess.run(filled, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
-    except OSError as error:
-        raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
-    answers = done.stdout.removesuffix("\n").split("\n")
-    if len(answers) != len(lines):
-        raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
-    return answers
-
-
-def _file_contestant(name: str, path: str) -> Contestant:
-    def outputs(text: TestText) -> list[str]:
-        file = path
-        for key, value in {
-            "test_set": text.name, "source": text.direction.source, "target": text.direction.target,
-        }.items():  # fmt: skip
-            file = file.replace(f"{{{key}}}", value)
-        lines = list(read_lines(Path(file)))
-        if len(lines) != len(text.sources):
-            raise NmtDistillError(
-                f"{file} has {len(lines)} lines, but `{text.name}` has {len(text.sources)} sentences; line N must "
-                "translate line N."
-            )
-        return lines
-
-    return Contestant(
-        system=System(name=name, role="peer", description=f"outputs in the file {Path(path).name}"),
-        translate=None,
-        batch_rule="unknown",
-        decoding="unknown",
-        timed=(),
-        outputs=outputs,
-    )
 
 
 def name_and_what(text: str) -> tuple[str, str]:

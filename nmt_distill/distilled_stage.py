@@ -10,9 +10,9 @@ from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilters
 from nmt_distill.distillation.labelling import Labelling, tell
 from nmt_distill.distillation.labels import Rank
+from nmt_distill.distillation.records import StoreHeader
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
 from nmt_distill.distillation.source_text import Share, SourceText
-from nmt_distill.distillation.store import StoreHeader
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from nmt_distill.configuration import apply_overrides, load_dataclass, read_yaml
-from nmt_distill.configuration.constraints import Faults, LanguageTag, Matches, NaturalInt, NotEmpty, PositiveInt
-from nmt_distill.corpus.prepare import CorpusConfig
+from nmt_distill.configuration.constraints import Faults, LanguageTag, Matches, NotEmpty
+from nmt_distill.corpus.config import CorpusConfig
 from nmt_distill.corpus.sources import Source
 from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.embedding.config import EmbeddingConfig, embedding_faults
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.metrics import AUTO
-from nmt_distill.evaluation.noise import Noise
-from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig
+from nmt_distill.evaluation.config import EvaluationConfig
 from nmt_distill.export.config import ExportConfig
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
@@ -27,41 +25,6 @@ from nmt_distill.training.phase_faults import phase_faults
 from nmt_distill.vocabulary.trimming import VocabularyConfig
 
 RECIPE_NAME = "recipe.yaml"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuiteConfig:
-    """An outside test set, whose text the user has."""
-
-    suite: str
-    """YAML that names its origin, licence and checksums, such as ``eval/suites/tatoeba.yaml``"""
-    folder: str
-    """where its files lie"""
-    max_sentences: PositiveInt | None = None
-    """sentences to take from the beginning; None takes all"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """What the finished systems are measured on, besides the held-out text of the corpus."""
-
-    max_sentences: PositiveInt | None = None
-    """held-out sentences to translate; None takes all"""
-    speed_repetitions: NaturalInt = 3
-    """timed passes over them, of which the median counts; 0 measures no speed"""
-    suites: tuple[SuiteConfig, ...] = ()
-    """outside test sets to score on as well"""
-    efficiency_sentences: NaturalInt = 0
-    """held-out sentences for latency, throughput and memory on one core and on all, each system in a process of its
-    own; 0 measures none of it"""
-    tokenizer: str = AUTO
-    """of BLEU, by sacreBLEU's name, such as ``flores200``; ``auto`` is that of the target language"""
-    noises: tuple[Noise, ...] = ()
-    """ways of typing that every test set is scored with as well"""
-    outside_metrics: tuple[OutsideMetricConfig, ...] = ()
-    """metrics of outside programs, such as COMET in an environment of its own"""
-    examples: tuple[str, ...] = ()
-    """sentences whose translations a run shows at its end"""
 
 
 @dataclass(frozen=True, kw_only=True)

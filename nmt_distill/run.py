@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from nmt_distill.configuration import to_content
 from nmt_distill.corpus.prepare import FORMAT_VERSION as CORPUS_FORMAT
-from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
 from nmt_distill.distillation.config import STORE_FORMAT
 from nmt_distill.embedding.config import VECTORS_FORMAT, TranslationEncoderConfig
 from nmt_distill.embedding.teacher.loading import fetch_embedding_teacher, identify_embedding_teacher
 from nmt_distill.evaluation.plot import PLOT_FOLDER
 from nmt_distill.evaluation.report import FORMAT_VERSION as REPORT_FORMAT
-from nmt_distill.files import read_json, read_lines, sha256_of
+from nmt_distill.files import read_json, read_lines
 from nmt_distill.languages import Direction, target_tags
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import Recipe
 from nmt_distill.reuse import reused_runs
+from nmt_distill.stage_settings import (
+    corpus_settings,
+    evaluation_settings,
+    export_settings,
+    student_settings,
+    vocabulary_settings,
+)
 from nmt_distill.stages import Stage
 from nmt_distill.teacher.base import OnlineTeacher, Teacher
 from nmt_distill.teacher.config import TeacherConfig, TransformersTeacherConfig
@@ -71,12 +77,12 @@ class Run:
         self._loaded: tuple[Direction, Teacher] | None = None
         self._reverse: tuple[Direction, Teacher] | None = None
         self._identities: list[tuple[TeacherConfig, dict[str, Any]]] = []
-        names = [str(direction) for direction in self.directions]
         teachers = {str(direction): self._teacher_settings(config) for direction, config in recipe.teachers.items()}
-        corpus_settings = to_content(recipe.corpus) | {"directions": names, "files": self._local_texts()}
         asked = recipe.distillation.targets != "human" or recipe.distillation.filters.reverse is not None
 
-        self.corpus = self._stage("corpus", corpus_settings, ("corpus",), version=CORPUS_FORMAT)
+        self.corpus = self._stage(
+            "corpus", corpus_settings(recipe, self.directions), ("corpus",), version=CORPUS_FORMAT
+        )
         self.distilled = self._stage(
             "distilled",
             {"distillation": self._distillation_settings(), "teachers": teachers if asked else None},
@@ -88,15 +94,13 @@ class Run:
         self.vectors = self._vectors_stage(teachers)
         self.vocabulary = self._stage(
             "vocabulary",
-            {"vocabulary": to_content(recipe.vocabulary), "teachers": teachers}
-            | ({"graph": "nllb"} if recipe.student.graph == "nllb" else {}),
+            vocabulary_settings(recipe) | {"teachers": teachers},
             ("vocabulary",),
             inputs=(self.distilled,),
         )
         self.student = self._stage(
             "student",
-            {"student": self._student_settings(), "training": self._training_settings(), "teachers": teachers}
-            | self._embedding_loss(),
+            student_settings(recipe) | {"teachers": teachers},
             ("student", "metrics.jsonl"),
             inputs=(self.corpus, self.distilled, self.vocabulary, *self._vectors),
             scratch=(TRAINING,),
@@ -104,7 +108,7 @@ class Run:
         )
         self.export = self._stage(
             "export",
-            {"export": self._export_settings(), "name": recipe.name},
+            export_settings(recipe),
             ("export",),
             inputs=(self.corpus, self.student),
             version=EXPORT_FORMAT,
@@ -112,7 +116,7 @@ class Run:
         )
         self.scores = self._stage(
             "scores",
-            to_content(recipe.evaluation) | {"suites": self._suites()},
+            evaluation_settings(recipe),
             ("scores.json", "report.md", "report.html", PLOT_FOLDER),
             inputs=(self.corpus, self.export),
             version=REPORT_FORMAT,
@@ -139,14 +143,6 @@ class Run:
     @property
     def _vectors(self) -> tuple[Stage, ...]:
         return () if self.vectors is None else (self.vectors,)
-
-    def _embedding_loss(self) -> dict[str, Any]:
-        """What decides, beside the vectors, about what a student learns of them."""
-        if self.recipe.embedding is None:
-            return {}
-        content: dict[str, Any] = to_content(self.recipe.embedding)
-        del content["teacher"], content["shard_sentences"]  # known by the vectors
-        return {"embedding": content}
 
     def _stage(
         self,
@@ -197,35 +193,6 @@ class Run:
         if reverse is not None and reverse.teacher is not None:
             content["filters"]["reverse"]["teacher"] = self._teacher_settings(reverse.teacher)
         return content
-
-    def _student_settings(self) -> dict[str, Any]:
-        content: dict[str, Any] = to_content(self.recipe.student)
-        folder = self.recipe.student.initialize_from
-        return content | ({} if folder is None else {"weights": _sha256_or_missing(Path(folder) / "model.safetensors")})
-
-    def _training_settings(self) -> dict[str, Any]:
-        """What decides about the student's weights: not how often a checkpoint is written, nor where it runs."""
-        content: dict[str, Any] = to_content(self.recipe.training)
-        others = ("checkpoint_every", "device", "compile", "tensorboard")
-        return {key: value for key, value in content.items() if key not in others} | {
-            "temperature": self.recipe.distillation.temperature
-        }
-
-    def _export_settings(self) -> dict[str, Any]:
-        """What decides about the exports: not what they must be worth, unless a vocabulary map is chosen by it."""
-        content: dict[str, Any] = to_content(self.recipe.export)
-        bounds = {"min_parity"} if self.recipe.export.vocabulary_map is not None else {"min_parity", "max_drop"}
-        return {key: value for key, value in content.items() if key not in bounds}
-
-    def _local_texts(self) -> list[str]:
-        paths = [path for source in self.recipe.corpus.sources for path in _paths_of(source)]
-        paths += self.recipe.corpus.held_out
-        return [_sha256_or_missing(path) for path in paths]
-
-    def _suites(self) -> list[dict[str, Any]]:
-        """Outside test sets with the file that pins their text."""
-        suites = self.recipe.evaluation.suites
-        return [to_content(suite) | {"file": _sha256_or_missing(suite.suite)} for suite in suites]
 
     def text(self, direction: Direction, part: str, language: str) -> Path:
         """Path of the ``train``, ``dev``, ``test`` or ``mono`` text of a direction in one of its languages."""
@@ -333,14 +300,3 @@ class Run:
 
         path = self.vocabulary.path / KEPT_IDS
         return np.array(read_json(path), dtype=np.int64) if path.is_file() else None
-
-
-def _sha256_or_missing(path: Path | str) -> str:
-    return sha256_of(Path(path)) if Path(path).is_file() else "missing"
-
-
-def _paths_of(source: Source) -> list[str]:
-    """Paths of the local files that a corpus source reads."""
-    if isinstance(source, LinesSource):
-        return [source.source, source.target]
-    return [source.path] if isinstance(source, TsvSource | TextSource) else []

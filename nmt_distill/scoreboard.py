@@ -10,9 +10,11 @@ from typing import Any
 
 from nmt_distill.configuration import to_content, yaml_text
 from nmt_distill.contest import Contest
-from nmt_distill.contestants import Contestant, beam, best_of, export_contestant
+from nmt_distill.contestant import Contestant, beam
+from nmt_distill.contestants import best_of, export_contestant
 from nmt_distill.embedding_scores import score_embeddings
 from nmt_distill.evaluation.background import Background, read_corpus, read_curves
+from nmt_distill.evaluation.config import SuiteConfig
 from nmt_distill.evaluation.embeddings import neighbour_note
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report, System, read_report
@@ -22,7 +24,7 @@ from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.files import size_of
 from nmt_distill.languages import Direction
-from nmt_distill.recipe import RECIPE_NAME, SuiteConfig
+from nmt_distill.recipe import RECIPE_NAME
 from nmt_distill.run import Run
 from nmt_distill.teacher.config import CandidatesTeacherConfig, HttpTeacherConfig, TeacherConfig
 from nmt_distill.teacher.place import settings_at

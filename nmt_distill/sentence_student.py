@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmt_distill.distillation.store import Records
+from nmt_distill.distillation.records import Records
 from nmt_distill.embedding.projection import add_projection, detached_projection
 from nmt_distill.embedding.records import RecordsWithVectors
 from nmt_distill.embedding.student_vectors import DESCRIPTION_NAME, SentenceVectors, read_description, write_description

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from nmt_distill.distillation.joined_records import JoinedRecords, Part
-from nmt_distill.distillation.store import Records, Store, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.records import Records, StoreHeader
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.distillation.trimmed_store import TrimmedStore
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import corpus_chrf

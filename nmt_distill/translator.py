@@ -1,8 +1,7 @@
 """Translate lines of text with an exported model: line N of the answer translates line N of the question.
 
-A line comes apart into the texts of a message (:mod:`nmt_distill.icu_messages`), what is copied between them
-(:mod:`nmt_distill.segmentation`) and sentences; what must come through a sentence is protected
-(:mod:`nmt_distill.protection`). Only ctranslate2, sentencepiece, sentencex and numpy are needed.
+A line comes apart into sentences and what is copied between them (:mod:`nmt_distill.layout`); what must come through a
+sentence is protected (:mod:`nmt_distill.protection`). Only ctranslate2, sentencepiece, sentencex and numpy are needed.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from nmt_distill.alphabet import Alphabet
 from nmt_distill.engine import END, Engine, Hypothesis, Wish, available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.glossary import Glossary, read_glossary
-from nmt_distill.icu_messages import message_parts
 from nmt_distill.languages import Direction
+from nmt_distill.layout import Layout, joined
 from nmt_distill.model_folder import (
     CHECKSUMS_FILE,
     LANGUAGES_FILE,
@@ -29,11 +28,9 @@ from nmt_distill.model_folder import (
     verify_checksums,
 )
 from nmt_distill.packaged_models import find_model
-from nmt_distill.protection import protected_spans
 from nmt_distill.repetition import oscillates
-from nmt_distill.segmentation import parts_of, split_to_fit
+from nmt_distill.segmentation import split_to_fit
 from nmt_distill.sentence import Candidate, Sentence
-from nmt_distill.sentences import sentences_around
 from nmt_distill.tally import Tally
 
 WINDOW_LINES = 4096
@@ -177,52 +174,18 @@ class Translator:
         :param again: whether a segment whose translation fills all positions may be tried once more, in pieces
         :param guarded: whether there may be anything to protect
         """
-        layouts: list[list[str | int]] = []
-        numbers: dict[str, int] = {}
-        sentences: list[Sentence] = []
         guarded = guarded and not self._is_plain
-        for text in texts:
-            layouts.append([])
-            for part, is_text in self._parts_of(text, request, guarded):
-                if not is_text:
-                    layouts[-1].append(part)
-                    continue
-                if part not in numbers:
-                    numbers[part] = len(sentences)
-                    terms = self._glossary if guarded else None
-                    sentence = Sentence(
-                        part,
-                        request.direction,
-                        request.markdown,
-                        terms,
-                        self._alphabet,
-                        guarded,
-                        plain=self._is_plain,
-                    )
-                    sentences.append(sentence)
-                    request.tally.num_untranslated += sentence.is_unreadable
-                layouts[-1].append(numbers[part])
-        answers = self._answer_sentences(sentences, request, again)
-        return [_joined([answers[part] if isinstance(part, int) else part for part in layout]) for layout in layouts]
-
-    def _parts_of(self, text: str, request: _Request, guarded: bool) -> Iterator[tuple[str, bool]]:
-        for message, is_text in message_parts(text) if guarded else [(text, True)]:
-            if not is_text:
-                yield message, False
-                continue
-            for part, is_wanted in parts_of(message):
-                if not is_wanted:
-                    yield part, False
-                    continue
-                if self._is_plain:
-                    yield part, True
-                    continue
-                spans = protected_spans(part, markdown=request.markdown) if guarded else []
-                for sentence in sentences_around(part, spans, request.direction.source):
-                    inner = sentence.rstrip()
-                    yield inner, True
-                    if len(inner) < len(sentence):
-                        yield sentence[len(inner) :], False
+        layout = Layout(
+            texts,
+            request.direction,
+            markdown=request.markdown,
+            terms=self._glossary if guarded else None,
+            alphabet=self._alphabet,
+            guarded=guarded,
+            plain=self._is_plain,
+        )
+        request.tally.num_untranslated += sum(sentence.is_unreadable for sentence in layout.sentences)
+        return layout.filled(self._answer_sentences(layout.sentences, request, again))
 
     def _answer_sentences(self, sentences: list[Sentence], request: _Request, again: bool) -> list[list[Candidate]]:
         wish = request.wish
@@ -254,9 +217,9 @@ class Translator:
         wanted = [text for row in pieces for text, is_wanted in row if is_wanted]
         parts = iter(self._answer_texts(wanted, request, guarded=False) if wanted else [])
         for number, row in zip(failed, pieces, strict=True):
-            joined = _joined([next(parts) if is_wanted else text for text, is_wanted in row])
-            if sentences[number].is_kept(joined[0].text):
-                answers[number] = [joined[0].reading(sentences[number].keyed(joined[0].text))]
+            found = joined([next(parts) if is_wanted else text for text, is_wanted in row])
+            if sentences[number].is_kept(found[0].text):
+                answers[number] = [found[0].reading(sentences[number].keyed(found[0].text))]
                 request.tally.num_in_pieces += 1
             else:
                 answers[number] = [Candidate(text=sentences[number].text)]
@@ -274,7 +237,7 @@ class Translator:
             if len(row) > limit:
                 parts = split_to_fit(segments[number], limit=limit, lengths=pieces.lengths)
                 if len(parts) > 1:
-                    answers[number] = _joined(self._answer_texts(parts, request, again=again, guarded=False))
+                    answers[number] = joined(self._answer_texts(parts, request, again=again, guarded=False))
                 else:
                     request.tally.num_untranslated += 1
         short = [segments[number] for number in fitting]
@@ -287,7 +250,7 @@ class Translator:
                 half = -(-len(tokens[number]) // 2)
                 parts = split_to_fit(segments[number], limit=half, lengths=pieces.lengths, cut_words=False)
                 if len(parts) > 1:
-                    answers[number] = _joined(self._answer_texts(parts, request, again=False, guarded=False))
+                    answers[number] = joined(self._answer_texts(parts, request, again=False, guarded=False))
                     continue
             request.tally.num_unfinished += not best.finished
             request.tally.num_untranslated += not read[0]
@@ -325,15 +288,6 @@ class Translator:
             return False
         (text,) = self.engine.pieces.decode([best.tokens])
         return not best.finished or oscillates(segment, text)
-
-
-def _joined(parts: Sequence[str | list[Candidate]]) -> list[Candidate]:
-    """Join what is copied with the candidates of what is translated, the best of each with the best."""
-    num_candidates = max((len(part) for part in parts if not isinstance(part, str)), default=1)
-    return [
-        Candidate.joined([part if isinstance(part, str) else part[min(rank, len(part) - 1)] for part in parts])
-        for rank in range(num_candidates)
-    ]
 
 
 def _without_surrogates(text: str) -> str:

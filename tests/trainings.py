@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt_distill.distillation.store import Records
+from nmt_distill.distillation.records import Records
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import collate
 from nmt_distill.training.config import PhaseConfig, TrainingConfig

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from nmt_distill.configuration.constraints import Constraint, Faults
 from nmt_distill.configuration.fields import (
@@ -24,15 +22,14 @@ from nmt_distill.configuration.fields import (
     show,
     suggestion,
 )
+from nmt_distill.configuration.scalars import SCALARS
+from nmt_distill.configuration.unread import UNREAD, Unread, UnreadError
 from nmt_distill.errors import RecipeError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     T = TypeVar("T", bound=DataclassInstance)
-
-_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-"""a number such as 2e-3, which YAML 1.1 takes for text"""
 
 
 def load_dataclass(cls: type[T], content: Mapping[str, Any], *, where: str) -> T:
@@ -71,29 +68,6 @@ def to_content(instance: Any) -> Any:
     return instance
 
 
-class _UnreadError(Exception):
-    """A check looked at a value that could not be read."""
-
-
-class _Unread:
-    """Stands for a value that could not be read: whoever looks at it is stopped, so no fault is made up from it."""
-
-    def __getattribute__(self, name: str) -> NoReturn:
-        raise _UnreadError
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise _UnreadError
-
-    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __hash__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
-    __int__ = __float__ = __index__ = __str__ = __repr__ = __format__ = _refuse
-
-
-_UNREAD = _Unread()
-
-
 class _Reader:
     """Reads one value after another and gathers what is wrong with them."""
 
@@ -117,25 +91,25 @@ class _Reader:
             return self._read_tuple(kind, value, path)
         if is_mapping_type(kind):
             return self._read_dict(kind, value, path)
-        read_scalar = _SCALARS.get(kind)
+        read_scalar = SCALARS.get(kind)
         if read_scalar is None:
             raise TypeError(f"a configuration cannot have a field of type {kind} ({path})")
         read, hint = read_scalar(value)
-        return self._wrong(path, describe(kind), value, hint) if read is _UNREAD else read
+        return self._wrong(path, describe(kind), value, hint) if read is UNREAD else read
 
     def _hold(self, constraints: Sequence[Constraint], value: Any, path: str) -> Any:
         """Return a value that has been read, or a stand-in after noting which constraints do not hold."""
-        if value is _UNREAD:
+        if value is UNREAD:
             return value
         broken = [constraint for constraint in constraints if not constraint.holds(value)]
         for constraint in broken:
             hint = constraint.hint_for(value)
             self._wrong(path, str(constraint), value, f"; {hint}" if hint else "")
-        return _UNREAD if broken else value
+        return UNREAD if broken else value
 
-    def _wrong(self, path: str, wanted: str, value: Any, hint: str = "") -> _Unread:
+    def _wrong(self, path: str, wanted: str, value: Any, hint: str = "") -> Unread:
         self.faults.append(f"{path or 'the content'} must be {wanted}, but is {show(value)} instead{hint}")
-        return _UNREAD
+        return UNREAD
 
     def _read_dataclass(self, cls: Any, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
@@ -157,7 +131,7 @@ class _Reader:
             if field.name in value:
                 values[field.name] = self.read(types[field.name], value[field.name], place)
             elif is_required(field):
-                values[field.name] = _UNREAD
+                values[field.name] = UNREAD
                 complete = False
                 if field.name not in mistyped:
                     self.faults.append(f"{place} is missing; it must be {describe(types[field.name])}")
@@ -176,7 +150,7 @@ class _Reader:
                     self.faults.append(f"{_join(path, place)} {sentence}")
                 else:
                     self._gather(fault, path)
-        except _UnreadError:
+        except UnreadError:
             return
 
     def _read_literal(self, kind: Any, value: Any, path: str) -> Any:
@@ -238,13 +212,13 @@ class _Reader:
         place = _join(path, "kind")
         if "kind" not in value:
             self.faults.append(f"{place} is missing; it must be one of {', '.join(by_kind)}")
-            return _UNREAD
+            return UNREAD
         kind = value["kind"]
         if isinstance(kind, str) and kind in by_kind:
             return self._read_dataclass(by_kind[kind], value, path)
         hint = f"; did you mean `{match}`?" if (match := nearest(kind, by_kind)) else quoting_hint(kind)
         self.faults.append(f"{place} must be one of {', '.join(by_kind)}, but is {show(kind)} instead{hint}")
-        return _UNREAD
+        return UNREAD
 
 
 def _incomplete(cls: Any, values: Mapping[str, Any], mistyped: set[str | None]) -> Any:
@@ -254,7 +228,7 @@ def _incomplete(cls: Any, values: Mapping[str, Any], mistyped: set[str | None]) 
         if field.name in values:
             value = values[field.name]
         elif field.name in mistyped or not field.init:
-            value = _UNREAD
+            value = UNREAD
         elif field.default_factory is not dataclasses.MISSING:
             value = field.default_factory()
         else:
@@ -278,36 +252,3 @@ def _shape_of(value: Any) -> str:
     if isinstance(value, Mapping):
         return "section"
     return "list" if isinstance(value, (list, tuple)) else "scalar"
-
-
-def _read_text(value: Any) -> tuple[Any, str]:
-    return (value, "") if isinstance(value, str) else (_UNREAD, quoting_hint(value))
-
-
-def _read_whole_number(value: Any) -> tuple[Any, str]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value, ""
-    is_quoted = isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value)
-    return _UNREAD, "; remove the quotes" if is_quoted else ""
-
-
-def _read_number(value: Any) -> tuple[Any, str]:
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
-        value = float(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        finite = abs(value) <= sys.float_info.max  # told of whole numbers too that are too large for a float
-        return (float(value), "") if finite else (_UNREAD, "; it must be finite")
-    is_quoted = isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", value)
-    return _UNREAD, "; remove the quotes" if is_quoted else ""
-
-
-def _read_truth(value: Any) -> tuple[Any, str]:
-    return (value, "") if isinstance(value, bool) else (_UNREAD, "")
-
-
-_SCALARS: dict[object, Callable[[Any], tuple[Any, str]]] = {
-    str: _read_text,
-    int: _read_whole_number,
-    float: _read_number,
-    bool: _read_truth,
-}

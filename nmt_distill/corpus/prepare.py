@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Any
 
-from nmt_distill.configuration.constraints import NaturalInt, NotEmpty, Seed
 from nmt_distill.corpus.apt import SourceUnavailableError
 from nmt_distill.corpus.catalogs import LanguageMissingError
-from nmt_distill.corpus.filters import NUM_SAMPLES, Drops, FilterConfig, reason_to_drop
+from nmt_distill.corpus.config import CorpusConfig
+from nmt_distill.corpus.filters import NUM_SAMPLES, Drops, reason_to_drop
 from nmt_distill.corpus.hashes import HashSet, Quota
 from nmt_distill.corpus.sources import Source
-from nmt_distill.corpus.split import Candidates, HeldOut, SplitConfig, check_decontamination
+from nmt_distill.corpus.split import Candidates, HeldOut, check_decontamination
 from nmt_distill.corpus.text import hash_of, paired_lines, split_key
 from nmt_distill.files import atomic_folder, read_lines, write_json, write_lines
 from nmt_distill.languages import Direction
@@ -22,26 +21,6 @@ from nmt_distill.progress import Job, job, say
 
 FORMAT_VERSION = 2
 """of corpus.json"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusConfig:
-    """Where text comes from, what is dropped, and what is held out."""
-
-    sources: Annotated[tuple[Source, ...], NotEmpty()]
-    """the sources; where several hold a sentence, the first translation counts"""
-    filters: FilterConfig = field(default_factory=FilterConfig)
-    """limits beyond which text is dropped"""
-    split: SplitConfig = field(default_factory=SplitConfig)
-    """how much is held out"""
-    held_out: tuple[str, ...] = ()
-    """files of outside test sets: their lines, in either language, may not occur anywhere in this corpus"""
-    seed: Seed = 1
-    """chooses the held-out text, and sentences where there are more than the limits allow"""
-    max_train_sentences: NaturalInt | None = None
-    """at most so many pairs for training"""
-    max_mono_sentences: NaturalInt | None = None
-    """at most so many sentences without translation"""
 
 
 def prepare_corpus(config: CorpusConfig, *, directions: Sequence[Direction], folder: Path) -> dict[str, Any]:

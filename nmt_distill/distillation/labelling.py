@@ -23,9 +23,11 @@ from nmt_distill.distillation.labels import (
     with_human,
     write_labels,
 )
+from nmt_distill.distillation.records import Array, StoreHeader
 from nmt_distill.distillation.reverse import ReverseScore, worst_labels
+from nmt_distill.distillation.shards import shard_path, valid_shard, write_shard
 from nmt_distill.distillation.source_text import Pair, Share, SourceText, count_words, shard_texts
-from nmt_distill.distillation.store import Array, StoreHeader, shard_path, valid_shard, write_header, write_shard
+from nmt_distill.distillation.store import write_header
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, remove_partials, write_json
 from nmt_distill.languages import Direction

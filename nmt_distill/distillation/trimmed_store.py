@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nmt_distill.distillation.store import Array, Record, Records, Store
+from nmt_distill.distillation.records import Array, Record, Records
+from nmt_distill.distillation.store import Store
 from nmt_distill.vocabulary.trimming import IdMap
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from nmt_distill.distillation.store import Record, Records
+from nmt_distill.distillation.records import Record, Records
 from nmt_distill.embedding.vectors import VectorStore
 from nmt_distill.errors import NmtDistillError
 

@@ -256,7 +256,8 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
 
             return CandidatesTeacher(Path(config.path), **facts)
         case HttpTeacherConfig():
-            from nmt_distill.teacher.http.teacher import DEFAULT_PROMPT, HttpTeacher
+            from nmt_distill.teacher.http.prompt import DEFAULT_PROMPT
+            from nmt_distill.teacher.http.teacher import HttpTeacher
 
             return HttpTeacher(
                 config.url,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.distillation.divergences import SoftTargets
-from nmt_distill.distillation.store import Array, Record
+from nmt_distill.distillation.records import Array, Record
 
 Indices = npt.NDArray[np.int64]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from nmt_distill.distillation.store import Array
+from nmt_distill.distillation.records import Array
 from nmt_distill.student.graph import StudentModel
 
 Draw = Sequence[int]

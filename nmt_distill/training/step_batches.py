@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from nmt_distill.distillation.store import Array, Records
+from nmt_distill.distillation.records import Array, Records
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import Batch, Indices, collate, collate_samples
 from nmt_distill.training.config import PhaseConfig

@@ -20,7 +20,7 @@ from accelerate.utils import GradientAccumulationPlugin, broadcast
 from torch import Tensor
 
 from nmt_distill.devices import choose_device
-from nmt_distill.distillation.store import Records
+from nmt_distill.distillation.records import Records
 from nmt_distill.embedding.term import SentenceTerm
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.progress import Job, job, say

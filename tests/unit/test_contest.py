@@ -12,12 +12,12 @@ import pytest
 from nmt_distill import contest as contest_module
 from nmt_distill import scoreboard
 from nmt_distill.contest import Contest
-from nmt_distill.contestants import Contestant
+from nmt_distill.contestant import Contestant
+from nmt_distill.evaluation.config import EvaluationConfig
 from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig
 from nmt_distill.evaluation.report import System
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.languages import Direction
-from nmt_distill.recipe import EvaluationConfig
 from nmt_distill.trial import Trial
 
 ENGLISH = Direction(source="en", target="en")

@@ -9,9 +9,10 @@ import yaml
 
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.errors import NmtDistillError, RecipeError
+from nmt_distill.evaluation.config import EvaluationConfig
 from nmt_distill.export.config import ExportConfig
 from nmt_distill.languages import Direction
-from nmt_distill.recipe import EvaluationConfig, Recipe, find_recipe, load_recipe
+from nmt_distill.recipe import Recipe, find_recipe, load_recipe
 
 EN_PT = {"source": "en", "target": "pt-BR"}
 PT_EN = {"source": "pt-BR", "target": "en"}

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import time
 import weakref
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Sampling
-from nmt_distill.teacher.command.line_program import NO_IDS, LineProgram, quoted
+from nmt_distill.teacher.command.line_program import LineProgram, quoted
+from nmt_distill.teacher.command.work_list import WorkList
 
 Mode = Literal["stream", "batch"]
 LINES_AHEAD = range(32, 257)
@@ -90,7 +91,7 @@ class CommandTeacher:
             given, or dies again and again
         """
         self._refuse(num_candidates, beam_size, sampling)
-        work = _Work([one_line(sentence) for sentence in sentences])
+        work = WorkList([one_line(sentence) for sentence in sentences])
         try:
             self._translate(work)
         except BaseException:
@@ -138,7 +139,7 @@ class CommandTeacher:
                 f"{num_candidates} instead; if the program can write them, set `teacher.nbest: true`."
             )
 
-    def _translate(self, work: _Work) -> None:
+    def _translate(self, work: WorkList) -> None:
         began = time.monotonic()
         self._expect_silence(0.0)
         for copy in self._copies.values():
@@ -154,7 +155,7 @@ class CommandTeacher:
         pause = max((copy.longest_pause for copy in self._copies.values()), default=0.0)
         self._expect_silence(max(0.02, min(2 * pause, (time.monotonic() - began) / 20)))
 
-    def _feed(self, place: int, work: _Work) -> None:
+    def _feed(self, place: int, work: WorkList) -> None:
         """Give the copy in one place what it may have; start it where there is something to do."""
         copy = self._copies.get(place)
         if copy is None:
@@ -202,7 +203,7 @@ class CommandTeacher:
             for key, _ in selector.select(seconds):
                 key.data()
 
-    def _take_answers(self, place: int, copy: LineProgram, work: _Work | None, *, with_rest: bool = False) -> None:
+    def _take_answers(self, place: int, copy: LineProgram, work: WorkList | None, *, with_rest: bool = False) -> None:
         """Take the answers that have come from a copy; those that nothing was asked for are an error.
 
         :param with_rest: see :meth:`LineProgram.take_answers`
@@ -229,7 +230,7 @@ class CommandTeacher:
                     del self._copies[place]
             left = deadline - time.monotonic()
 
-    def _bury(self, place: int, work: _Work) -> None:
+    def _bury(self, place: int, work: WorkList) -> None:
         """Put back what a copy that has ended did not answer."""
         copy = self._copies.pop(place)
         status = copy.child.reap()
@@ -256,50 +257,6 @@ class CommandTeacher:
                 f"The command `{self._command}` {end}, as each of {deaths} times when it was given only the line "
                 f"{quoted(work.lines[copy.unanswered[0]])}{copy.said()}; mend the program, or take the line out."
             )
-
-
-class _Work:
-    """The lines of one call: what waits, what may have killed a copy, what is answered."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        blank = [Hypothesis(text="", score=0.0, token_ids=NO_IDS)]
-        self.answers: list[list[Hypothesis]] = [[] if line else blank for line in lines]
-        self._fresh = deque(place for place, line in enumerate(lines) if line)
-        self._suspects: deque[list[int]] = deque()
-        self._deaths: Counter[int] = Counter()
-        self.num_asked = self.num_left = len(self._fresh)
-
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self._fresh or self._suspects)
-
-    def next_lines(self, most: int) -> list[int]:
-        """Return lines that no copy has died of."""
-        return [self._fresh.popleft() for _ in range(min(most, len(self._fresh)))]
-
-    def next_suspects(self) -> list[int]:
-        """Return lines left unanswered by a copy that died; they are given without others."""
-        return self._suspects.popleft() if self._suspects else []
-
-    def answer(self, place: int, hypotheses: list[Hypothesis]) -> None:
-        self.answers[place] = hypotheses
-        self.num_left -= 1
-
-    def put_back(self, places: Sequence[int], *, in_vain: bool) -> int:
-        """Take back the lines that a copy left; those of one that answered none are halved, to find the guilty one.
-
-        :returns: how many copies have died in vain of the one line, 0 if there are several
-        """
-        left = list(places)
-        if not in_vain or len(left) == 1:
-            self._suspects.append(left)
-        else:
-            self._suspects += [left[: len(left) // 2], left[len(left) // 2 :]]
-        if not in_vain or len(left) > 1:
-            return 0
-        self._deaths[left[0]] += 1
-        return self._deaths[left[0]]
 
 
 _REMEDIES: dict[Mode, str] = {

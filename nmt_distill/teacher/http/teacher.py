@@ -7,9 +7,7 @@ if the run is killed.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -27,16 +25,12 @@ from nmt_distill.progress import say
 from nmt_distill.teacher.base import Hypothesis, Sampling
 from nmt_distill.teacher.http.answer_cache import AnswerCache, request_key
 from nmt_distill.teacher.http.chat_answers import translation_in
+from nmt_distill.teacher.http.prompt import DEFAULT_PROMPT, filled
 from nmt_distill.teacher.http.web_client import StoppedError, WebClient
 
 Api = Literal["openai", "libretranslate"]
-DEFAULT_PROMPT = (
-    "Translate the following text from {source_language} into {target_language}. Answer with the translation alone.\n\n"
-    "{text}"
-)
 _PATHS: dict[Api, str] = {"openai": "/chat/completions", "libretranslate": "/translate"}
 _OWN_OPTIONS = frozenset({"model", "messages", "n", "stream"})
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_IDS = np.zeros(0, dtype=np.int64)
 
 Answer = tuple[str, bool]
@@ -86,7 +80,7 @@ class HttpTeacher:
         self._endpoint = _checked(url) + _PATHS[api]
         self._api, self._model, self._temperature, self._options = api, model, temperature, dict(options or {})
         self._check_model(prompt)
-        self._prompt = _filled(prompt, direction)
+        self._prompt = filled(prompt, direction)
         self._secret = "" if api_key_variable is None else _secret(api_key_variable)
         settings = [self._endpoint, model, self._prompt, temperature, self._options, str(direction)]
         self.fingerprint = fingerprint(settings)
@@ -272,28 +266,6 @@ def _checked(url: str) -> str:
     if not well_formed or not url.isprintable() or " " in url:
         raise NmtDistillError("teacher.url must be an address such as http://localhost:8000/v1.")
     return url.rstrip("/")
-
-
-def _filled(prompt: str, direction: Direction) -> str:
-    """Fill in the names of the languages."""
-    names = {"source_language": _language_name(direction.source), "target_language": _language_name(direction.target)}
-    if prompt.count("{text}") != 1:
-        raise NmtDistillError("teacher.prompt must hold {text} once, where the sentence stands.")
-    if unknown := [name for name in _PLACEHOLDER.findall(prompt) if name not in {*names, "text"}]:
-        raise NmtDistillError(
-            f"teacher.prompt holds {{{unknown[0]}}}, but only {{source_language}}, {{target_language}} and {{text}} "
-            "are filled in."
-        )
-    return _PLACEHOLDER.sub(lambda match: names.get(match[1], match[0]), prompt)
-
-
-def _language_name(tag: str) -> str:
-    """Return the English name of a language, or its tag where ``langcodes[data]`` is not installed."""
-    try:
-        importlib.import_module("language_data")  # without it langcodes prints how to install it
-        return str(importlib.import_module("langcodes").Language.get(tag).display_name("en"))
-    except (ImportError, ValueError):
-        return tag
 
 
 def _secret(variable: str) -> str:

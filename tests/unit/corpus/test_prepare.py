@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from nmt_distill.corpus.apt import SourceUnavailableError
+from nmt_distill.corpus.config import CorpusConfig
 from nmt_distill.corpus.debian_sources import DebianDescriptionsSource
 from nmt_distill.corpus.filters import FilterConfig
-from nmt_distill.corpus.prepare import CorpusConfig, prepare_corpus
+from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.corpus.sources import LinesSource, TextSource, TsvSource
 from nmt_distill.corpus.split import SplitConfig
 from nmt_distill.corpus.text import split_key

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from nmt_distill.distillation.divergences import Divergence, SoftTargets
 from nmt_distill.distillation.losses import VocabularyLoss, vocabulary_loss
+from nmt_distill.distillation.records import Record, StoreHeader
 from nmt_distill.distillation.sampled_loss import sampled_vocabulary_loss
-from nmt_distill.distillation.store import Record, Store, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.teacher.reading import draw, most_probable
 
 SIZE = 11

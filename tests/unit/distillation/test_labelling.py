@@ -15,10 +15,12 @@ from nmt_distill.distillation.config import DistillationConfig
 from nmt_distill.distillation.filters import LabelFilterConfig, LabelFilters
 from nmt_distill.distillation.labelling import Labelling, tell
 from nmt_distill.distillation.labels import is_in_share
+from nmt_distill.distillation.records import StoreHeader
 from nmt_distill.distillation.reverse import ReverseFilterConfig
 from nmt_distill.distillation.selection import rank_hypotheses
+from nmt_distill.distillation.shards import shard_path
 from nmt_distill.distillation.source_text import SourceText
-from nmt_distill.distillation.store import Store, StoreHeader, shard_path
+from nmt_distill.distillation.store import Store
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines, write_lines
 from nmt_distill.languages import Direction

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_distill.distillation.store import Store, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.records import StoreHeader
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.distillation.trimmed_store import TrimmedStore, count_pieces
 from nmt_distill.vocabulary.trimming import IdMap
 

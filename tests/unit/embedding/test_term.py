@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmt_distill.distillation.store import Record
+from nmt_distill.distillation.records import Record
 from nmt_distill.embedding.config import EmbeddingConfig, TranslationEncoderConfig
 from nmt_distill.embedding.projection import add_projection, detached_projection
 from nmt_distill.embedding.records import RecordsWithVectors

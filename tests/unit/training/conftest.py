@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from nmt_distill.distillation.store import Store, StoreHeader, shard_path, write_header, write_shard
+from nmt_distill.distillation.records import StoreHeader
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 
 if TYPE_CHECKING:
     from nmt_distill.student.graph import StudentModel

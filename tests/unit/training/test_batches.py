@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_distill.distillation.store import Record
+from nmt_distill.distillation.records import Record
 from nmt_distill.training.batches import Balance, batch_indices, collate, plan_batches
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), max_size=60)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nmt_distill.distillation.config import DivergenceName
-from nmt_distill.distillation.store import Record, Store
+from nmt_distill.distillation.records import Record
+from nmt_distill.distillation.store import Store
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import Batch, collate
 from nmt_distill.training.config import PhaseConfig

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nmt_distill.distillation.store import Store, shard_path, write_header, write_shard
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.embedding.config import EmbeddingConfig, TranslationEncoderConfig
 from nmt_distill.embedding.projection import add_projection
 from nmt_distill.embedding.records import RecordsWithVectors

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt_distill.distillation.config import DivergenceName
-from nmt_distill.distillation.store import Record, Store
+from nmt_distill.distillation.records import Record
+from nmt_distill.distillation.store import Store
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.teacher.base import ForcedPass

@@ -11,7 +11,8 @@ import torch
 from accelerate.state import PartialState
 from torch import Tensor
 
-from nmt_distill.distillation.store import Store, shard_path, write_header, write_shard
+from nmt_distill.distillation.shards import shard_path, write_shard
+from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import collate, plan_batches

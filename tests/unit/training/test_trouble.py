@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nmt_distill.distillation.store import Record, Store
+from nmt_distill.distillation.records import Record
+from nmt_distill.distillation.store import Store
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.training.batches import collate, plan_batches
 from nmt_distill.training.checkpoint import TrainingFolder

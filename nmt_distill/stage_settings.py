@@ -1,0 +1,79 @@
+"""What of a recipe decides about each stage: its fingerprint covers these settings, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt_distill.configuration import to_content
+from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
+from nmt_distill.files import sha256_of
+from nmt_distill.languages import Direction
+from nmt_distill.recipe import Recipe
+
+
+def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str, Any]:
+    """Return where text comes from, with the contents of local files."""
+    paths = [path for source in recipe.corpus.sources for path in _paths_of(source)]
+    files = [_sha256_or_missing(path) for path in (*paths, *recipe.corpus.held_out)]
+    content: dict[str, Any] = to_content(recipe.corpus)
+    return content | {"directions": [str(direction) for direction in directions], "files": files}
+
+
+def vocabulary_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides about the pieces; the nllb graph has special ones of its own."""
+    graph = {"graph": "nllb"} if recipe.student.graph == "nllb" else {}
+    return {"vocabulary": to_content(recipe.vocabulary)} | graph
+
+
+def student_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides about the student's weights: its shape, its start, its training and its losses."""
+    student: dict[str, Any] = to_content(recipe.student)
+    folder = recipe.student.initialize_from
+    if folder is not None:
+        student["weights"] = _sha256_or_missing(Path(folder) / "model.safetensors")
+    return {"student": student, "training": _training_settings(recipe)} | _embedding_loss(recipe)
+
+
+def _training_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return how it learns: not how often a checkpoint is written, nor where it runs."""
+    content: dict[str, Any] = to_content(recipe.training)
+    others = ("checkpoint_every", "device", "compile", "tensorboard")
+    return {key: value for key, value in content.items() if key not in others} | {
+        "temperature": recipe.distillation.temperature
+    }
+
+
+def _embedding_loss(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides, beside the vectors, about what a student learns of them."""
+    if recipe.embedding is None:
+        return {}
+    content: dict[str, Any] = to_content(recipe.embedding)
+    del content["teacher"], content["shard_sentences"]  # known by the vectors
+    return {"embedding": content}
+
+
+def export_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides about the exports: not what they must be worth, unless a vocabulary map is chosen by it."""
+    content: dict[str, Any] = to_content(recipe.export)
+    bounds = {"min_parity"} if recipe.export.vocabulary_map is not None else {"min_parity", "max_drop"}
+    return {"export": {key: value for key, value in content.items() if key not in bounds}, "name": recipe.name}
+
+
+def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what the systems are measured on; outside test sets with the file that pins their text."""
+    suites = [to_content(suite) | {"file": _sha256_or_missing(suite.suite)} for suite in recipe.evaluation.suites]
+    content: dict[str, Any] = to_content(recipe.evaluation)
+    return content | {"suites": suites}
+
+
+def _sha256_or_missing(path: Path | str) -> str:
+    return sha256_of(Path(path)) if Path(path).is_file() else "missing"
+
+
+def _paths_of(source: Source) -> list[str]:
+    """Return the paths of the local files that a corpus source reads."""
+    if isinstance(source, LinesSource):
+        return [source.source, source.target]
+    return [source.path] if isinstance(source, TsvSource | TextSource) else []

@@ -12,6 +12,8 @@ MAX_LINES = 350
 MAX_BYTES = 2 * 1024 * 1024
 MAX_MODEL_BYTES = 15_000_000
 """of all packaged models together"""
+TEACHER = Path("recipes/software_teacher/model")
+MAX_TEACHER_BYTES = 30_000_000
 
 
 def test_no_module_outgrows_its_noun(project_files: list[Path], root: Path) -> None:
@@ -23,14 +25,19 @@ def test_no_module_outgrows_its_noun(project_files: list[Path], root: Path) -> N
 
 
 def test_no_file_is_large(project_files: list[Path], root: Path) -> None:
-    models = root / "nmt_distill" / "models"
-    sizes = {path.relative_to(root): path.stat().st_size for path in project_files if models not in path.parents}
+    models = {root / "nmt_distill" / "models", root / TEACHER}
+    sizes = {path.relative_to(root): path.stat().st_size for path in project_files if models.isdisjoint(path.parents)}
     assert {name: size for name, size in sizes.items() if size > MAX_BYTES} == {}
 
 
 def test_packaged_models_are_small(project_files: list[Path], root: Path) -> None:
     sizes = [path.stat().st_size for path in project_files if root / "nmt_distill" / "models" in path.parents]
     assert 0 < sum(sizes) <= MAX_MODEL_BYTES
+
+
+def test_embedded_teacher_is_small(project_files: list[Path], root: Path) -> None:
+    sizes = [path.stat().st_size for path in project_files if root / TEACHER in path.parents]
+    assert 0 < sum(sizes) <= MAX_TEACHER_BYTES
 
 
 def test_no_module_is_named_for_nothing(project_files: list[Path], root: Path) -> None:

@@ -98,12 +98,17 @@ def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
     return {
         "language": list(languages),
         "license": "other",
-        "license_name": f"of the teacher: {'; '.join(licences)}" if licences else "of the text",
+        "license_name": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
         "library_name": "ctranslate2",
         "pipeline_tag": "translation",
         "tags": ["translation", "ctranslate2", "nmt-distill", *(["distillation"] if facts.teachers else [])],
         "model-index": [{"name": facts.name, "results": results}],
     }
+
+
+def _licences_of_text(facts: CardFacts) -> str:
+    sources = [source for account in facts.corpus["directions"].values() for source in account["sources"]]
+    return f"of the text: {', '.join(sorted({source['licence'] for source in sources if not source['skipped']}))}"
 
 
 def _introduction(facts: CardFacts, result: PrecisionResult) -> Iterator[str]:

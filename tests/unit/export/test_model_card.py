@@ -82,6 +82,11 @@ def test_card_tells_how_it_was_made() -> None:
     assert "How it was made" not in model_card(FACTS, RESULT)
 
 
+def test_a_model_without_teacher_has_the_licences_of_its_text() -> None:
+    _, head, _ = model_card(replace(FACTS, teachers=()), RESULT).split("---\n", 2)
+    assert yaml.safe_load(head)["license_name"] == "of the text: Apache-2.0"
+
+
 def test_head_is_what_the_hub_reads() -> None:
     _, head, _ = model_card(FACTS, RESULT).split("---\n", 2)
     facts = yaml.safe_load(head)

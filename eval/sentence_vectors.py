@@ -22,7 +22,7 @@ from pathlib import Path
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from nmt_distill.embedding.encoder import SentenceEncoder
-from nmt_distill.embedding.head_training import held_out, train_head
+from nmt_distill.embedding.head_training import held_out, require_scikit_learn, train_head
 from nmt_distill.embedding.teacher.translation_encoder import TranslationEncoder
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
@@ -69,6 +69,8 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
     """Measure everything; return what is written."""
+    if arguments.student:
+        require_scikit_learn()
     recipe = load_recipe(find_recipe(arguments.recipe))
     run = Pipeline(recipe, Path("runs") / recipe.name)
     students = dict(student.split("=", 1) for student in arguments.student)

@@ -93,7 +93,10 @@ def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> Ablation
     outputs: dict[str, dict[int, list[str]]] = {}
     for name, runs in rows.items():
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences, {len(runs)} times")
-        outputs[name] = {run.recipe.training.seed: export_contestants(run)[-1].answer(test_set) for run in runs}
+        outputs[name] = {}
+        for run in runs:
+            (export,) = export_contestants(run, last_alone=True)
+            outputs[name][run.recipe.training.seed] = export.answer(test_set)
     return score_rows(
         outputs,
         test_set.references,

@@ -99,10 +99,12 @@ def _check_phases(run: Run, direction: Direction) -> None:
     teacher = run.teacher(direction) if direction in run.recipe.teachers else None
     if isinstance(teacher, WhiteBoxTeacher) and direction == run.directions[0]:
         require_state_width(phases, model_dim=run.recipe.student.model_dim, state_dim=teacher.state_dim)
-    if isinstance(teacher, OnlineTeacher) and any(phase.hidden for phase in phases):
-        from nmt_distill.training.supervision import require_layers
+    if isinstance(teacher, OnlineTeacher) and any(phase.runs_teacher for phase in phases):
+        from nmt_distill.training.supervision import require_layers, require_one_vocabulary
 
         require_layers(teacher, phases)
+        if direction == run.directions[0]:
+            require_one_vocabulary({each: _vocabulary(run, each) for each in run.directions})
 
 
 def _translating_teacher(run: Run, direction: Direction) -> Teacher | None:

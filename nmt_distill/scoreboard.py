@@ -216,14 +216,14 @@ def _search(config: TeacherConfig, beam_size: int) -> str:
     return beam(beam_size) if config.searches else "its own search"
 
 
-def export_contestants(run: Run) -> list[Contestant]:
-    """The exports of a run, one a precision."""
+def export_contestants(run: Run, *, last_alone: bool = False) -> list[Contestant]:
+    """The exports of a run, one a precision; or the last precision alone, that of users."""
     facts = (run.export.stamp() or {}).get("result") or {}
     return [
         export_contestant(
             f"student {precision}", run.export.path / precision, num_parameters=facts.get("num_parameters")
         )
-        for precision in run.recipe.export.ordered_precisions
+        for precision in run.recipe.export.ordered_precisions[-1 if last_alone else 0 :]
     ]
 
 

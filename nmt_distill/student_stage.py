@@ -14,7 +14,6 @@ from nmt_distill.distillation.records import Records, StoreHeader
 from nmt_distill.distillation.shards import shard_path, write_shard
 from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.distillation.trimmed_store import TrimmedStore
-from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.files import atomic_file, read_lines
@@ -32,7 +31,7 @@ from nmt_distill.student.checkpoint import special_ids
 from nmt_distill.student.graph import StudentModel, build_student, count_parameters
 from nmt_distill.student_start import new_student
 from nmt_distill.training.phase_faults import require_state_width
-from nmt_distill.training.supervision import Supervision
+from nmt_distill.training.supervision import Supervision, require_one_vocabulary
 from nmt_distill.training.trainer import Trainer
 from nmt_distill.training.validation import UserPathValidation
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -165,16 +164,9 @@ def _supervision(run: Run) -> Supervision | None:
     """Load the teachers that are run in the training step, those of all directions, where a phase wants them."""
     if not any(phase.runs_teacher for phase in run.recipe.training.phases):
         return None
-    shared = {direction: SharedVocabulary.load(run.labels(direction)) for direction in run.directions}
-    first = shared[run.directions[0]]
-    assert first is not None  # labelling was refused otherwise
-    for direction, vocabulary in shared.items():
-        if vocabulary is None or vocabulary.fingerprint != first.fingerprint:
-            raise NmtDistillError(
-                f"the teacher of {direction} has another vocabulary than that of {run.directions[0]}, which the "
-                "student shares, so it cannot be run in the training step; leave hidden and on_policy_share out of "
-                "training.phases."
-            )
+    first = require_one_vocabulary({
+        direction: SharedVocabulary.load(run.labels(direction)) for direction in run.directions
+    })
     own, kept_ids = special_ids(run.sentencepiece_path), run.kept_ids()
     teacher_ids = np.full(own.vocab_size, -1, dtype=np.int64)
     known = first.teacher_ids if kept_ids is None else kept_ids

@@ -31,6 +31,8 @@ def rank_hypotheses(
     :param similarity: ranks where there is a reference
     :param consensus: ranks otherwise; without it the teacher's score does
     """
+    if len(candidates) < 2:
+        return list(range(len(candidates)))  # a sentence chrF costs as much as a greedy translation on a GPU
     if reference is not None and similarity is not None:
         worth = [similarity(candidate.text, reference) for candidate in candidates]
     elif consensus is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,15 @@ class HeadScores:
     """accuracy of always answering the most frequent class"""
 
 
+def require_scikit_learn() -> None:
+    """Refuse what trains a head, before any vector is computed, where scikit-learn is missing.
+
+    :raises NmtDistillError: if it is
+    """
+    if find_spec("sklearn") is None:
+        raise NmtDistillError("train-head needs scikit-learn; install nmt-distill[embed].")
+
+
 def train_head(
     encoder: SentenceEncoder,
     sentences: Sequence[str],
@@ -58,6 +68,7 @@ def train_head(
     :param min_letters: texts with fewer letters are unknown
     :raises NmtDistillError: if scikit-learn is missing, a class has too few examples, or there is only one class
     """
+    require_scikit_learn()
     classes = tuple(sorted(set(labels)))
     _check(classes, labels)
     is_held_out = held_out(labels)
@@ -129,10 +140,8 @@ def _check(classes: Sequence[str], labels: Sequence[str]) -> None:
 
 def _logistic_regression(scaled: Vectors, numbers: Vectors) -> tuple[Vectors, Vectors]:
     """Return weights (F, C) and bias (C,)."""
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise NmtDistillError("train-head needs scikit-learn; install nmt-distill[embed].") from None
+    from sklearn.linear_model import LogisticRegression
+
     found: Any = LogisticRegression(max_iter=2000).fit(scaled, numbers)
     weights, bias = found.coef_.T, found.intercept_
     if weights.shape[1] == 1:  # of two classes the second alone has weights

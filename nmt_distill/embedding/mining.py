@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.margin import mine_pairs, nearest, pair_margins, unit_rows
+from nmt_distill.progress import job, say
 
 MIN_MARGIN = 1.06
 """the ratio from which on LASER's and CCMatrix's authors kept pairs (Schwenk et al. 2021, section 4.2)"""
@@ -33,7 +37,7 @@ def mine(
     left, right = _distinct(sources), _distinct(targets)
     if not left or not right:
         raise NmtDistillError("mine needs sentences on both sides, but a file is empty.")
-    found = mine_pairs(encoder.embed(left), encoder.embed(right))
+    found = mine_pairs(*_both_sides(left, right, encoder))
     triples = zip(found.sources.tolist(), found.targets.tolist(), found.margins.tolist(), strict=True)
     return [MinedPair(left[one], right[other], margin) for one, other, margin in triples if margin >= min_margin]
 
@@ -54,7 +58,7 @@ def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: Sen
     if not whole:
         raise NmtDistillError("mine needs sentences on both sides, but there is no pair of them.")
     left, right = _distinct(one for one, _ in whole), _distinct(other for _, other in whole)
-    x, y = unit_rows(encoder.embed(left)), unit_rows(encoder.embed(right))
+    x, y = (unit_rows(vectors) for vectors in _both_sides(left, right, encoder))
     row_of = {text: row for row, text in enumerate(left)}, {text: row for row, text in enumerate(right)}
     margins = pair_margins(
         x,
@@ -65,6 +69,21 @@ def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: Sen
         nearest(y, x),
     )
     return [MinedPair(*pair, margin) for pair, margin in zip(whole, margins.tolist(), strict=True)]
+
+
+def _both_sides(left: Sequence[str], right: Sequence[str], encoder: SentenceEncoder) -> tuple[Vectors, Vectors]:
+    vectors = _embedded("sources", left, encoder), _embedded("targets", right, encoder)
+    say(f"comparing {len(left):,} with {len(right):,} sentences")
+    return vectors
+
+
+def _embedded(name: str, sentences: Sequence[str], encoder: SentenceEncoder) -> Vectors:
+    parts: list[Vectors] = []
+    with job(f"embed {name}", total=len(sentences)) as running:
+        for part in encoder.embed_lines(sentences):
+            parts.append(part)
+            running.advance(len(part))
+    return np.concatenate(parts)
 
 
 def _distinct(sentences: Iterable[str]) -> list[str]:

@@ -164,7 +164,13 @@ def _making(facts: CardFacts) -> Iterator[str]:
 def _scores(result: PrecisionResult) -> Iterator[str]:
     if not result.drops:
         return
-    yield from ("## Scores", "", "On held-out text, as `nmt-distill translate` runs this folder:", "")
+    yield from (
+        "## Scores",
+        "",
+        "On held-out text, what model and search make of each line as it stands. `nmt-distill translate` also guards",
+        "placeholders, capitals and characters that the model does not know, so scores of reports differ a little:",
+        "",
+    )
     yield from ("| direction | sentences | BLEU | chrF2++ | the student in transformers |", "|---|---|---|---|---|")
     for drop in result.drops:
         yield (

@@ -6,7 +6,7 @@ width of the teacher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -16,9 +16,11 @@ from torch import Tensor
 
 from nmt_distill.distillation.divergences import SoftTargets
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import ForcedPass, OnlineTeacher
 from nmt_distill.training.batches import Batch
 from nmt_distill.training.config import HiddenConfig, PhaseConfig
+from nmt_distill.vocabulary.shared import SharedVocabulary
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,23 @@ class Supervision:
 
     def _translated(self, ids: Sequence[int]) -> list[int]:
         return [self._ids[token] for token in ids]
+
+
+def require_one_vocabulary(vocabularies: Mapping[Direction, SharedVocabulary | None]) -> SharedVocabulary:
+    """Return the vocabulary that the teachers of all directions have, which are run in the training step.
+
+    :raises NmtDistillError: if one has another, or shows none
+    """
+    (first_direction, first), *others = vocabularies.items()
+    for direction, vocabulary in others:
+        if first is None or vocabulary is None or vocabulary.fingerprint != first.fingerprint:
+            raise NmtDistillError(
+                f"the teacher of {direction} has another vocabulary than that of {first_direction}, which the student "
+                "shares, so it cannot be run in the training step; leave hidden and on_policy_share out of "
+                "training.phases."
+            )
+    assert first is not None  # what shows none is refused before
+    return first
 
 
 def require_layers(teacher: OnlineTeacher, phases: Sequence[PhaseConfig]) -> None:

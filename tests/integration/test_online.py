@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails, Toy
@@ -39,3 +40,28 @@ def test_a_narrower_student_of_a_trimmed_vocabulary_asks_its_teacher(toy: Toy, t
     assert wrong.startswith(
         "training.phases[0].hidden[0].teacher_layer must be at most 2, the teacher's encoder layers"
     )
+
+
+def test_teachers_of_different_vocabularies_are_refused_before_labelling(
+    toy: Toy, tmp_path: Path, fails: Fails
+) -> None:
+    from sentencepiece import sentencepiece_model_pb2
+
+    messages: Any = sentencepiece_model_pb2
+    model = messages.ModelProto()
+    model.ParseFromString((toy.folder / "teacher.spm").read_bytes())
+    model.pieces[-1].piece += "x"
+    other = tmp_path / "other.spm"
+    other.write_bytes(model.SerializeToString())
+    back = f"{{kind: marian, model: {toy.folder / 'teacher.npz'}, vocabulary: {other}, origin: o, licence: CC0-1.0}}"
+    recipe = toy.write_recipe(
+        tmp_path,
+        f"directions=[{{source: en, target: pt-BR}}, {{source: pt-BR, target: en, teacher: {back}}}]",
+        "corpus.sources[0].source_language=en",
+        "corpus.sources[0].target_language=pt-BR",
+        "corpus.sources[1].language=en",
+        "training.phases=[{num_steps: 6, learning_rate: 0.002, batch_tokens: 300, on_policy_share: 0.5}]",
+    )
+    wrong = fails("distill", recipe, "--out", tmp_path / "run")
+    assert wrong.startswith("the teacher of pt-BR-en has another vocabulary than that of en-pt-BR")
+    assert not (tmp_path / "run" / "distilled").exists()

@@ -60,3 +60,10 @@ def test_what_never_ended_comes_last() -> None:
     candidates = [replace(CANDIDATES[1], finished=False), CANDIDATES[2]]
     assert rank_hypotheses(candidates, None) == [1, 0]
     assert rank_hypotheses([], None) == []
+
+
+def test_a_single_candidate_is_not_compared_with_anything() -> None:
+    def never(_: str, __: str) -> float:
+        raise AssertionError("compared")
+
+    assert rank_hypotheses(CANDIDATES[:1], "reference", similarity=never) == [0]

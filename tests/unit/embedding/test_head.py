@@ -154,3 +154,9 @@ def test_pipeline_of_scikit_learn(toy_encoder: Path) -> None:
 def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path: Path) -> None:
     (tmp_path / "examples.tsv").write_bytes(b"\xef\xbb\xbflight\tTurn it on\nlight\tTurn it off\n")
     assert read_examples(tmp_path / "examples.tsv")[1] == ["light", "light"]
+
+
+def test_missing_scikit_learn_is_told_before_anything_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt_distill.embedding.head_training.find_spec", lambda _: None)
+    with pytest.raises(NmtDistillError, match=r"install nmt-distill\[embed\]"):
+        train_head(SentenceEncoder.__new__(SentenceEncoder), ["a"], ["b"], reads="states")

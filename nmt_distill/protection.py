@@ -38,6 +38,7 @@ _PLAIN = r"""
 """
 _MARKDOWN = r"""
 | (?P<escape>\\[!-/:-@\[-`{-~])
+| (?P<lone_image>\A!\[(?=[^\[\]\n]{1,300}\]\([^()\n]{0,500}\)\Z))
 | (?P<image>!\[[^\[\]\n]{0,300}\](?:\([^()\n]{0,500}\)|\[[^\[\]\n]{0,100}\]))
 | (?P<footnote>\[\^[^\[\]\s]{1,60}\])
 | (?P<link_end>\]\([^()\n]{0,500}(?:\([^()\n]{0,300}\)[^()\n]{0,300})?\)|\]\[[^\[\]\n]{0,100}\])
@@ -179,7 +180,7 @@ def _names(match: re.Match[str]) -> tuple[str, str]:
     if kind == "braces" and (block := _BLOCK.match(text)) is not None:
         word = block[2] or block[4]
         return ("", word) if block[1] or block[3] == "/" else (word, "")
-    if kind == "link":
+    if kind in {"link", "lone_image"}:
         return "[", ""
     if kind == "link_end":
         return "", "["

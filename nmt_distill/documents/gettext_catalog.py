@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import polib
 
-from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, constant, decode
+from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, constant, decode
 
 _LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
 _FLAGS = re.compile(r"#,[ \t]*")
+_CHARSET = re.compile(r"(Content-Type:[^\n]{0,100}charset=)([\w.:-]+)", re.IGNORECASE)
 WIDTH = 78
 """columns that gettext's tools fill"""
 
@@ -41,12 +43,22 @@ class _Entry:
         return keyword not in self.fields and not any(name.startswith("msgstr") for name in self.fields)
 
 
+class _OfCharset(Encoded):
+    """A catalogue whose header names another encoding than UTF-8; it becomes UTF-8 where a translation asks for it."""
+
+    def encode(self, text: str) -> bytes:
+        try:
+            return super().encode(text)
+        except UnicodeEncodeError:
+            return _CHARSET.sub(r"\1UTF-8", text, count=1).encode()
+
+
 def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
     """Read a catalogue.
 
     :raises DocumentError: if polib finds it broken
     """
-    source = decode(content, path)
+    source = _decoded(content, path)
     _check(source.text, path)
     line_end = "\r\n" if "\r\n" in source.text else "\n"
     slots: list[Slot] = []
@@ -68,6 +80,22 @@ def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
             flag = constant(f"#, fuzzy{line_end}" if entry.flags is None else "fuzzy, ")
             slots.append(Slot(start=place, end=place, segment="", write=flag, always=True))
     return SlottedDocument(source=source, slots=slots)
+
+
+def _decoded(content: bytes, path: Path) -> Encoded:
+    """Read bytes as the header says, whose own letters all of these encodings write alike."""
+    named = _CHARSET.search(content.decode("latin-1"))
+    try:
+        charset = codecs.lookup(named[2]).name if named else "utf-8"
+    except LookupError:  # such as CHARSET in a template
+        charset = "utf-8"
+    if charset in {"utf-8", "ascii"} or b"\0" in content:
+        return decode(content, path)
+    try:
+        return _OfCharset(text=content.decode(charset), encoding=charset)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DocumentError(path, line, f"not valid {charset}, which its header names") from None
 
 
 def _check(text: str, path: Path) -> None:

@@ -10,6 +10,7 @@ from nmt_distill.documents.document import DocumentError, Encoded, Slot, Slotted
 from nmt_distill.documents.requirements import load
 
 _KEY = re.compile(r"[ \t\f]*(?:\\(?:\r\n|.)|[^\\:= \t\f\r\n])*[ \t\f]*[:=]?[ \t\f]*", re.DOTALL)
+_ARGUMENT = re.compile(r"\{\d+\s*[,}]")
 
 
 def read_properties(content: bytes, path: Path) -> SlottedDocument:
@@ -32,8 +33,10 @@ def read_properties(content: bytes, path: Path) -> SlottedDocument:
                 start = key.end() if key else 0
                 end = len(element.source.rstrip("\r\n"))
                 if start < end:
-                    write = partial(_write, javaproperties, only_ascii)
                     segment = element.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                    is_message = _is_message(segment)
+                    segment = segment.replace("''", "'") if is_message else segment
+                    write = partial(_write, javaproperties, only_ascii, is_message)
                     slots.append(Slot(start=position + start, end=position + end, segment=segment, write=write))
             position += len(element.source)
     except javaproperties.InvalidUEscapeError as error:
@@ -42,7 +45,13 @@ def read_properties(content: bytes, path: Path) -> SlottedDocument:
     return SlottedDocument(source=source, slots=slots)
 
 
-def _write(javaproperties: object, only_ascii: bool, translation: str) -> str:
+def _is_message(value: str) -> bool:
+    """Whether Java's MessageFormat reads a value, to which an apostrophe is two, and which quotes nothing by one."""
+    return _ARGUMENT.search(value) is not None and "'" not in value.replace("''", "")
+
+
+def _write(javaproperties: object, only_ascii: bool, is_message: bool, translation: str) -> str:
+    translation = translation.replace("'", "''") if is_message else translation
     joined: str = javaproperties.join_key_value("k", translation, ensure_ascii=only_ascii)  # type: ignore[attr-defined]
     # only in a key must these be escaped
     return re.sub(r"\\(\\|[:=#!])", lambda match: match[0] if match[1] == "\\" else match[1], joined.removeprefix("k="))

@@ -74,6 +74,8 @@ def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
     ("text", "seen", "elements"),
     [
         ("Use **all _these_** at [the site](http://x.y)", "Use all these at the site", ["**", "_", "["]),
+        ('![A cat on the roof](c.png "Cat")', "A cat on the roof", ["!["]),
+        ("[![a badge](b.svg)](u)", "X1", []),
         ("![a cat](c.png) and [^1] \\* 2 * 3", "X1 and X2 X3 2 X4 3", []),
         ("so $x^2 + y$ is, for $5 and $6", "so X1 is, for $5 and $6", []),
         ("snake_case and __bold__", "snake_case and bold", ["__"]),

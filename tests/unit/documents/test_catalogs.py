@@ -167,6 +167,22 @@ def test_properties_read_what_was_written(content: dict[str, str], data: st.Data
     assert [written[key] for key, value in content.items() if value] == translations
 
 
+@pytest.mark.parametrize(
+    ("value", "segment", "translation", "written"),
+    [
+        ("Can''t open {0}", "Can't open {0}", "N'ouvre pas {0}", "N''ouvre pas {0}"),
+        ("Open {0, date}", "Open {0, date}", "L'ouvrir {0, date}", "L''ouvrir {0, date}"),
+        ("Don't open {name}", "Don't open {name}", "N'ouvre pas {name}", "N'ouvre pas {name}"),
+        ("'{0}' of {1}", "'{0}' of {1}", "l'un {1}", "l'un {1}"),  # what is quoted is known to those who wrote it
+    ],
+)
+def test_apostrophes_of_message_format(value: str, segment: str, translation: str, written: str) -> None:
+    document = read_properties(f"a={value}\n".encode(), HERE)
+    assert document.segments == [segment]
+    assert document.render([translation]).decode() == f"a={written}\n"
+    assert document.render([segment]).decode() == f"a={value}\n"
+
+
 def test_properties_that_are_no_utf8_are_latin_1() -> None:
     document = read_properties("a=caf\u00e9".encode("latin-1"), HERE)
     assert document.render(["\u4e2d caf\u00e9s"]) == b"a=\\u4e2d caf\\u00e9s"
@@ -226,6 +242,23 @@ def test_an_entry_is_marked_fuzzy_once() -> None:
     assert shouted(read_gettext_catalog((text + more).encode(), HERE)) == expected + marked
 
 
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "CP1252", "ISO-8859-15"])
+def test_po_keeps_the_encoding_that_its_header_names(charset: str) -> None:
+    head = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\n# caf\u00e9\n'
+    text = head + 'msgid "d\u00e9j\u00e0"\nmsgstr ""\n'
+    document = read_gettext_catalog(text.encode(charset), HERE)
+    assert "d\u00e9j\u00e0" in document.segments
+    told = [segment and "\u00e9t\u00e9" for segment in document.segments]
+    assert document.render(told).decode(charset).startswith(head)
+    cyrillic = [segment and "\u0434\u0430" for segment in document.segments]
+    assert document.render(cyrillic).decode().startswith(head.replace(charset, "UTF-8")), "all in one encoding still"
+
+
+def test_po_template_whose_charset_is_a_placeholder_is_utf_8() -> None:
+    text = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=CHARSET\\n"\n\nmsgid "\u00e9"\nmsgstr ""\n'
+    assert "\u00e9" in read_gettext_catalog(text.encode(), HERE).segments
+
+
 @settings(max_examples=40)
 @given(st.dictionaries(PRINTABLE.filter(bool), PRINTABLE.filter(bool), min_size=1, max_size=4))
 def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
@@ -255,6 +288,11 @@ def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
         (read_yaml_catalog, b"a: b\nc: \x01", r"strings, line 2: not valid YAML \(U\+0001 is not allowed\)"),
         (read_yaml_catalog, b"[" * 600, r"strings: nested too deep|strings, line 1: not valid YAML"),
         (read_gettext_catalog, b'msgid "a"\nmsgstr b\n', r"strings, line 2: not a valid PO file \(neither a keyword"),
+        (
+            read_gettext_catalog,
+            b'msgid ""\nmsgstr "Content-Type: text/plain; charset=EUC-JP\\n"\n\n# \xff',
+            r"strings, line 4: not valid euc_jp, which its header names; the file is left",
+        ),
         (read_gettext_catalog, b'msgid "a\n', r"strings, line 1: not a valid PO file"),
         (read_gettext_catalog, b'msgid "a"\nmsgid_plural "b"\nmsgstr[x] ""\n', r"strings, line 3: not a valid PO file"),
         (read_properties, b"a=b\nc=\\u12", r"strings, line 2: not valid \.properties \(broken escape \\u12\)"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nmt_distill.protection import Element
+from nmt_distill.masking import Element
 from nmt_distill.repetition import WITHOUT_SPACES
 
 Offsets = list[tuple[int, int]]

@@ -10,7 +10,8 @@ from nmt_distill.alphabet import Alphabet
 from nmt_distill.capitals import is_shouted, lowered, raised
 from nmt_distill.engine import Hypothesis
 from nmt_distill.languages import Direction
-from nmt_distill.protection import Element, Span, Terms, kept, mask, protected_spans, restore
+from nmt_distill.masking import Element, mask, restore
+from nmt_distill.protection import Span, Terms, kept, protected_spans
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
 from nmt_distill.training.objective import LOGGED, SHOWN, Objective
 from nmt_distill.training.parameters import trainable_parameters
+from nmt_distill.training.progress import Progress
 from nmt_distill.training.requirements import require_machine
 from nmt_distill.training.schedule import WeightAverage, learning_rate
 from nmt_distill.training.step_batches import StepBatches
@@ -39,25 +39,6 @@ from nmt_distill.training.tensorboard import TensorBoardLog
 from nmt_distill.training.trouble import DoneBatch, Place, save_batches, told_of_memory
 
 Validate = Callable[[StudentModel], float]
-
-
-@dataclass
-class Progress:
-    """Where a training stands: everything that its next step depends on besides tensors."""
-
-    phase: int = 0
-    step: int = 0
-    """updates done in this phase"""
-    position: tuple[int, int] = (0, 0)
-    """epoch and batch that come next"""
-    best_score: float | None = None
-    num_worse: int = 0
-    """validations since the best one"""
-    sums: list[float] = field(default_factory=lambda: [0.0] * len(LOGGED))
-    """what is logged, summed over the target tokens since the last validation"""
-    num_tokens: int = 0
-    """target tokens since the last validation"""
-    finished: bool = False
 
 
 class Trainer:

@@ -24,6 +24,7 @@ ORDER = [
     "ranks",
     "configuration",
     "protection",
+    "masking",
     "sentences",
     "segmentation",
     "html_reader",

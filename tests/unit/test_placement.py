@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt_distill.masking import Element
 from nmt_distill.placement import attention_on_source, place, token_offsets
-from nmt_distill.protection import Element
 
 
 def element(start: int, end: int, name: str) -> Element:

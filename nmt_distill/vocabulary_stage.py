@@ -25,7 +25,7 @@ COUNTED_AT_ONCE = 4096
 def make_vocabulary(run: Run) -> dict[str, Any]:
     """Write the student's SentencePiece model, and the teacher's id of each of its pieces where they share ids.
 
-    The teacher is that of the first direction; language tags are new pieces at the end.
+    The teacher is that of the first direction; language tags that it does not have are new pieces at the end.
     """
     vocabulary = SharedVocabulary.load(run.labels(run.directions[0]))
     return _train(run) if vocabulary is None else _take_over(run, vocabulary)
@@ -58,7 +58,8 @@ def _distilled_lines(run: Run, directions: Sequence[Direction]) -> Iterator[str]
 
 
 def _take_over(run: Run, vocabulary: SharedVocabulary) -> dict[str, Any]:
-    path, size, tags = run.sentencepiece_path, run.recipe.vocabulary.size, _tags(run)
+    path, size = run.sentencepiece_path, run.recipe.vocabulary.size
+    tags = [tag for tag in _tags(run) if not vocabulary.has_tag(tag)]
     needs_padding = run.recipe.student.graph == "nllb"
     pad = vocabulary.processor.pad_id()
     pieces = np.flatnonzero(vocabulary.teacher_ids >= 0)
@@ -75,6 +76,8 @@ def _take_over(run: Run, vocabulary: SharedVocabulary) -> dict[str, Any]:
             "pieces_in_corpus": int((counts > 0).sum()),
             "token_coverage": float(counts[pieces].sum() / max(counts.sum(), 1)),
         }
+    # a word of text that reads like a tag would pass for it
+    pieces = np.array([piece for piece in pieces if vocabulary.processor.id_to_piece(int(piece)) not in tags])
     pieces = pieces[pieces != pad]  # each graph wants its padding in a place of its own
     new_pieces = [PAD_PIECE, *tags] if needs_padding else tags
     if needs_padding:

@@ -86,6 +86,12 @@ class SharedVocabulary:
         name = hashlib.sha256(self.model).hexdigest()[:16]
         return name if self.is_identity else fingerprint([name, self.teacher_ids.tolist(), self.num_ids])
 
+    def has_tag(self, tag: str) -> bool:
+        """Tell whether a tag is a piece already, which no text can make and the teacher has an id for."""
+        place = self.processor.piece_to_id(tag)
+        is_there: bool = self.processor.id_to_piece(place) == tag and self.processor.is_control(place)
+        return is_there and bool(self.teacher_ids[place] >= 0)
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the teacher's ids of each text, end of sentence included; text never makes a special.
 

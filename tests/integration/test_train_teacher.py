@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sacrebleu
+from sentencepiece import SentencePieceProcessor
 
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails, Toy
@@ -69,6 +70,31 @@ def test_it_teaches_a_smaller_one(toy: Toy, teacher: Path, tmp_path: Path) -> No
     assert finished.status == 0, finished.stderr
     assert "teacher" in finished.stdout  # stands in the table of scores beside its student
     assert chrf_of(toy, tmp_path / "run") > 80, f"seed {toy.seed}"
+
+
+def test_student_takes_over_the_tags_of_a_teacher_of_two_directions(toy: Toy, tmp_path: Path) -> None:
+    both = (
+        "directions=[{source: en, target: pt-BR}, {source: pt-BR, target: en}]",
+        "corpus.sources[0].source_language=en",
+        "corpus.sources[0].target_language=pt-BR",
+        "corpus.sources[1].language=en",
+    )
+    short = "training.phases=[{num_steps: 2, learning_rate: 0.004, batch_tokens: 600, kd_weight: %s}]"
+    first = toy.write_recipe(tmp_path, *WITHOUT_TEACHER, *both, short % 0, name="first")
+    assert run_command("train-teacher", first, "--out", tmp_path / "first", cwd=tmp_path).status == 0
+    teacher = tmp_path / "first" / "student"
+    made = f"{{kind: transformers, name: {teacher}, origin: people, licence: CC0-1.0}}"
+    for size, num_pieces in (("null", 320), ("312", 312)):
+        recipe = toy.write_recipe(
+            tmp_path, *both, f"teacher={made}", "distillation.targets=forced", short % 0.5, f"vocabulary.size={size}"
+        )
+        run = tmp_path / f"run_{size}"
+        finished = run_command("train", recipe, "--out", run, cwd=tmp_path)
+        assert finished.status == 0, finished.stderr
+        model = SentencePieceProcessor(model_file=str(run / "vocabulary" / "joint.spm"))
+        pieces = [model.id_to_piece(place) for place in range(model.vocab_size())]
+        assert len(pieces) == num_pieces
+        assert [pieces.count(tag) for tag in (">>pt-BR<<", ">>en<<")] == [1, 1]
 
 
 def test_recipe_with_a_teacher_is_refused(toy: Toy, tmp_path: Path, fails: Fails) -> None:

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # What each kind of distillation is worth: students that differ in one thing, at equal data and equal steps.
 # usage: [JOBS=N] eval/kd_pays.sh TATOEBA_FOLDER [RUNS_FOLDER]
-#   20 runs, resumable one by one and within each; JOBS=N trains N of them at a time
-# Not yet run to its end. Fourteen at a time on one NVIDIA H100 made 7 updates a second each, and were stopped at 2,400 of
-# 3,000: a GPU divides its time among processes, so that few at a time are as fast.
+#   21 runs, resumable one by one and within each; JOBS=N trains N of them at a time
+#   a GPU divides its time among processes, so that few at a time are as fast as many
 set -euo pipefail
 tatoeba=${1:?folder with the files that eval/suites/tatoeba.yaml names}
 runs=${2:-runs/kd_pays}
@@ -24,10 +23,15 @@ labels() { # name, overrides: a corpus with labels of one kind and a vocabulary,
   eval "$(make train-vocabulary "$runs/$name" "$@")" > /dev/null
 }
 row() { # title, seeds, labels, description, then overrides
-  local title=$1 wanted=$2 labels=$3 description=$4 folders=() seed folder; shift 4
+  local title=$1 wanted=$2 labels=$3 description=$4 folders=() seed folder command; shift 4
   for seed in $wanted; do
     folder="$runs/${title//[^a-zA-Z0-9]/_}_$seed"
-    commands+=("$(make export "$folder" "reuse=$labels" "training.seed=$seed" "description=$description" "$@") > /dev/null")
+    command="$(make export "$folder" "reuse=$labels" "training.seed=$seed" "description=$description" "$@") > /dev/null"
+    if [[ $title == *on-policy* || $title == *hidden* ]]; then # the teacher runs along: the longest begin first
+      commands=("$command" "${commands[@]}")
+    else
+      commands+=("$command")
+    fi
     folders+=("$folder")
   done
   rows+=(--row "$title=$(IFS=,; echo "${folders[*]}")")
@@ -57,8 +61,11 @@ row "hybrid, on-policy" "$first" teacher "as hybrid, and a fifth of the batches 
 row "hybrid, embeddings" "$first" teacher \
   "as hybrid, from the teacher's embeddings, narrowed by singular value decomposition" \
   "${hybrid[@]}" student.initialization=embeddings
-row "hybrid, layers" "$first" teacher "as hybrid, from the teacher's embeddings and layers, narrowed by the same" \
-  "${hybrid[@]}" student.initialization=teacher
+post_norm=("${hybrid[@]}" student.graph=marian) # the teacher's graph, the only one that can take its layers
+row "post-norm, hybrid" "$first" teacher "as hybrid, in the teacher's graph" "${post_norm[@]}"
+row "post-norm, hybrid, layers" "$first" teacher \
+  "as post-norm, hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
+  "${post_norm[@]}" student.initialization=teacher
 
 printf '%s\0' "${commands[@]}" | xargs -0 -P "$jobs" -I{} bash -c '{}'
 

@@ -62,13 +62,14 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
 
 
 def summary(report: Ablation) -> list[str]:
-    """Say of each later row what it gains in chrF2++ over the first, on the first test set."""
-    test_set = report.test_sets[0]
-    told = [gain for gain in test_set.gains if gain.baseline == report.baselines[0] and gain.metric == "chrF2++"]
-    return [
-        f"{test_set.name}, against {gain.baseline}: {gain.row} {gain.summary.mean:+.1f} chrF2++ ({gain.verdict()})."
-        for gain in told
-    ]
+    """Say of each later row what it gains in chrF2++ over the first, on every test set."""
+    told: dict[str, list[str]] = {}
+    for test_set in report.test_sets:
+        for gain in test_set.gains:
+            if gain.baseline == report.baselines[0] and gain.metric == "chrF2++":
+                words = f"{gain.summary.mean:+.1f} chrF2++ on {test_set.name} ({gain.verdict()})"
+                told.setdefault(gain.row, []).append(words)
+    return [f"{row}, against {report.baselines[0]}: {', '.join(words)}." for row, words in told.items()]
 
 
 def score_rows_table(report: Ablation, test_set: AblationSet) -> Table:

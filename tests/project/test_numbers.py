@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -47,6 +48,25 @@ def test_readable_report_is_made_of_the_numbers() -> None:
 
 def _readme() -> str:
     return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_table_of_kinds_of_distillation_comes_out_of_its_report() -> None:
+    """Mean chrF2++ of a row's seeds, and what it gains over the row without teacher."""
+    report = read_json(ROOT / "eval" / "reports" / "kd_pays" / "results.json")
+    told: dict[str, list[str]] = {row["name"]: [str(len(row["seeds"]))] for row in report["rows"]}
+    for test_set in report["test_sets"]:
+        gains = {
+            gain["row"]: f" ({gain['summary']['mean']:+.2f})"
+            for gain in test_set["gains"]
+            if (gain["baseline"], gain["metric"]) == ("no teacher", "chrF2++")
+        }
+        for row in test_set["rows"]:
+            mean = fmean(scores["chrf"]["value"] for scores in row["scores"])
+            told[row["row"]].append(f"{mean:.2f}{gains.get(row['row'], '')}")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    number = r"[\d.]+(?: \([+-][\d.]+\))?"
+    rows = re.findall(rf"^\| ([\w, -]+) \| (\d) \| ({number}) \| ({number}) \|$", readme, re.M)
+    assert {name: columns for name, *columns in rows} == told
 
 
 def test_table_of_embedding_teachers_comes_out_of_its_report() -> None:

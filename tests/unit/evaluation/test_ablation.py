@@ -93,7 +93,7 @@ def test_report_tells_every_seed(tmp_path: Path) -> None:
     assert "1,234,567" in page
     assert "none \\<b\\>" in page
     assert summary(made) == [
-        f"toy, against none: all {chrf.summary.mean:+.1f} chrF2++ (gain: all 2 seeds, 2 of them significant)."
+        f"all, against none: {chrf.summary.mean:+.1f} chrF2++ on toy (gain: all 2 seeds, 2 of them significant)."
     ]
 
 

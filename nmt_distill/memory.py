@@ -23,7 +23,23 @@ def keep_freed_memory() -> bool:
 
     :returns: whether something was changed (only on Linux with glibc)
     """
-    if os.environ.get(OPT_OUT) or not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+    if not _is_ours():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_TOP_PAD, 64 * 2**20))
+
+
+def give_back_freed_memory() -> bool:
+    """Give the kernel what is freed by now, which takes some hundredths of a second.
+
+    Batches of ever other shapes leave gaps that no later block fits into, so what is kept grows with a training: a
+    student of 8.9 million parameters held 8.4 GB after an hour. Every some updates this keeps it near what one needs.
+
+    :returns: whether anything was given back
+    """
+    return _is_ours() and bool(ctypes.CDLL(None).malloc_trim(0))
+
+
+def _is_ours() -> bool:
+    is_glibc = sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc"
+    return is_glibc and not os.environ.get(OPT_OUT)

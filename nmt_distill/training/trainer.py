@@ -22,6 +22,7 @@ from nmt_distill.devices import choose_device
 from nmt_distill.distillation.records import Records
 from nmt_distill.embedding.term import SentenceTerm
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.memory import give_back_freed_memory
 from nmt_distill.progress import Job, job, say
 from nmt_distill.ranks import Ranks
 from nmt_distill.student.graph import StudentModel
@@ -39,6 +40,9 @@ from nmt_distill.training.tensorboard import TensorBoardLog
 from nmt_distill.training.trouble import DoneBatch, Place, save_batches, told_of_memory
 
 Validate = Callable[[StudentModel], float]
+
+MEMORY_EVERY = 50
+"""updates after which memory that a CPU's tensors have freed is given back"""
 
 
 class Trainer:
@@ -186,6 +190,8 @@ class Trainer:
             progress.step += 1
             progress.position = taken[-1][0]
             running.advance(1, f"phase {progress.phase + 1}, {self._describe()}")
+            if self.accelerator.device.type == "cpu" and progress.step % MEMORY_EVERY == 0:
+                give_back_freed_memory()
 
             ended = progress.step == phase.num_steps
             if ended or progress.step % config.validate_every == 0:

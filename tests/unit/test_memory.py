@@ -89,3 +89,27 @@ def test_large_blocks_are_no_longer_given_back() -> None:
         for opt_out in ("", "1")
     }
     assert 3 * faults[""] < faults["1"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this system has no glibc")
+def test_gaps_between_blocks_are_given_back() -> None:
+    """Take 200 blocks of 1 MiB and free every second: the kernel gets those 100 MiB."""
+    program = (
+        "import ctypes, re\n"
+        f"from {memory.__name__} import give_back_freed_memory, keep_freed_memory\n"
+        "keep_freed_memory()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]\n"
+        "held = lambda: int(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024\n"
+        "blocks = [libc.malloc(1 << 20) for _ in range(200)]\n"
+        "for block in blocks: ctypes.memset(block, 1, 1 << 20)\n"
+        "for block in blocks[::2]: libc.free(block)\n"
+        "before = held()\n"
+        "print(give_back_freed_memory(), before - held())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != OPT_OUT}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    given, megabytes = done.stdout.split()
+    assert given == "True"
+    assert 80 < int(megabytes) < 120

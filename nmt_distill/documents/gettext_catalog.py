@@ -93,8 +93,10 @@ def _decoded(content: bytes, path: Path) -> Encoded:
         return decode(content, path)
     try:
         return _OfCharset(text=content.decode(charset), encoding=charset)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+    except LookupError:  # a codec that is none of text, such as base64
+        return decode(content, path)
+    except UnicodeError as error:
+        line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
         raise DocumentError(path, line, f"not valid {charset}, which its header names") from None
 
 

@@ -254,8 +254,9 @@ def test_po_keeps_the_encoding_that_its_header_names(charset: str) -> None:
     assert document.render(cyrillic).decode().startswith(head.replace(charset, "UTF-8")), "all in one encoding still"
 
 
-def test_po_template_whose_charset_is_a_placeholder_is_utf_8() -> None:
-    text = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=CHARSET\\n"\n\nmsgid "\u00e9"\nmsgstr ""\n'
+@pytest.mark.parametrize("charset", ["CHARSET", "base64", "hex"])
+def test_po_whose_charset_is_none_of_text_is_utf_8(charset: str) -> None:
+    text = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\nmsgid "\u00e9"\nmsgstr ""\n'
     assert "\u00e9" in read_gettext_catalog(text.encode(), HERE).segments
 
 

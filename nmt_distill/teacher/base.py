@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Candidate: TypeAlias = tuple[list[int], float]
+"""what a search finds: tokens, end of sentence included unless the limit cut it; their mean log-probability in nats"""
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     """One translation that a teacher proposes."""

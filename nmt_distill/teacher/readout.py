@@ -32,7 +32,14 @@ class Readout(ABC, Generic[Source]):
     """the first inputs of the decoder: its start and any language tag"""
     vocab_size: int
     """V"""
+    model_dim: int
+    """D"""
     device: torch.device
+
+    @property
+    @abstractmethod
+    def num_parameters(self) -> int:
+        """Parameters, shared ones counted once."""
 
     @abstractmethod
     def encode(self, source_ids: list[list[int]]) -> Source:

@@ -32,7 +32,7 @@ import ctranslate2
 from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
-from nmt_distill.teacher.base import Sampling, check_request
+from nmt_distill.teacher.base import Candidate, Sampling, check_request
 from nmt_distill.teacher.ctranslate2.folder import MODEL_FILE, PADDING, read_converted
 from nmt_distill.teacher.file_hashes import known_sha256
 
@@ -42,10 +42,6 @@ ComputeType = Literal[
 PATIENCE = 3.0
 """finished hypotheses that end a search, for each place in its beam"""
 _SEEDS = 1 << 32
-
-Found = tuple[list[int], float]
-"""the ids of a translation, without forced first ones; its log-probability in nats divided by their number, that of the
-whole where a limit cut it"""
 
 
 class CTranslate2Search:
@@ -108,7 +104,7 @@ class CTranslate2Search:
         num_candidates: int = 1,
         beam_size: int = 1,
         sampling: Sampling | None = None,
-    ) -> list[list[Found]]:
+    ) -> list[list[Candidate]]:
         """Find translations, of each source the best first.
 
         What ends within its limit comes before what does not, and of a greedy or beam search is the same in whatever
@@ -127,7 +123,7 @@ class CTranslate2Search:
         prefix = [self.model.target_names[index] for index in target_prefix]
         settings = self._settings(num_candidates, beam_size, sampling)
         engine, num_workers = self._engine_for(sampling, source_ids)
-        found: list[list[Found]] = [[] for _ in source_ids]
+        found: list[list[Candidate]] = [[] for _ in source_ids]
         waiting: deque[tuple[list[int], list[Any]]] = deque()
 
         def collect() -> None:
@@ -227,10 +223,10 @@ class CTranslate2Search:
         if batch:
             yield batch
 
-    def _read(self, result: Any, num_forced: int, limit: int) -> list[Found]:
+    def _read(self, result: Any, num_forced: int, limit: int) -> list[Candidate]:
         """Return the hypotheses, the best first of those that end within the limit, then those that are cut there."""
         ids = self.model.target_ids
-        found: list[Found] = []
+        found: list[Candidate] = []
         for names, score in zip(result.hypotheses, result.scores, strict=False):  # an empty source has no scores
             if tokens := [ids[name] for name in names[num_forced:]]:
                 found.append((tokens, score * len(names) ** self._length_penalty / len(tokens)))

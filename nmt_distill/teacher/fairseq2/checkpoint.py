@@ -87,7 +87,12 @@ class FoundCheckpoint:
 
 
 def find_checkpoint(
-    name: str, *, base: str | None = None, vocabulary: str | None = None, fetches: bool = True
+    name: str,
+    *,
+    base: str | None = None,
+    vocabulary: str | None = None,
+    fetches: bool = True,
+    key: str = "teacher.name",
 ) -> FoundCheckpoint:
     """Find a model, or fetch it as fairseq2 does where its card names an address.
 
@@ -95,15 +100,16 @@ def find_checkpoint(
     :param base: the asset that a file of weights alone is like: of its sizes and languages
     :param vocabulary: a SentencePiece model in place of that of the card
     :param fetches: false finds only what is on this machine already
+    :param key: where a recipe names it, for errors
     :raises NmtDistillError: if it is not there, is no NLLB model, or cannot be fetched
     """
-    card, manager = _find_card(name, base), get_asset_download_manager()
+    card, manager = _find_card(name, base, key), get_asset_download_manager()
     fetch_model = partial(manager.download_model, local_only=not fetches)
     fetch_tokenizer = partial(manager.download_tokenizer, local_only=not fetches)
     try:
         family = card.field("model_family").as_(str)
         if family != "nllb":
-            raise NmtDistillError(f"teacher.name must be a model of fairseq2's family nllb, but {name} is of {family}.")
+            raise NmtDistillError(f"{key} must be a model of fairseq2's family nllb, but {name} is of {family}.")
         return FoundCheckpoint(
             name,
             _fetch(card, "checkpoint", fetch_model),
@@ -114,12 +120,51 @@ def find_checkpoint(
     except NmtDistillError:
         raise
     except Exception as error:  # fairseq2 raises what its parts raise
-        raise NmtDistillError(f"teacher.name: {name} cannot be used ({_reason(error)}); complete its card.") from None
+        raise NmtDistillError(f"{key}: {name} cannot be used ({_reason(error)}); complete its card.") from None
 
 
-def _find_card(name: str, base: str | None) -> AssetCard:
+def find_further(
+    name: str, first: FoundCheckpoint, *, base: str | None, vocabulary: str | None, fetches: bool = True
+) -> FoundCheckpoint:
+    """Find a further model of an ensemble, named as the first may be.
+
+    :param base: the asset that files of weights alone are like
+    :param vocabulary: a SentencePiece model in place of that of the card
+    :param fetches: false finds only what is on this machine already
+    :raises NmtDistillError: if it is not there, or has another vocabulary or less room than the first
+    """
+    found = find_checkpoint(
+        name,
+        base=base if _is_weights(name) else None,
+        vocabulary=vocabulary,
+        fetches=fetches,
+        key="teacher.ensemble",
+    )
+
+    def ids(checkpoint: FoundCheckpoint) -> list[Any]:
+        return [known_sha256(checkpoint.sentencepiece), checkpoint.languages, checkpoint.sizes.vocab_size]
+
+    if ids(found) != ids(first):
+        raise NmtDistillError(
+            f"teacher.ensemble: {name} has another vocabulary than the first model, so their probabilities have no "
+            "mean; leave it out."
+        )
+    if found.sizes.max_seq_len < first.sizes.max_seq_len:
+        raise NmtDistillError(
+            f"teacher.ensemble: {name} has {found.sizes.max_seq_len:,} positions, fewer than the first model; name it "
+            "first."
+        )
+    return found
+
+
+def _is_weights(name: str) -> bool:
     path = Path(name).expanduser()
-    if path.suffix in _WEIGHTS and path.is_file():
+    return path.suffix in _WEIGHTS and path.is_file()
+
+
+def _find_card(name: str, base: str | None, key: str) -> AssetCard:
+    path = Path(name).expanduser()
+    if _is_weights(name):
         if base is None:
             raise NmtDistillError(
                 f"teacher.base must name the asset that {name} is like, such as nllb-200_dense_distill_600m: its sizes "
@@ -127,17 +172,17 @@ def _find_card(name: str, base: str | None) -> AssetCard:
             )
         return AssetCard(path.stem, {"checkpoint": str(path.absolute())}, base=_asset(base, "teacher.base"))
     if base is not None:
-        raise NmtDistillError(f"teacher.base must be left out where teacher.name is no file of weights, as {name}.")
+        raise NmtDistillError(f"teacher.base must be left out where {key} is no file of weights, as {name}.")
     if path.is_dir():
         path /= CARD
     if path.suffix in _CARDS:
         fields = read_yaml(path)
-        for key in _PATHS:
-            if isinstance(found := fields.get(key), str) and "://" not in found:
-                fields[key] = str(path.parent.absolute() / found)
+        for field in _PATHS:
+            if isinstance(found := fields.get(field), str) and "://" not in found:
+                fields[field] = str(path.parent.absolute() / found)
         above = _asset(str(fields["base"]), f"base in {path}") if "base" in fields else None
         return AssetCard(str(fields.get("name", path)), fields, base=above)
-    return _asset(name, "teacher.name")
+    return _asset(name, key)
 
 
 def _asset(name: str, where: str) -> AssetCard:

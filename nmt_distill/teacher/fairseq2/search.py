@@ -47,15 +47,12 @@ from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Candidate, Sampling
 from nmt_distill.teacher.fairseq2.graph import Fairseq2Graph
 from nmt_distill.teacher.marian.search import draw_tokens
 
 PATIENCE = 3.0
 """finished hypotheses that end a search, for each place in its beam"""
-
-Candidate = tuple[list[int], float]
-"""tokens, end of sentence included unless the limit cut it; their mean log-probability in nats"""
 
 
 class Fairseq2Search:

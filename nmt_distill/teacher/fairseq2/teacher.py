@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import fairseq2
 import numpy as np
@@ -14,7 +14,8 @@ from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput, check_request
-from nmt_distill.teacher.fairseq2.checkpoint import FoundCheckpoint, find_checkpoint
+from nmt_distill.teacher.ensemble import ReadoutEnsemble
+from nmt_distill.teacher.fairseq2.checkpoint import FoundCheckpoint, find_checkpoint, find_further
 from nmt_distill.teacher.fairseq2.folder import NLLB, SPECIALS
 from nmt_distill.teacher.fairseq2.graph import Fairseq2Graph
 from nmt_distill.teacher.fairseq2.interop import to_transformers
@@ -43,6 +44,7 @@ class Fairseq2Teacher:
         max_length_factor: float = 2.5,
         batch_tokens: int = 4096,
         length_penalty: float = 1.0,
+        ensemble: Sequence[str] = (),
     ) -> None:
         """Load the model; what it is and where it lies, :func:`find_checkpoint` tells.
 
@@ -50,13 +52,15 @@ class Fairseq2Teacher:
         :param batch_tokens: source tokens that one batch may have, divided by the beam size
         :param length_penalty: hypotheses of a beam are compared by log-probability divided by their length to this
             power
+        :param ensemble: further models over the same vocabulary, named as the first: distributions are the mean of all
+            models', translations are found by the first alone, and scored and ranked by all
         :raises NmtDistillError: if it is not there, no NLLB model, or lacks a language
         """
         self.direction, self.origin, self.licence, self.name = direction, origin, licence, name
         self.engine = f"fairseq2 {fairseq2.__version__} in {dtype}"
         self.batch_rule = f"{batch_tokens:,} source tokens of equal length"
         self._batch_tokens = batch_tokens
-        self._max_length_factor = max_length_factor
+        self._max_length_factor, self._length_penalty = max_length_factor, length_penalty
         checkpoint = find_checkpoint(name, base=base, vocabulary=vocabulary)
         naming = name_languages(NLLB, direction, checkpoint.languages, where=name)
         if not naming.source_tokens:
@@ -76,13 +80,27 @@ class Fairseq2Teacher:
         self._search = Fairseq2Search(self.graph, specials, length_penalty=length_penalty, batch_tokens=batch_tokens)
         self.vocabulary = _shared_vocabulary(checkpoint, self.vocab_size)
         self._text_ids = {specials.unk_idx, *self.vocabulary.teacher_ids[len(SPECIALS) - 1 :].tolist()}
-        decoding = [tags["source"], self.graph.forced_ids, dtype, max_length_factor, length_penalty, PATIENCE]
+        decoding: list[Any] = [
+            tags["source"],
+            self.graph.forced_ids,
+            dtype,
+            max_length_factor,
+            length_penalty,
+            PATIENCE,
+        ]
+        further = [find_further(path, checkpoint, base=base, vocabulary=vocabulary) for path in ensemble]
+        models = [each.load_model(device=device, dtype=dtype) for each in further]
+        graphs = [Fairseq2Graph(each, pad_id=specials.pad_idx, forced_ids=tags["target"]) for each in models]
+        self._readout = ReadoutEnsemble([self.graph, *graphs])
+        if further:
+            decoding.append([each.hashes() for each in further])
+            self.engine += f", scored by {len(self._readout.graphs)} models"
         self.fingerprint = fingerprint([checkpoint.hashes(), decoding])
 
     @property
     def num_parameters(self) -> int:
-        """Parameters, the one table counted once."""
-        return self.graph.num_parameters
+        """Parameters of all models, in each the one table counted once."""
+        return self._readout.num_parameters
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""
@@ -116,13 +134,22 @@ class Fairseq2Teacher:
         """
         check_request(num_candidates, beam_size, sampling)
         source_ids = self.encode(sentences)
+        inputs = self.room.with_prefix(source_ids)
         found = self._search.search(
-            self.room.with_prefix(source_ids),
+            inputs,
             limits=self.room.target_limits(source_ids, self._max_length_factor, reserved=1),  # for a forced end
             num_candidates=num_candidates,
             beam_size=beam_size,
             sampling=sampling,
         )
+        if len(self._readout.graphs) > 1:
+            found = self._readout.rank(
+                inputs,
+                found,
+                end_id=self.end_id,
+                length_penalty=1.0 if sampling else self._length_penalty,
+                batch_tokens=self._batch_tokens,
+            )
         return [[self._hypothesis(*candidate) for candidate in candidates] for candidates in found]
 
     def _hypothesis(self, tokens: list[int], score: float) -> Hypothesis:
@@ -133,7 +160,7 @@ class Fairseq2Teacher:
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
         source_ids = [[*self.room.source_prefix, *ids] for ids in self.encode(sources)]
-        return self.graph.scores(
+        return self._readout.scores(
             source_ids, self.encode(targets), room=self.room.positions, batch_tokens=self._batch_tokens
         )
 
@@ -149,12 +176,12 @@ class Fairseq2Teacher:
     ) -> TeacherOutput:
         """Read distributions over given targets; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`.
 
-        States times the table are the logits.
+        States times the table are the logits; those of an ensemble are its first model's.
 
         :raises NmtDistillError: if more are to be kept than there are, or a source or target is too long
         """
         self.room.check_targets(target_ids)
-        return self.graph.output(
+        return self._readout.output(
             self.room.with_prefix(source_ids),
             target_ids,
             num_kept=num_kept,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Candidate, Sampling
 
 COMPACT_BELOW = 0.75
 """finished rows are dropped once the others are at most this share: dropping copies the state"""
@@ -42,9 +42,7 @@ Choice = Callable[[Tensor, Sequence[int], int], tuple[Tensor, Tensor]]
 tokens, both (rows,)"""
 
 
-def greedy_search(
-    decoder: Decoder[State], state: State, *, max_lengths: Sequence[int], end_id: int
-) -> list[tuple[list[int], float]]:
+def greedy_search(decoder: Decoder[State], state: State, *, max_lengths: Sequence[int], end_id: int) -> list[Candidate]:
     """Take the most probable token at each position.
 
     :param max_lengths: per sentence, the most target tokens it may have, end of sentence included
@@ -68,7 +66,7 @@ def random_search(
     sampling: Sampling,
     num_candidates: int,
     keys: Sequence[Sequence[int]],
-) -> list[list[tuple[list[int], float]]]:
+) -> list[list[Candidate]]:
     """Draw each token from the decoder's distribution; every candidate is a draw of its own, and two may be the same.
 
     :param keys: natural numbers that name each sentence: what is drawn for it depends on them and the seed, not on
@@ -113,7 +111,7 @@ def draw_tokens(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
 
 def _follow(
     decoder: Decoder[State], state: State, choose: Choice, *, max_lengths: Sequence[int], end_id: int
-) -> list[tuple[list[int], float]]:
+) -> list[Candidate]:
     """Follow one hypothesis a row, token by token; see :func:`greedy_search`."""
     token_ids: list[list[int]] = [[] for _ in max_lengths]
     totals = [0.0] * len(max_lengths)
@@ -145,7 +143,7 @@ def beam_search(
     end_id: int,
     beam_size: int,
     num_candidates: int,
-) -> list[list[tuple[list[int], float]]]:
+) -> list[list[Candidate]]:
     """Keep the ``beam_size`` best hypotheses under way; score finished ones by log-probability per token.
 
     A sentence is done when it has ``beam_size`` finished hypotheses that all score at least as well as the best one
@@ -153,7 +151,7 @@ def beam_search(
 
     :returns: per sentence at most ``num_candidates`` pairs of token ids and score, best first
     """
-    finished: list[list[tuple[list[int], float]]] = [[] for _ in max_lengths]
+    finished: list[list[Candidate]] = [[] for _ in max_lengths]
     active = list(range(len(max_lengths)))
     prefixes: list[list[list[int]]] = [[[]] for _ in active]
     totals = torch.zeros(len(active), 1)

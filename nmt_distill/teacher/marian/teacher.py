@@ -14,7 +14,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.base import Candidate, ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
@@ -137,7 +137,7 @@ class MarianTeacher:
 
     def _search(
         self, source_ids: Sequence[Sequence[int]], num_candidates: int, beam_size: int, sampling: Sampling | None
-    ) -> list[list[tuple[list[int], float]]]:
+    ) -> list[list[Candidate]]:
         """Search a batch; the tokens and the score of each candidate."""
         state = self._decoder.encode(*pad(self._with_tag(source_ids), self._device))
         limits = target_limits(source_ids, self._max_length_factor)

@@ -1,7 +1,4 @@
-"""Several models of transformers over one vocabulary, read as one: the mean of their probabilities.
-
-Rows are target tokens, sentences end to end; V vocabulary. The states of all models stand side by side.
-"""
+"""Several models of transformers over one vocabulary, read as one: the mean of their probabilities."""
 
 from __future__ import annotations
 
@@ -14,45 +11,18 @@ from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.base import ForcedPass
+from nmt_distill.teacher.ensemble import ReadoutEnsemble
 from nmt_distill.teacher.marian.ensemble import mean_logits
-from nmt_distill.teacher.readout import Readout
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer
 from nmt_distill.teacher.transformers.graph import EncodedSource, TransformersGraph
 from nmt_distill.teacher.transformers.hub import ModelFolder, find_further
 from nmt_distill.teacher.transformers.tokenization import vocabulary_of
 
 
-class TransformersEnsemble(Readout[list[EncodedSource]]):
-    """Models that are read together; one alone is read as it is."""
+class TransformersEnsemble(ReadoutEnsemble[EncodedSource]):
+    """Models of transformers that are read together, in the training step too."""
 
-    def __init__(self, graphs: Sequence[TransformersGraph]) -> None:
-        """Take models over; the first is the one whose states are kept."""
-        first = graphs[0]
-        self.graphs, self._widths = list(graphs), [graph.model_dim for graph in graphs]
-        self.forced_ids, self.vocab_size, self.device = first.forced_ids, first.vocab_size, first.device
-
-    @property
-    def num_parameters(self) -> int:
-        """Parameters of all models."""
-        return sum(graph.num_parameters for graph in self.graphs)
-
-    def encode(self, source_ids: list[list[int]]) -> list[EncodedSource]:
-        """Encode sources, tags included, by every model."""
-        return [graph.encode(source_ids) for graph in self.graphs]
-
-    def decode(self, source: list[EncodedSource], target_ids: Sequence[Sequence[int]]) -> Tensor:
-        """Return the states (rows, sum of widths) of all models before each target token."""
-        states = [graph.decode(own, target_ids) for graph, own in zip(self.graphs, source, strict=True)]
-        return states[0] if len(states) == 1 else torch.cat(states, dim=1)
-
-    def logits(self, states: Tensor) -> Tensor:
-        """Return logits (rows, V): of several models the logarithm of their mean probabilities."""
-        parts = torch.split(states, self._widths, dim=1)
-        return mean_logits([graph.logits(own) for graph, own in zip(self.graphs, parts, strict=True)])
-
-    def kept_states(self, states: Tensor) -> Tensor:
-        """Return the states (rows, D) of the first model."""
-        return states[:, : self._widths[0]]
+    graphs: Sequence[TransformersGraph]
 
     def forced_pass(
         self, source_ids: list[list[int]], target_ids: Sequence[Sequence[int]], *, skipped: int

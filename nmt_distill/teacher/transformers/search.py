@@ -14,11 +14,8 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from nmt_distill.files import fingerprint
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Candidate, Sampling
 from nmt_distill.teacher.transformers.graph import EncodedSource, TransformersGraph
-
-Candidate = tuple[list[int], float]
-"""tokens, end of sentence included unless the limit cut it; their mean log-probability in nats"""
 
 
 def search_beam(

@@ -17,7 +17,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.base import Candidate, ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
@@ -27,7 +27,7 @@ from nmt_distill.teacher.transformers.checkpoint import load_config, load_model,
 from nmt_distill.teacher.transformers.ensemble import TransformersEnsemble, load_further
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
-from nmt_distill.teacher.transformers.search import Candidate, follow_tokens, search_beam
+from nmt_distill.teacher.transformers.search import follow_tokens, search_beam
 from nmt_distill.teacher.transformers.student import hand_down
 from nmt_distill.teacher.transformers.tokenization import text_ids, vocabulary_of
 from nmt_distill.vocabulary.shared import SharedVocabulary
@@ -206,7 +206,13 @@ class TransformersTeacher:
                 sampling=sampling,
             )
         if len(self._readout.graphs) > 1:
-            found = self._scored_by_all(inputs, found)
+            found = self._readout.rank(
+                inputs,
+                found,
+                end_id=self.end_id,
+                length_penalty=1.0 if sampling else self._length_penalty,
+                batch_tokens=self._batch_tokens,
+            )
         return [[self._hypothesis(candidate) for candidate in candidates] for candidates in found]
 
     def _generate(
@@ -240,18 +246,6 @@ class TransformersTeacher:
                 for row, candidates in zip(rows, results, strict=True):
                     found[row] = candidates
         return found
-
-    def _scored_by_all(
-        self, inputs: Sequence[list[int]], found: Sequence[Sequence[Candidate]]
-    ) -> list[list[Candidate]]:
-        """Score candidates by the whole ensemble and put them in order, those with an end first."""
-        pairs = [(row, tokens) for row, candidates in enumerate(found) for tokens, _ in candidates]
-        sources, targets = [inputs[row] for row, _ in pairs], [tokens for _, tokens in pairs]
-        scores = self._readout.scores(sources, targets, room=None, batch_tokens=self._batch_tokens)
-        scored: list[list[Candidate]] = [[] for _ in found]
-        for (row, tokens), score in zip(pairs, scores, strict=True):
-            scored[row].append((tokens, score))
-        return [sorted(own, key=lambda each: (each[0][-1] != self.end_id, -each[1])) for own in scored]
 
     def _hypothesis(self, candidate: Candidate) -> Hypothesis:
         tokens, score = candidate

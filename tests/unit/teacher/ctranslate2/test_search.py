@@ -13,9 +13,9 @@ import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.teacher.base import Sampling
+from nmt_distill.teacher.base import Candidate, Sampling
 from nmt_distill.teacher.ctranslate2.folder import converted
-from nmt_distill.teacher.ctranslate2.search import CTranslate2Search, Found
+from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 
 START = END = 2
 PAD, TAG, FIRST_SOURCE, FIRST_TARGET, VOCAB_SIZE, POSITIONS = 1, 5, 6, 22, 40, 48
@@ -102,10 +102,10 @@ def engine(toy: Toy) -> CTranslate2Search:
 
 
 @pytest.fixture(scope="module")
-def search(toy: Toy, engine: CTranslate2Search) -> Callable[..., list[list[Found]]]:
+def search(toy: Toy, engine: CTranslate2Search) -> Callable[..., list[list[Candidate]]]:
     """Search with the toy's tag."""
 
-    def run(sources: Sequence[Sequence[int]], **settings: Any) -> list[list[Found]]:
+    def run(sources: Sequence[Sequence[int]], **settings: Any) -> list[list[Candidate]]:
         settings = {"limits": [LIMIT] * len(sources), "target_prefix": [TAG]} | settings
         return engine.search(sources, **settings)
 
@@ -143,13 +143,13 @@ def score(toy: Toy, source: Sequence[int], target: Sequence[int]) -> float:
     return float(logits.log_softmax(dim=-1)[range(len(target)), list(target)].mean())
 
 
-def in_order(candidates: Sequence[Found]) -> bool:
+def in_order(candidates: Sequence[Candidate]) -> bool:
     """Tell whether the best come first, and what has no end last."""
     keys = [(ids[-1] != END, -value) for ids, value in candidates]
     return keys == sorted(keys)
 
 
-def same(one: Sequence[Sequence[Found]], other: Sequence[Sequence[Found]]) -> bool:
+def same(one: Sequence[Sequence[Candidate]], other: Sequence[Sequence[Candidate]]) -> bool:
     """Tell whether the scores agree; ids may differ where scores tie."""
     return all(
         abs(pair[1] - twin[1]) < TIE
@@ -158,14 +158,14 @@ def same(one: Sequence[Sequence[Found]], other: Sequence[Sequence[Found]]) -> bo
     )
 
 
-def test_greedy_ids_are_those_of_transformers(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_greedy_ids_are_those_of_transformers(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     found = [candidates[0] for candidates in search(toy.sources)]
     assert [ids for ids, _ in found] == generate(toy, 1)
     expected = [score(toy, source, ids) for source, (ids, _) in zip(toy.sources, found, strict=True)]
     assert [value for _, value in found] == pytest.approx(expected, abs=TIE)
 
 
-def test_the_best_of_a_beam_is_that_of_transformers(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_the_best_of_a_beam_is_that_of_transformers(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     found = [candidates[0] for candidates in search(toy.sources, beam_size=5)]
     for source, (ids, value) in zip(toy.sources, found, strict=True):
         assert value == pytest.approx(score(toy, source, ids), abs=TIE)  # one model: a difference is one of search
@@ -175,7 +175,7 @@ def test_the_best_of_a_beam_is_that_of_transformers(toy: Toy, search: Callable[.
 
 
 def test_patience_only_finds_better_ones(
-    toy: Toy, search: Callable[..., list[list[Found]]], monkeypatch: pytest.MonkeyPatch
+    toy: Toy, search: Callable[..., list[list[Candidate]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = [candidates[0][1] for candidates in search(toy.sources, beam_size=5)]
     monkeypatch.setattr("nmt_distill.teacher.ctranslate2.search.PATIENCE", 1.0)
@@ -189,7 +189,7 @@ def ended(translations: Sequence[list[int]]) -> dict[int, list[int]]:
     return {row: ids for row, ids in enumerate(translations) if ids[-1] == END}
 
 
-def test_candidates_differ_and_come_best_first(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_candidates_differ_and_come_best_first(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     for source, candidates in zip(toy.sources, search(toy.sources, beam_size=4, num_candidates=4), strict=True):
         scores = [value for _, value in candidates]
         assert len({tuple(ids) for ids, _ in candidates}) == len(candidates) == 4
@@ -198,7 +198,7 @@ def test_candidates_differ_and_come_best_first(toy: Toy, search: Callable[..., l
 
 
 def test_neither_company_nor_batches_nor_threads_decide(
-    toy: Toy, engine: CTranslate2Search, search: Callable[..., list[list[Found]]]
+    toy: Toy, engine: CTranslate2Search, search: Callable[..., list[list[Candidate]]]
 ) -> None:
     sources = [*toy.sources, *toy.sources[:7]]
     found = search(sources, beam_size=3, num_candidates=2)
@@ -220,7 +220,7 @@ def test_batches_are_sorted_and_busy_all_workers(toy: Toy, engine: CTranslate2Se
     assert len(list(engine._batches(toy.sources[:8], 1, 2))) >= 2
 
 
-def test_what_has_no_end_within_its_limit_is_cut(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_what_has_no_end_within_its_limit_is_cut(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     whole = search(toy.sources, beam_size=4, num_candidates=4)
     limits = [len(candidates[0][0]) - place % 2 for place, candidates in enumerate(whole)]
     limited = search(toy.sources, beam_size=4, num_candidates=4, limits=limits)
@@ -232,12 +232,12 @@ def test_what_has_no_end_within_its_limit_is_cut(toy: Toy, search: Callable[...,
     assert all(ids[-1] != END and len(ids) == 1 for [(ids, _)] in search(toy.sources[:5], limits=[1] * 5))
 
 
-def test_a_search_ends_at_the_last_position(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_a_search_ends_at_the_last_position(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     [[(ids, _)]] = search(toy.sources[:1], limits=[1000], target_prefix=[TAG] * 40)
     assert len(ids) <= POSITIONS - 40
 
 
-def test_a_source_beyond_the_positions_is_refused(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_a_source_beyond_the_positions_is_refused(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     longest = [FIRST_SOURCE] * (POSITIONS - 1)
     assert len(search([[*longest, END]])) == 1
     with pytest.raises(NmtDistillError, match=r"sentence 2 of 2 has 49 source tokens .* 48 positions; lower distill"):
@@ -246,7 +246,7 @@ def test_a_source_beyond_the_positions_is_refused(toy: Toy, search: Callable[...
     assert search([[]]) == [[]]
 
 
-def test_samples_can_be_drawn_again(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_samples_can_be_drawn_again(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     drawn = search(toy.sources, num_candidates=3, sampling=Sampling())
     assert drawn == search(toy.sources, num_candidates=3, sampling=Sampling())
     assert drawn != search(toy.sources, num_candidates=3, sampling=Sampling(seed=2))
@@ -261,13 +261,13 @@ def test_samples_can_be_drawn_again(toy: Toy, search: Callable[..., list[list[Fo
 @pytest.mark.parametrize(
     "sampling", [Sampling(top_k=1), Sampling(top_p=1e-6), Sampling(temperature=1e-4, top_k=10_000)], ids=repr
 )
-def test_samples_can_be_made_greedy(toy: Toy, search: Callable[..., list[list[Found]]], sampling: Sampling) -> None:
+def test_samples_can_be_made_greedy(toy: Toy, search: Callable[..., list[list[Candidate]]], sampling: Sampling) -> None:
     for candidates, greedy in zip(search(toy.sources, sampling=sampling), search(toy.sources), strict=True):
         assert candidates[0][0] == greedy[0][0]
         assert candidates[0][1] == pytest.approx(greedy[0][1], abs=TIE)
 
 
-def test_temperature_changes_the_draw_not_the_scores(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_temperature_changes_the_draw_not_the_scores(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     hot, cold = (
         search(toy.sources, num_candidates=2, sampling=Sampling(temperature=temperature)) for temperature in (2.0, 0.5)
     )
@@ -276,7 +276,7 @@ def test_temperature_changes_the_draw_not_the_scores(toy: Toy, search: Callable[
     assert value == pytest.approx(score(toy, toy.sources[0], ids), abs=TIE)
 
 
-def _mean(found: list[list[Found]]) -> float:
+def _mean(found: list[list[Candidate]]) -> float:
     scores = [value for candidates in found for _, value in candidates]
     return sum(scores) / len(scores)
 
@@ -300,7 +300,7 @@ def test_length_penalty_favours_length(toy: Toy) -> None:
     assert mean_length(0.0) < mean_length(4.0)
 
 
-def test_settings_that_do_not_fit_are_refused(toy: Toy, search: Callable[..., list[list[Found]]]) -> None:
+def test_settings_that_do_not_fit_are_refused(toy: Toy, search: Callable[..., list[list[Candidate]]]) -> None:
     with pytest.raises(NmtDistillError, match=r"num_candidates must be at most beam_size \(2\), but is 3\."):
         search(toy.sources, num_candidates=3, beam_size=2)
     with pytest.raises(NmtDistillError, match="beam_size must be 1 where candidates are drawn by sampling, but is 2"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nmt_distill.training.objective import LOGGED
+from nmt_distill.training.objective import LOGGED, SHOWN
 
 
 @dataclass
@@ -24,3 +24,13 @@ class Progress:
     num_tokens: int = 0
     """target tokens since the last validation"""
     finished: bool = False
+
+    def means(self) -> dict[str, float]:
+        """Return what is logged, per target token since the last validation."""
+        num_tokens = max(self.num_tokens, 1)
+        return {name: value / num_tokens for name, value in zip(LOGGED, self.sums, strict=True)}
+
+    def describe(self, score_name: str) -> str:
+        """Return the means that a progress line shows, and the best score by the name given."""
+        told = ", ".join(f"{name} {value:.3f}" for name, value in self.means().items() if value and name in SHOWN)
+        return told if self.best_score is None else f"{told}, best {score_name} {self.best_score:.2f}"

@@ -29,9 +29,10 @@ from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import Balance, Indices, batch_indices
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig, TrainingConfig
-from nmt_distill.training.objective import LOGGED, SHOWN, Objective
+from nmt_distill.training.objective import LOGGED, Objective
 from nmt_distill.training.parameters import trainable_parameters
 from nmt_distill.training.progress import Progress
+from nmt_distill.training.random_state import random_state, set_random_state
 from nmt_distill.training.requirements import require_machine
 from nmt_distill.training.schedule import WeightAverage, learning_rate
 from nmt_distill.training.step_batches import StepBatches
@@ -116,6 +117,7 @@ class Trainer:
             say(f"{too_long:,} of {len(store):,} records are longer than student.max_positions and passed over")
         self.batches = StepBatches(self.student, store, supervision)
         self.progress = Progress()
+        self.score_name = "score" if hasattr(validate, "measures") else "chrF"
 
     def run(self) -> Progress:
         """Train from the last checkpoint (or the beginning) to the end; the student then has the best weights."""
@@ -189,7 +191,7 @@ class Trainer:
             average.update()
             progress.step += 1
             progress.position = taken[-1][0]
-            running.advance(1, f"phase {progress.phase + 1}, {self._describe()}")
+            running.advance(1, f"phase {progress.phase + 1}, {progress.describe(self.score_name)}")
             if self.accelerator.device.type == "cpu" and progress.step % MEMORY_EVERY == 0:
                 give_back_freed_memory()
 
@@ -269,16 +271,6 @@ class Trainer:
             progress.finished = 0 < self.config.patience <= progress.num_worse
         return score
 
-    def _means(self) -> dict[str, float]:
-        num_tokens = max(self.progress.num_tokens, 1)
-        return {name: value / num_tokens for name, value in zip(LOGGED, self.progress.sums, strict=True)}
-
-    def _describe(self) -> str:
-        told = ", ".join(f"{name} {value:.3f}" for name, value in self._means().items() if value and name in SHOWN)
-        best = self.progress.best_score
-        name = "score" if hasattr(self.validate, "measures") else "chrF"
-        return told + (f", best {name} {best:.2f}" if best is not None else "")
-
     def _log(self, rate: float, tokens_per_second: float, score: float | None) -> None:
         progress = self.progress
         line = {
@@ -286,7 +278,7 @@ class Trainer:
             "step": progress.step,
             "learning_rate": rate,
             "target_tokens": progress.num_tokens,
-            **self._means(),
+            **progress.means(),
             "chrf": score,
             **getattr(self.validate, "measures", {}),
             "timing": {"tokens_per_second": round(tokens_per_second, 1)},
@@ -296,12 +288,12 @@ class Trainer:
             self.board.add(line)
 
     def _checkpoint(self, optimizer: Any, average: WeightAverage, *, between_phases: bool) -> None:
-        random_state, *others = self.ranks.gather(_random_state())
+        main_state, *others = self.ranks.gather(random_state())
         content: dict[str, Any] = {
             "progress": vars(self.progress),
             "student": self.student.state_dict(),
             "projections": self.objective.projections.state_dict(),
-            "random_state": random_state,
+            "random_state": main_state,
             "other_random_states": others,
         }
         if not between_phases:
@@ -320,15 +312,4 @@ class Trainer:
                 f"this training was begun by {len(states)} processes, but {self.ranks.num_ranks} would go on with it; "
                 f"start {len(states)}, or delete {self.folder.path} to train anew."
             )
-        _set_random_state(states[self.ranks.rank])
-
-
-def _random_state() -> list[Tensor]:
-    """State of the CPU's generator, then of every GPU's."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-
-
-def _set_random_state(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if torch.cuda.is_available() and len(states) == 1 + torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states[1:])
+        set_random_state(states[self.ranks.rank])

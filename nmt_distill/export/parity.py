@@ -28,7 +28,7 @@ MAX_TOKENS = 256
 MAX_DIFFERENCES = 5
 """sentences that are shown"""
 
-Search = Mapping[str, bool | int | float | None]
+Search = Mapping[str, bool | int | float | list[int] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class StudentAnswers:
         self.max_tokens = min(max_tokens, positions)
         self.texts = [self._fitting(text, positions) for text in texts]
         self._rows = [row for text in self.texts for row in self._encode(text)]
-        self._found: dict[int, list[list[str]]] = {}
+        self._found: dict[tuple[int, bool], list[list[str]]] = {}
 
     @property
     def sources(self) -> list[str]:
@@ -119,15 +119,26 @@ class StudentAnswers:
         kept = [[line for line, fit in zip(side, fits, strict=True) if fit] for side in (text.sources, text.references)]
         return HeldOut(direction=text.direction, tag=text.tag, sources=kept[0], references=kept[1])
 
-    def pieces(self, beam_size: int) -> list[list[str]]:
-        """Return the translation of each of :attr:`sources`, as pieces without ``</s>``."""
-        if beam_size not in self._found:
-            self._found[beam_size] = list(self._search(beam_size))
-        return self._found[beam_size]
+    def pieces(self, beam_size: int, *, may_be_unknown: bool = True) -> list[list[str]]:
+        """Return the translation of each of :attr:`sources`, as pieces without ``</s>``.
 
-    def _search(self, beam_size: int) -> list[list[str]]:
+        :param may_be_unknown: false rules ``<unk>`` out, as ``translate`` does
+        """
+        if (key := (beam_size, may_be_unknown)) not in self._found:
+            others = self._found.get((beam_size, True), [["<unk>"]])
+            needs_search = may_be_unknown or any("<unk>" in pieces for pieces in others)
+            self._found[key] = self._search(beam_size, may_be_unknown) if needs_search else others
+        return self._found[key]
+
+    def _search(self, beam_size: int, may_be_unknown: bool) -> list[list[str]]:
         # CTranslate2 ends a search when it has found as many translations as the beam is wide
-        search: Search = {"num_beams": beam_size, "early_stopping": beam_size > 1, "length_penalty": 1.0}
+        unknown = None if may_be_unknown else [self._processor.unk_id()]
+        search: Search = {
+            "num_beams": beam_size,
+            "early_stopping": beam_size > 1,
+            "length_penalty": 1.0,
+            "suppress_tokens": unknown,
+        }
         found = []
         with job(f"the student with a beam of {beam_size}", total=len(self._rows)) as running, torch.inference_mode():
             for start in range(0, len(self._rows), BATCH_SENTENCES):
@@ -183,7 +194,7 @@ class StudentAnswers:
 
         Both read a sentence as it stands: what ``translate`` does to lines would be done to either.
         """
-        expected = iter(self.pieces(translator.beam_size))
+        expected = iter(self.pieces(translator.beam_size, may_be_unknown=False))
         found = []
         for text in self.texts:
             if not text.sources:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import MarianMTModel
 
 from nmt_distill.engine import END, Wish
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.export.parity import HeldOut, Parity, StudentAnswers
 from nmt_distill.languages import Direction
 from nmt_distill.translator import Translator
+from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 DIRECTION = Direction(source="en", target="pt-BR")
 
@@ -72,6 +74,24 @@ def test_scores_are_those_of_the_engine_that_people_have(
     assert lost.bleu > drop.bleu
     assert lost.chrf == pytest.approx(drop.student.chrf.value - lost.export.chrf.value)
     assert lost.export.chrf.value < 100
+
+
+def test_what_translate_never_says_is_not_expected_of_an_export(
+    toy_student: Path, tmp_path: Path, toy_sentences: list[str]
+) -> None:
+    """A student of people's translations may have learned ``<unk>``, which ``translate`` rules out."""
+    student = tmp_path / "student"
+    shutil.copytree(toy_student, student)
+    model = MarianMTModel.from_pretrained(student)
+    model.final_logits_bias[0, load_sentencepiece(student / "source.spm").unk_id()] = 1e4
+    model.save_pretrained(student)
+    answers = StudentAnswers(student, held_out(toy_sentences[:8]))
+    other = StudentAnswers(toy_student, held_out(toy_sentences[:8]))
+    assert {piece for pieces in answers.pieces(1) for piece in pieces} == {"<unk>"}
+    assert answers.pieces(1, may_be_unknown=False) == other.pieces(1)
+    assert other.pieces(1, may_be_unknown=False) == other.pieces(1)
+    found = answers.drops(Translator(convert(student, tmp_path / "export")))
+    assert found == other.drops(Translator(convert(toy_student, tmp_path / "other")))
 
 
 def test_other_weights_are_noticed(toy_student: Path, tmp_path: Path, toy_sentences: list[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import stat
@@ -19,6 +21,10 @@ try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -112,6 +118,44 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Map a file for reading; it stays open as long as something looks at it.
+
+    Many files can be mapped at once: where the system lets a process open more than it does by default, that is asked
+    for.
+
+    :raises NmtDistillError: if too many files are open all the same
+    :raises OSError: if it cannot be read
+    """
+    for is_last in (False, True):
+        try:
+            with path.open("rb") as stream:
+                return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if is_last or not _allow_more_files():
+                raise NmtDistillError(
+                    f"{path} cannot be opened, because this process has as many files open as it may; raise that with "
+                    "`ulimit -n`."
+                ) from None
+    raise AssertionError
+
+
+def _allow_more_files() -> bool:
+    """Ask for the most files that this process may have open; False where it had that already."""
+    if resource is None:
+        return False
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return False
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # a system that names no limit, and has one
+        return False
+    return True
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -13,6 +13,7 @@ One row per target token, from the first after any language tag up to and includ
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,7 @@ from safetensors.numpy import save
 from nmt_distill.distillation.draws import count_type, pack_draws
 from nmt_distill.distillation.records import Array, StoreHeader
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, fingerprint
+from nmt_distill.files import atomic_file, fingerprint, map_file
 
 _DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
@@ -109,12 +110,11 @@ def map_shard(path: Path, header: StoreHeader) -> dict[str, Array]:
     :raises NmtDistillError: if it is not there, is not whole, or belongs to another header
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 0 < length < size:
-                raise ValueError("its header is damaged")
-            described = json.loads(stream.read(length))
+        mapped = map_file(path)  # once: each mapping holds the file open
+        size, length = len(mapped), int.from_bytes(mapped[:8], "little")
+        if not 0 < length < size:
+            raise ValueError("its header is damaged")
+        described = json.loads(mapped[8 : 8 + length])
         metadata = described.pop("__metadata__", {})
         start = 8 + length
         layout = {
@@ -129,10 +129,7 @@ def map_shard(path: Path, header: StoreHeader) -> dict[str, Array]:
         raise NmtDistillError(f"{path} is no whole shard ({error}); delete it and run `distill` again.") from None
     if metadata.get("header") != fingerprint(asdict(header)):
         raise NmtDistillError(f"{path} belongs to another store than its folder; delete it and run `distill` again.")
-    tensors = {}
-    for name, (dtype, shape, offset) in layout.items():
-        if 0 in shape:
-            tensors[name] = np.zeros(shape, dtype=dtype)
-        else:
-            tensors[name] = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-    return tensors
+    return {
+        name: np.frombuffer(mapped, dtype, math.prod(shape), offset if 0 not in shape else 0).reshape(shape)
+        for name, (dtype, shape, offset) in layout.items()
+    }

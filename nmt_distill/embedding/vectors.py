@@ -6,7 +6,9 @@ complete. Vector N belongs to line N of the text.
 
 from __future__ import annotations
 
+import io
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -18,12 +20,15 @@ import numpy.typing as npt
 
 from nmt_distill.embedding.config import VECTORS_FORMAT
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, read_json, write_json
+from nmt_distill.files import atomic_file, map_file, read_json, write_json
 
 HEADER_NAME = "vectors.json"
 BEGUN_NAME = "vectors.begun.json"
 UNIT_TOLERANCE = 1e-2
 """how far from 1 the length of a vector may be for it to count as 1; float16 moves it by less"""
+
+_NPY_HEADER = 1 << 12
+"""bytes that hold the header of a table"""
 
 Vectors = npt.NDArray[Any]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -135,7 +140,12 @@ def _read_shard(path: Path, num_lines: int) -> Vectors | None:
 
 def _map(path: Path) -> Vectors:
     try:
-        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = map_file(path)
+        header = io.BytesIO(mapped[:_NPY_HEADER])
+        if np.lib.format.read_magic(header) != (1, 0):
+            raise ValueError("it is of another version of numpy's format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+        shard = np.frombuffer(mapped, dtype, math.prod(shape), header.tell()).reshape(shape)
     except FileNotFoundError:
         raise NmtDistillError(f"{path} does not exist; embed the text again, which makes what is missing.") from None
     except (ValueError, OSError, EOFError) as error:
@@ -144,7 +154,7 @@ def _map(path: Path) -> Vectors:
         raise NmtDistillError(
             f"{path} holds {shard.dtype} of shape {shard.shape}, but must hold float16 (n, D); delete it."
         )
-    return np.asarray(shard)
+    return shard
 
 
 def checked_vectors(vectors: Vectors, num_lines: int, *, first_line: int = 1) -> Vectors:

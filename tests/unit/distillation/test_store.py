@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import mmap
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,8 +78,35 @@ def test_tensors_are_mapped_not_read(tmp_path: Path) -> None:
     write_store(tmp_path)
     record = Store(tmp_path)[1]
     for name in ("source_ids", "target_ids", "kept_ids", "kept_probs", "tail", "states"):
-        assert isinstance(getattr(record, name), np.memmap), name
+        array = getattr(record, name)
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        assert isinstance(array.base.obj, mmap.mmap), name
         assert not getattr(record, name).flags.writeable
+
+
+def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+    write_store(tmp_path, [[([token], [token])] for token in range(5, 25)])
+    script = """
+import os, resource, sys
+from pathlib import Path
+from nmt_distill.distillation.store import Store
+from nmt_distill.errors import NmtDistillError
+num_open = os.open(os.devnull, os.O_RDONLY)
+resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + 8, num_open + int(sys.argv[2])))
+try:
+    print(len(Store(Path(sys.argv[1]))))
+except NmtDistillError as error:
+    print(error)
+"""
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script, tmp_path, more], capture_output=True, text=True, check=True
+        ).stdout
+        for more in ("40", "12")
+    ]
+    assert told[0] == "20\n"
+    assert re.fullmatch(r".*/shard-\d+\.safetensors cannot be opened, because .*`ulimit -n`\.\n", told[1])
 
 
 @pytest.mark.parametrize("shards", [[], [[]], [[], []]])

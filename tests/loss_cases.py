@@ -13,6 +13,7 @@ from nmt_distill.distillation.losses import vocabulary_loss
 P3, Q3 = (0.7, 0.2, 0.1), (0.5, 0.3, 0.2)
 P4, Q4 = (0.6, 0.2, 0.15, 0.05), (0.4, 0.3, 0.1, 0.2)
 """teachers and students of the golden numbers"""
+ROWS, WIDTH, SIZE = 7, 5, 11
 
 
 def top_of(probs: Tensor, num_kept: int) -> SoftTargets:
@@ -26,11 +27,17 @@ def tail_of(soft: SoftTargets) -> Tensor:
     return soft.tail
 
 
-class Case:
+class RandomTensors:
     """Random states, a table, targets and a teacher, all in one dtype."""
 
     def __init__(
-        self, *, rows: int = 7, width: int = 5, size: int = 11, dtype: torch.dtype = torch.float64, seed: int = 3
+        self,
+        *,
+        rows: int = ROWS,
+        width: int = WIDTH,
+        size: int = SIZE,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 3,
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
 
@@ -45,6 +52,10 @@ class Case:
 
     def teacher(self, temperature: float = 1.0) -> Tensor:
         return (self.teacher_logits / temperature).softmax(dim=-1)
+
+
+class Case(RandomTensors):
+    """A student and its teacher; the loss between them here, and by PyTorch alone."""
 
     def own(self, temperature: float = 1.0) -> Tensor:
         """Return the student's own probabilities."""

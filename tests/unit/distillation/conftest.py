@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nmt_distill.distillation.source_text import SourceText
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import write_lines
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Kept, Sampling, TeacherOutput
 from nmt_distill.vocabulary.shared import SharedVocabulary
+from tests.labellings import SOURCES
 
 WORDS = ["</s>", *"abcdefghijklmnopqrstuvwxyz"]
 
@@ -99,3 +103,12 @@ def letter_teacher() -> LetterTeacher:
 @pytest.fixture
 def letters() -> Callable[[Sequence[str]], list[list[int]]]:
     return encode_letters
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> list[SourceText]:
+    """The sources of :mod:`tests.labellings`: four with human translations, and two without."""
+    write_lines(tmp_path / "train.en", SOURCES[:4])
+    write_lines(tmp_path / "train.pt", ["cb", "x", "y", "z"])
+    write_lines(tmp_path / "mono.en", SOURCES[4:])
+    return [SourceText(tmp_path / "train.en", tmp_path / "train.pt"), SourceText(tmp_path / "mono.en", None)]

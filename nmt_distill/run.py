@@ -25,6 +25,7 @@ from nmt_distill.stage_settings import (
     evaluation_settings,
     export_settings,
     student_settings,
+    teacher_settings,
     vocabulary_settings,
 )
 from nmt_distill.stages import Stage
@@ -78,14 +79,13 @@ class Run:
         self._reverse: tuple[Direction, Teacher] | None = None
         self._identities: list[tuple[TeacherConfig, dict[str, Any]]] = []
         teachers = {str(direction): self._teacher_settings(config) for direction, config in recipe.teachers.items()}
-        asked = recipe.distillation.targets != "human" or recipe.distillation.filters.reverse is not None
 
         self.corpus = self._stage(
             "corpus", corpus_settings(recipe, self.directions), ("corpus",), version=CORPUS_FORMAT
         )
         self.distilled = self._stage(
             "distilled",
-            {"distillation": self._distillation_settings(), "teachers": teachers if asked else None},
+            {"distillation": self._distillation_settings(), "teachers": teachers},
             ("distilled",),
             inputs=(self.corpus,),
             version=STORE_FORMAT,
@@ -129,7 +129,7 @@ class Run:
         config = self.recipe.embedding
         if config is None:
             return None
-        self._embedder: dict[str, Any] = to_content(config.teacher) | identify_embedding_teacher(config.teacher)
+        self._embedder: dict[str, Any] = teacher_settings(config.teacher) | identify_embedding_teacher(config.teacher)
         own = teachers if isinstance(config.teacher, TranslationEncoderConfig) else None
         return self._stage(
             "vectors",
@@ -179,10 +179,7 @@ class Run:
 
         What is fetched later is named then, see :attr:`teacher_files`.
         """
-        content: dict[str, Any] = to_content(config)
-        if not content.get("ensemble", True):
-            del content["ensemble"]  # labels of a single model stay those that they are
-        content |= identify_teacher(config)
+        content = teacher_settings(config) | identify_teacher(config)
         self._identities.append((config, content))
         return content
 

@@ -12,6 +12,21 @@ from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.recipe import Recipe
 
+_START_FILES = ("model.safetensors", "config.json", "vocab.json", "source.spm", "sentence_projection.npy")
+"""files of a student that another one starts from"""
+
+
+_RUN_TIME = ("num_processes", "timeout_seconds", "num_connections", "num_retries", "api_key_variable")
+"""settings of teachers that change no label"""
+
+
+def teacher_settings(config: Any) -> dict[str, Any]:
+    """Return what a recipe says of a teacher, of translations or of vectors, as far as it decides about its answers."""
+    content: dict[str, Any] = to_content(config)
+    if not content.get("ensemble", True):
+        del content["ensemble"]  # labels of a single model stay those that they are
+    return {key: value for key, value in content.items() if key not in _RUN_TIME}
+
 
 def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str, Any]:
     """Return where text comes from, with the contents of local files."""
@@ -28,12 +43,18 @@ def vocabulary_settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def student_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return what decides about the student's weights: its shape, its start, its training and its losses."""
+    """Return what decides about the student's weights: its shape, its start, its training, its losses, and the
+    export that chooses among its checkpoints."""
     student: dict[str, Any] = to_content(recipe.student)
     folder = recipe.student.initialize_from
     if folder is not None:
-        student["weights"] = _sha256_or_missing(Path(folder) / "model.safetensors")
-    return {"student": student, "training": _training_settings(recipe)} | _embedding_loss(recipe)
+        student["files"] = [_sha256_or_missing(Path(folder) / name) for name in _START_FILES]
+    validation = {"precision": recipe.export.ordered_precisions[-1], "beam_size": recipe.export.beam_size}
+    return {
+        "student": student,
+        "training": _training_settings(recipe),
+        "validation": validation,
+    } | _embedding_loss(recipe)
 
 
 def _training_settings(recipe: Recipe) -> dict[str, Any]:

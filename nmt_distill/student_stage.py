@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,20 @@ def _records_of(run: Run, direction: Direction, own: SharedVocabulary, pad_id: i
     records = TrimmedStore(
         store,
         id_map,
-        resegment=lambda ids: own.encode([vocabulary.decode(ids)])[0],
+        texts=_texts(run, direction),
+        encode=own.encode,
         pad_id=pad_id,
         sources=None if is_first else _encoded_text(run, direction, own),
     )
     own_pieces = "the teacher's with new pieces" if run.recipe.vocabulary.size is None else "trimmed"
     say(f"{direction}, vocabulary {own_pieces if is_first else 'of another teacher'}: {records.describe()}")
     return records
+
+
+def _texts(run: Run, direction: Direction) -> tuple[Iterator[str], Iterator[str]]:
+    """Read sources and labels of a direction, a line for each record of its store."""
+    sources, targets = run.distilled_text(direction)
+    return read_lines(sources), read_lines(targets)
 
 
 def _encoded_text(run: Run, direction: Direction, own: SharedVocabulary) -> Store:
@@ -149,8 +156,7 @@ def _encoded_text(run: Run, direction: Direction, own: SharedVocabulary) -> Stor
         state_dim=0,
         vocab_size=own.num_ids,
     )
-    sides = [read_lines(run.labels(direction) / f"distilled.{tag}") for tag in (direction.source, direction.target)]
-    pairs = zip(*sides, strict=True)
+    pairs = zip(*_texts(run, direction), strict=True)
     num_records: list[int] = []
     while part := list(islice(pairs, run.recipe.distillation.shard_sentences)):
         sources, targets = (own.encode(side) for side in zip(*part, strict=True))

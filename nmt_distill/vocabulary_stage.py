@@ -15,7 +15,7 @@ from nmt_distill.files import atomic_file, read_lines, write_json
 from nmt_distill.languages import Direction
 from nmt_distill.run import KEPT_IDS, Run
 from nmt_distill.vocabulary.shared import SharedVocabulary
-from nmt_distill.vocabulary.training import train_sentencepiece
+from nmt_distill.vocabulary.training import drawn, train_sentencepiece
 from nmt_distill.vocabulary.trimming import NLLB_PAD, PAD_PIECE, choose_pieces, trim_sentencepiece, with_padding
 
 COUNTED_AT_ONCE = 4096
@@ -38,8 +38,9 @@ def _tags(run: Run) -> list[str]:
 def _train(run: Run) -> dict[str, Any]:
     """Train a model on the labels and their sources, line by line in turn, so that no language comes first."""
     assert run.recipe.vocabulary.size is not None  # the recipe was checked for it
+    total = sum(1 for _ in _distilled_lines(run, run.directions))
     num_lines = train_sentencepiece(
-        _distilled_lines(run, run.directions),
+        drawn(_distilled_lines(run, run.directions), total),
         run.sentencepiece_path,
         size=run.recipe.vocabulary.size,
         tags=_tags(run),

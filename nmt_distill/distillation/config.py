@@ -49,7 +49,8 @@ class DistillationConfig:
     """K most probable next tokens that are kept, or how many are drawn, for which 50 is usual; 0 keeps no soft
     targets"""
     probs_precision: Literal["float16", "float32"] = "float16"
-    """in which probabilities are written; float16 is off by 0.05 % at most"""
+    """in which probabilities are written; float16 is off by 0.05 % at most above 6e-5, by more below: by 0.14 % at
+    1e-5, 1.3 % at 1e-6"""
     temperature: Positive = 1.0
     """at which probabilities are kept and compared"""
     keep_states: bool = True

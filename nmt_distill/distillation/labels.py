@@ -168,7 +168,7 @@ def _entries(
 ) -> Iterator[tuple[dict[str, Any], list[int]]]:
     """Yield what is known of each sentence, and which of its candidates are labels in the end."""
     for index, path in enumerate(hypotheses):
-        gone = left_out[index] if left_out else ()
+        gone = frozenset(left_out[index] if left_out else ())
         numbers = count()
         for line in read_lines(path):
             entry = json.loads(line)

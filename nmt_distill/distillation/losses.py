@@ -283,6 +283,8 @@ def _chunk(
             else:
                 gradient.mul_(nll_weight).add_(warm.mul_(factor * found.on_all[:, None]))
             gradient.scatter_add_(1, soft.token_ids, factor * found.on_kept)
+    if not (options.kd_weight or options.has_likelihood):
+        gradient.zero_()
     if nll_weight:
         on_target = torch.full_like(target_logit, -nll_weight * (1 - smoothing))
         gradient.scatter_add_(1, target[:, None], on_target[:, None])

@@ -5,7 +5,7 @@ It is a folder of shards (:mod:`nmt_distill.distillation.shards`) and ``store.js
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,23 @@ class Store:
         empty = np.zeros(0, dtype=np.int32)
         every = np.concatenate([empty, *sources]), np.concatenate([empty, *targets])
         return np.delete(every[0], self._gone), np.delete(every[1], self._gone)
+
+    def holding(self, marked: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Tell which records have a marked id in their source, and which in their target.
+
+        :param marked: (V,) whether an id is
+        """
+
+        def in_shard(shard: Mapping[str, Array], side: str) -> npt.NDArray[np.bool_]:
+            num_before = np.append(0, np.cumsum(marked[shard[f"{side}_ids"]]))[shard[f"{side}_offsets"]]
+            return np.diff(num_before) > 0
+
+        empty = np.zeros(0, dtype=bool)
+        sources, targets = (
+            np.delete(np.concatenate([empty, *(in_shard(shard, side) for shard in self.shards)]), self._gone)
+            for side in ("source", "target")
+        )
+        return sources, targets
 
     def all_ids(self) -> Iterator[Array]:
         """Yield the flat source and target ids of every shard."""

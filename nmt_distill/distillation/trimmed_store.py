@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, compress, islice
 
 import numpy as np
 import numpy.typing as npt
 
 from nmt_distill.distillation.records import Array, Record, Records
 from nmt_distill.distillation.store import Store
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary.trimming import IdMap
+
+ENCODED_AT_ONCE = 4096
+"""lines that are encoded together"""
+
+
+class SegmentedText:
+    """The ids of some lines of a text."""
+
+    def __init__(
+        self, lines: Iterable[str], wanted: npt.NDArray[np.bool_], encode: Callable[[Sequence[str]], list[list[int]]]
+    ) -> None:
+        """Encode the lines that are wanted; where none is, the text is not read.
+
+        :param wanted: (N,) which of the N lines
+        """
+        self.places = np.flatnonzero(wanted)
+        """of the lines, in order"""
+        chosen = compress(lines, wanted.tolist()) if len(self.places) else iter(())
+        lengths, ids = [np.zeros(1, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
+        while part := list(islice(chosen, ENCODED_AT_ONCE)):
+            encoded = encode(part)
+            lengths.append(np.array([len(each) for each in encoded], dtype=np.int64))
+            ids.append(np.fromiter(chain.from_iterable(encoded), dtype=np.int32))
+        if sum(map(len, lengths)) - 1 != len(self.places):
+            raise NmtDistillError("the text of the labels has fewer lines than their store; run `distill` again.")
+        self._ids, self._offsets = np.concatenate(ids), np.cumsum(np.concatenate(lengths))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return how many ids each line has, in the order of :attr:`places`."""
+        return np.diff(self._offsets)
+
+    def get(self, place: int) -> Array | None:
+        """Return the ids of the line at a place of the text, or None where it was not wanted."""
+        number = int(np.searchsorted(self.places, place))
+        if number == len(self.places) or self.places[number] != place:
+            return None
+        return self._ids[self._offsets[number] : self._offsets[number + 1]].astype(np.int64)
 
 
 class TrimmedStore:
@@ -26,28 +68,27 @@ class TrimmedStore:
         store: Store,
         id_map: IdMap,
         *,
-        resegment: Callable[[Sequence[int]], Sequence[int]],
+        texts: tuple[Iterable[str], Iterable[str]],
+        encode: Callable[[Sequence[str]], list[list[int]]],
         pad_id: int,
         sources: Records | None = None,
     ) -> None:
         """Look through a store once.
 
-        :param resegment: ids of the full vocabulary to ids of the trimmed one, for the same text
+        :param texts: sources and targets of all records, which the ids do not always tell: ``<unk>`` stands for any
+            character
+        :param encode: text to ids of the new vocabulary, end of sentence included
         :param pad_id: stands for candidates that are gone, with probability 0
         :param sources: the same pairs with their sources in the new ids, where the vocabulary is another one and not a
             trimmed one: its own segmentation of a source is what the student will be given
         """
         self._store, self._id_map, self._pad_id, self._sources = store, id_map, pad_id, sources
         self.folder, self.header = store.folder, store.header
-        self._new_sources: dict[int, Array] = {}
-        self._new_targets: dict[int, Array] = {}
-        for place in range(len(store)):
-            record = store[place]
-            for ids, anew in ((record.source_ids, self._new_sources), (record.target_ids, self._new_targets)):
-                if sources is not None and anew is self._new_sources:
-                    continue
-                if not id_map.covers(ids):
-                    anew[place] = np.asarray(resegment(ids.tolist()), dtype=np.int64)
+        in_sources, in_targets = store.holding(id_map.new_ids < 0)
+        if sources is not None:
+            in_sources[:] = False
+        self._new_sources = SegmentedText(texts[0], in_sources, encode)
+        self._new_targets = SegmentedText(texts[1], in_targets, encode)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -75,8 +116,7 @@ class TrimmedStore:
         """Return the source and target tokens of every record."""
         lengths = self._store.lengths()
         for column, anew in zip(lengths, (self._new_sources, self._new_targets), strict=True):
-            for place, ids in anew.items():
-                column[place] = len(ids)
+            column[anew.places] = anew.lengths()
         return lengths if self._sources is None else (self._sources.lengths()[0], lengths[1])
 
     def __getitem__(self, index: int) -> Record:
@@ -85,9 +125,10 @@ class TrimmedStore:
         if self._sources is not None:
             source_ids = self._sources[index].source_ids
         else:
-            source_ids = self._new_sources[index] if index in self._new_sources else new_ids[record.source_ids]
-        if index in self._new_targets:
-            return self._without_soft_targets(record, source_ids, self._new_targets[index])
+            anew = self._new_sources.get(index)
+            source_ids = new_ids[record.source_ids] if anew is None else anew
+        if (target_ids := self._new_targets.get(index)) is not None:
+            return self._without_soft_targets(record, source_ids, target_ids)
         kept_ids, kept_probs, tail, weights = record.kept_ids, record.kept_probs, record.tail, record.kept_weights
         if kept_ids is not None and kept_probs is not None:
             kept_ids, probs = new_ids[kept_ids], kept_probs.astype(np.float32)

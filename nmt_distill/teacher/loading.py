@@ -111,7 +111,7 @@ def local_files(config: TeacherConfig) -> list[Path]:
         case MarianTeacherConfig(folder=None, wheel=None):
             return [Path(str(config.model)), Path(str(config.vocabulary))]
         case MarianTeacherConfig(folder=str(folder)):
-            return _files_in(folder)
+            return _marian_folder(folder)
         case TransformersTeacherConfig(name=folder, ensemble=further):
             return [path for each in (folder, *further) for path in _files_in(each)]
         case Fairseq2TeacherConfig():
@@ -120,12 +120,26 @@ def local_files(config: TeacherConfig) -> list[Path]:
             named += [Path(config.vocabulary).expanduser()] if config.vocabulary else []
             return [file for file in named if file.is_file()]
         case CTranslate2TeacherConfig():
-            files = (Path(config.folder) / "model.bin", Path(config.vocabulary), config.target_vocabulary)
-            return [Path(file) for file in files if file is not None]
+            vocabularies = (config.vocabulary, config.target_vocabulary)
+            return [*_files_in(config.folder), *(Path(file) for file in vocabularies if file is not None)]
+        case CommandTeacherConfig():
+            from nmt_distill.teacher.command.command_line import files_of
+
+            return files_of(config.command)
         case CandidatesTeacherConfig():
             return [Path(config.path)]
         case _:
             return []
+
+
+def _marian_folder(folder: str) -> list[Path]:
+    """Name the files in a folder, and those that a config in it names elsewhere."""
+    inside = _files_in(folder)
+    try:
+        named = find_marian_files(Path(folder)).paths
+    except NmtDistillError:  # what is missing is told when the teacher is wanted
+        named = []
+    return [*inside, *(path for path in named if path.parent != Path(folder))]
 
 
 def _files_in(folder: str) -> list[Path]:

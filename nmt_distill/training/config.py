@@ -128,6 +128,11 @@ class PhaseConfig:
         """Whether sentence vectors are all that is trained, so that no decoder is run."""
         return self.embedding_weight > 0 and not (self.vocabulary_weight or self.state_weight or self.hidden)
 
+    @property
+    def leaves_layers_out(self) -> bool:
+        """Whether some layers may have no part in the loss: hidden states do not need what stands above them."""
+        return bool(self.hidden) and not (self.vocabulary_weight or self.state_weight)
+
     def at(self, step: int) -> PhaseConfig:
         """Return the phase with the ``kd_weight`` of a step: the first has that of the recipe, the last its end.
 

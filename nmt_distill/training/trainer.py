@@ -83,7 +83,12 @@ class Trainer:
             cpu=on_cpu,
             mixed_precision="no",  # autocast is our own, since accelerate allows one precision a process
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # else the environment scales losses
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they are constants
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(
+                    broadcast_buffers=False,  # they are constants
+                    find_unused_parameters=any(phase.leaves_layers_out for phase in config.phases),
+                )
+            ],
         )
         self.student = student.to(self.accelerator.device)
         if config.precision == "bfloat16" and self.accelerator.device.type == "cpu":

@@ -100,7 +100,7 @@ def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Plac
         return f"the stored {bad[0].split('.', 1)[1]} are not: delete the folder `distilled` of the run to label anew"
     if not all(bool(parameter.isfinite().all()) for parameter in parameters):
         return "nor are the student's weights before it: look at what it started from"
-    return f"lower training.phases[{place.phase - 1}].learning_rate"
+    return f"lower training.phases[{place.phase - 1}].learning_rate, with which training starts over"
 
 
 @contextlib.contextmanager
@@ -118,5 +118,5 @@ def told_of_memory(place: Place, *, batch_tokens: int, num_accumulated: int) -> 
         raise NmtDistillError(
             f"memory ran out in {place}, on a batch of up to {batch_tokens:,} target positions; set "
             f"{phase}.batch_tokens={max(batch_tokens // 2, 1)} and {phase}.num_accumulated={2 * num_accumulated}, with "
-            f"which an update learns from as many tokens as before. {KEPT}"
+            "which an update learns from as many tokens as before; with other batches training starts over."
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,13 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
 
 MAX_SENTENCES = 2_000_000
-"""lines that the model is trained on at most; more change the pieces little and cost memory"""
+"""lines that a model is trained on, about, where there are more: these change the pieces little and cost memory"""
+
+
+def drawn(lines: Iterable[str], num_lines: int) -> Iterator[str]:
+    """Yield about :data:`MAX_SENTENCES` of so many lines, drawn from all of them alike, always the same; or all."""
+    generator, share = random.Random(0), MAX_SENTENCES / max(num_lines, 1)
+    return (line for line in lines if share >= 1 or generator.random() < share)
 
 
 def train_sentencepiece(
@@ -68,8 +75,6 @@ class _Counter:
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
-            if self.num_lines == MAX_SENTENCES:
-                return
             self.num_lines += 1
             yield line.replace("\0", " ")
 

@@ -173,7 +173,3 @@ class IdMap:
         is_old = kept_ids >= 0
         new_ids[kept_ids[is_old]] = np.flatnonzero(is_old)
         return cls(new_ids)
-
-    def covers(self, ids: npt.NDArray[Any]) -> bool:
-        """Whether all these ids have a new one."""
-        return bool((self.new_ids[ids] >= 0).all())

@@ -92,7 +92,7 @@ def test_device_without_memory(
     assert error == (
         "memory ran out in phase 1, step 6, on a batch of up to 300 target positions; set "
         "training.phases[0].batch_tokens=150 and training.phases[0].num_accumulated=2, with which an update learns "
-        "from as many tokens as before. The last checkpoint is kept."
+        "from as many tokens as before; with other batches training starts over."
     )
     saved = torch.load(labelled / "training" / "checkpoint.pt", weights_only=True)
     assert saved["progress"]["step"] == 4

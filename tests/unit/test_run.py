@@ -34,7 +34,14 @@ def fetch(hub: Path, commit: str, name: str = "toys/model") -> None:
     (folder / "refs" / "main").write_text(commit)
 
 
-def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, reuse: Path | None = None, **teacher: Any) -> Run:
+def open_run(
+    folder: Path,
+    *,
+    reverse: dict[str, Any] | None = None,
+    reuse: Path | None = None,
+    targets: str = "teacher",
+    **teacher: Any,
+) -> Run:
     folder.mkdir(exist_ok=True)
     content = {
         "reuse": str(reuse) if reuse else None,
@@ -42,8 +49,13 @@ def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, reuse: Path
         "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
         "teacher": {"kind": "transformers", "name": "toys/model", **ORIGIN, **teacher},
         "student": {"initialization": "random"},
-        "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001}]},
-        "distillation": {"filters": {"reverse": reverse and {"teacher": {**ORIGIN, **reverse}}}},
+        "training": {
+            "phases": [{"num_steps": 10, "learning_rate": 0.001, "kd_weight": 0 if targets == "human" else 0.5}]
+        },
+        "distillation": {
+            "targets": targets,
+            "filters": {"reverse": reverse and {"teacher": {**ORIGIN, **reverse}}},
+        },
     }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -52,6 +64,20 @@ def open_run(folder: Path, *, reverse: dict[str, Any] | None = None, reuse: Path
 
 def fingerprint(folder: Path, **settings: Any) -> str:
     return open_run(folder, **settings).distilled.fingerprint
+
+
+def labels_of_program(folder: Path, **settings: Any) -> str:
+    path = folder / "recipe.yaml"
+    content = {
+        "directions": [{"source": "en", "target": "pt"}],
+        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+        "teacher": {"kind": "command", "command": f"sh {folder}/program.sh", **ORIGIN, **settings},
+        "vocabulary": {"size": 8000},
+        "student": {"initialization": "random"},
+        "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001, "kd_weight": 0}]},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return Run(load_recipe(path), folder / "run", defaultdict(lambda: lambda _: {})).distilled.fingerprint
 
 
 def test_models_of_an_ensemble_decide_about_the_labels_and_none_leaves_them(tmp_path: Path) -> None:
@@ -63,6 +89,26 @@ def test_models_of_an_ensemble_decide_about_the_labels_and_none_leaves_them(tmp_
     assert "ensemble" not in open_run(tmp_path).distilled.settings["teachers"]["en-pt"]
     (further / "model.safetensors").write_bytes(b"another")
     assert fingerprint(tmp_path, ensemble=[str(further)]) != with_one
+
+
+def test_a_teacher_counts_for_human_labels_too(tmp_path: Path) -> None:
+    """They are kept in its vocabulary."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(folder.name.encode())
+    found = {fingerprint(tmp_path, name=str(folder), targets="human") for folder in folders}
+    assert len(found) == 2
+
+
+def test_a_program_counts_by_its_content_and_not_by_how_it_is_run(tmp_path: Path) -> None:
+    (tmp_path / "program.sh").write_text("cat")
+    before = labels_of_program(tmp_path)
+    for setting in ({"num_processes": 4}, {"timeout_seconds": 9.0}):
+        assert labels_of_program(tmp_path, **setting) == before, setting
+    assert labels_of_program(tmp_path, mode="batch") != before
+    (tmp_path / "program.sh").write_text("tac")
+    assert labels_of_program(tmp_path) != before
 
 
 def test_newest_commit_of_a_model_on_the_hub_decides_about_the_labels(hub: Path, tmp_path: Path) -> None:

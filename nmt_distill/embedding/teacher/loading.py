@@ -17,12 +17,15 @@ from nmt_distill.embedding.config import (
 )
 from nmt_distill.embedding.teacher.base import EmbeddingTeacher
 from nmt_distill.teacher.base import Teacher
+from nmt_distill.teacher.command.command_line import files_of
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.transformers.hub import local_commit
 
 
 def identify_embedding_teacher(config: EmbeddingTeacherConfig) -> dict[str, Any]:
     """Name what decides about its vectors beside its settings, as far as this machine has it: files, commit."""
+    if isinstance(config, CommandEncoderConfig):
+        return {"files": [known_sha256(file) for file in files_of(config.command)]}
     if not isinstance(config, TransformersEncoderConfig | SentenceTransformersConfig):
         return {}
     path = Path(config.name).expanduser()

@@ -12,8 +12,6 @@ line ends each list.
 from __future__ import annotations
 
 import selectors
-import shlex
-import shutil
 import time
 import weakref
 from collections import Counter
@@ -27,6 +25,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Hypothesis, Sampling
+from nmt_distill.teacher.command.command_line import named_files, split_command
 from nmt_distill.teacher.command.line_program import LineProgram, quoted
 from nmt_distill.teacher.command.work_list import WorkList
 
@@ -72,11 +71,11 @@ class CommandTeacher:
         self.direction, self.origin, self.licence = direction, origin, licence
         self._command, self._mode, self._nbest = command, mode, nbest
         self._num_processes, self._timeout_seconds = num_processes, timeout_seconds
-        self._words = _words(command)
+        self._words = split_command(command)
         self.engine = f"the program {Path(self._words[0]).name}"
         self.batch_rule = "its own" if num_processes == 1 else f"its own, in {num_processes} copies"
         self.num_parameters: int | None = None
-        self.fingerprint = fingerprint([command, mode, nbest, _hashes(self._words)])
+        self.fingerprint = fingerprint([command, mode, nbest, [sha256_of(path) for path in named_files(self._words)]])
         self._copies: dict[int, LineProgram] = {}
         self._proven: set[int] = set()
         self._vain_starts: Counter[int] = Counter()
@@ -267,24 +266,6 @@ _REMEDIES: dict[Mode, str] = {
     ),
     "batch": "Raise `teacher.timeout_seconds` if it needs longer to answer them all.",
 }
-
-
-def _words(command: str) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise NmtDistillError(f"teacher.command `{command}` cannot be read: {error}.") from None
-    if not words:
-        raise NmtDistillError("teacher.command must be a program and its arguments, but is empty.")
-    if shutil.which(words[0]) is None:
-        raise NmtDistillError(f"teacher.command: there is no program `{words[0]}`; give its path, or mend PATH.")
-    return words
-
-
-def _hashes(words: Sequence[str]) -> list[str]:
-    """Hash the files that the words of a command name, as ``x`` or as ``--option=x``."""
-    paths = (Path(text) for word in words for text in dict.fromkeys((word, word.partition("=")[2])) if text)
-    return [sha256_of(path) for path in paths if path.is_file()]
 
 
 def _kill_all(copies: dict[int, LineProgram]) -> None:

@@ -29,6 +29,7 @@ def translation_in(answer: str, source: str) -> str | None:
 
     :returns: one line, or None where several are left, because nothing tells the translation from remarks on it
     """
+    answer = answer.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # JSON may hold half a pair
     text = _THOUGHT.sub("", answer, count=1) if answer.lstrip().startswith("<think>") else answer
     text = text.strip()
     if (fenced := _FENCE.fullmatch(text)) and "```" not in source:

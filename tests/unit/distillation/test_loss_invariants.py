@@ -28,6 +28,15 @@ def test_nothing_to_learn_from_oneself(temperature: float, num_kept: int, seed: 
         assert gradient.abs().max() < tolerance * temperature
 
 
+@pytest.mark.parametrize("kd_weight", [0.0, 1e-12])
+def test_without_likelihood_and_weight_nothing_is_learned(kd_weight: float) -> None:
+    case = Case()
+    total, *gradients = case.loss(top_of(case.teacher(), 4), kd_weight=kd_weight, has_likelihood=False)
+    assert abs(total) < 1e-9
+    for gradient in gradients:
+        assert gradient.abs().max() < 1e-9
+
+
 @given(num_kept=st.integers(1, 10), seed=st.integers(0, 1 << 16), temperature=st.floats(0.5, 4.0))
 def test_merging_tokens_into_a_bucket_loses_information(num_kept: int, seed: int, temperature: float) -> None:
     case = Case(seed=seed)

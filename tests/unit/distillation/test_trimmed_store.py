@@ -13,6 +13,7 @@ from nmt_distill.distillation.records import StoreHeader
 from nmt_distill.distillation.shards import shard_path, write_shard
 from nmt_distill.distillation.store import Store, write_header
 from nmt_distill.distillation.trimmed_store import TrimmedStore, count_pieces
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary.trimming import IdMap
 
 VOCAB_SIZE, PAD = 12, 99
@@ -49,10 +50,20 @@ def trimmed(store: Store, kept: Sequence[int]) -> TrimmedStore:
     """See the store through a vocabulary without the other ids; what is gone is told in threes."""
     id_map = IdMap.of(np.array(kept, dtype=np.int64), VOCAB_SIZE)
 
-    def resegment(ids: Sequence[int]) -> list[int]:
-        return [1, 1, *(int(id_map.new_ids[token]) for token in ids if id_map.new_ids[token] >= 0)]
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        new = ([int(id_map.new_ids[int(word)]) for word in line.split()] for line in lines)
+        return [[1, 1, *(token for token in ids if token >= 0)] for ids in new]
 
-    return TrimmedStore(store, id_map, resegment=resegment, pad_id=PAD)
+    return TrimmedStore(store, id_map, texts=texts_of(store), encode=encode, pad_id=PAD)
+
+
+def texts_of(store: Store) -> tuple[list[str], list[str]]:
+    """Name the ids of each record, for a text."""
+    sides = ("source_ids", "target_ids")
+    sources, targets = (
+        [" ".join(map(str, getattr(store[place], side).tolist())) for place in range(len(store))] for side in sides
+    )
+    return sources, targets
 
 
 def test_everything_kept_changes_nothing(store: Store) -> None:
@@ -130,6 +141,25 @@ def test_probability_of_what_is_gone_joins_the_tail(store: Store, others: set[in
         np.testing.assert_array_equal(after.states, before.states)
 
 
+def test_which_records_hold_an_id(store: Store, tmp_path: Path) -> None:
+    pairs = [pair for shard in SHARDS for pair in shard]
+    for index, own in enumerate(SHARDS):
+        write_shard(shard_path(tmp_path, index), HEADER, [source for source, _ in own], [target for _, target in own])
+    write_header(tmp_path, HEADER, [len(own) for own in SHARDS], [[1], [], [0]])
+    for marked in range(VOCAB_SIZE):
+        expected = [[marked in source for source, _ in pairs], [marked in target for _, target in pairs]]
+        found = store.holding(np.arange(VOCAB_SIZE) == marked)
+        assert [side.tolist() for side in found] == expected
+        left = Store(tmp_path).holding(np.arange(VOCAB_SIZE) == marked)
+        assert [side.tolist() for side in left] == [[side[0], side[3]] for side in expected]
+
+
+def test_text_that_ends_too_soon(store: Store) -> None:
+    id_map = IdMap.of(np.arange(11), VOCAB_SIZE)
+    with pytest.raises(NmtDistillError, match="fewer lines than their store; run `distill` again"):
+        TrimmedStore(store, id_map, texts=([], []), encode=lambda lines: [[0] for _ in lines], pad_id=PAD)
+
+
 def test_store_without_teacher(tmp_path: Path) -> None:
     write_shard(shard_path(tmp_path, 0), HEADER, [[3, 0]], [[4, 0]])
     write_header(tmp_path, HEADER, [1])
@@ -149,7 +179,9 @@ def test_under_another_vocabulary_every_source_is_segmented_anew(store: Store, t
     write_shard(shard_path(tmp_path, 0), header, *zip(*pairs, strict=True))
     write_header(tmp_path, header, [len(pairs)])
     id_map = IdMap.of(np.delete(np.arange(VOCAB_SIZE), 3), VOCAB_SIZE)
-    records = TrimmedStore(store, id_map, resegment=lambda ids: [1], pad_id=PAD, sources=Store(tmp_path))
+    records = TrimmedStore(
+        store, id_map, texts=texts_of(store), encode=lambda _: [], pad_id=PAD, sources=Store(tmp_path)
+    )
     assert (records.num_new_sources, records.num_new_targets) == (len(store), 0)
     for place in range(len(store)):
         assert records[place].source_ids.tolist() == [1, *store[place].source_ids]

@@ -14,7 +14,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.teacher import loading
 from nmt_distill.teacher.base import WhiteBoxTeacher
-from nmt_distill.teacher.config import HttpTeacherConfig, MarianTeacherConfig
+from nmt_distill.teacher.config import CTranslate2TeacherConfig, HttpTeacherConfig, MarianTeacherConfig
 from nmt_distill.teacher.loading import fetch_teacher, load_teacher, local_files
 from tests.faults import faults_of
 
@@ -99,9 +99,22 @@ def test_folder_names_all_files(config: MarianTeacherConfig, tmp_path: Path) -> 
     found = replace(config, folder=str(tmp_path), model=None, vocabulary=None)
     assert sorted(path.name for path in fetch_teacher(found)) == ["model.enpt.bin", "vocab.enpt.spm"]
     assert local_files(found) == [tmp_path / "model.enpt.bin", tmp_path / "vocab.enpt.spm"]
+    elsewhere = tmp_path.parent / f"{tmp_path.name}_elsewhere.bin"
+    (tmp_path / "model.enpt.bin").rename(elsewhere)
+    (tmp_path / "decoder.yml").write_text(f"models: [../{elsewhere.name}]\nvocabs: [vocab.enpt.spm, vocab.enpt.spm]\n")
+    assert [path.name for path in local_files(found)] == ["decoder.yml", "vocab.enpt.spm", elsewhere.name]
     direction = Direction(source="en", target="pt")
     one, other = (load_teacher(each, direction=direction, device="cpu") for each in (config, found))
     assert one.fingerprint == other.fingerprint
+
+
+def test_all_files_of_a_converted_folder_count(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json", "shared_vocabulary.json", "other.spm"):
+        (tmp_path / name).write_text(name)
+    config = CTranslate2TeacherConfig(
+        folder=str(tmp_path), vocabulary=str(tmp_path / "other.spm"), origin="a test", licence="none"
+    )
+    assert {path.name for path in local_files(config)} == {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize(

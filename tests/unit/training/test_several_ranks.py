@@ -25,9 +25,11 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.ranks import Ranks
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.graph import SpecialIds, StudentModel, build_student
-from nmt_distill.training.config import PhaseConfig, TrainingConfig
+from nmt_distill.training.config import HiddenConfig, PhaseConfig, TrainingConfig
+from nmt_distill.training.supervision import Supervision
 from nmt_distill.training.trainer import Trainer
 from tests.ranks import run_ranks
+from tests.unit.training.conftest import PaddingTeacher
 
 STUDENT = StudentConfig(
     model_dim=32, ffn_inner_dim=64, num_heads=4, num_encoder_layers=1, num_decoder_layers=1, max_positions=32, dropout=0
@@ -156,6 +158,26 @@ def test_sentence_vectors_are_learned_by_two_processes_as_by_one(toy_store: Stor
     alone.run()
     for name in ("sentence_projection.weight", "sentence_projection.bias", "model.encoder.layers.0.fc1.weight"):
         torch.testing.assert_close(weights[name], alone.student.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def learn_hidden_states(store: Path, folder: Path) -> None:
+    """Train the first encoder layer alone, so that no gradient reaches the layers above it."""
+    ranks = Ranks.of_environment()
+    ranks.join()
+    torch.manual_seed(3)
+    special = SpecialIds(end=0, unknown=1, pad=12, vocab_size=13)
+    teacher, student = (build_student(replace(STUDENT, num_encoder_layers=2), special) for _ in range(2))
+    hidden = (HiddenConfig(side="encoder", teacher_layer=1, student_layer=1),)
+    phase = replace(PHASE, kd_weight=0, vocabulary_weight=0, hidden=hidden)
+    online: Any = PaddingTeacher(teacher)
+    supervision = Supervision([online], [*range(12), -1], end_id=0, unknown_id=1)
+    config = replace(CONFIG, phases=(phase,), validate_every=5)
+    Trainer(student, Store(store), config, folder=folder, supervision=supervision, ranks=ranks).run()
+    ranks.leave()
+
+
+def test_layers_that_the_loss_does_not_reach_are_no_fault(toy_store: Store, tmp_path: Path) -> None:
+    assert run_ranks(learn_hidden_states, toy_store.folder, tmp_path / "two") == [0, 0]
 
 
 def test_no_process_stops_earlier_than_another(toy_store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.vocabulary import training
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
-from nmt_distill.vocabulary.training import train_sentencepiece
+from nmt_distill.vocabulary.training import drawn, train_sentencepiece
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,19 @@ def test_no_text_is_told(tmp_path: Path) -> None:
         train_sentencepiece([], tmp_path / "a.spm", size=296)
 
 
-def test_lines_are_bounded(lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "MAX_SENTENCES", 300)
-    assert train_sentencepiece(lines, tmp_path / "a.spm", size=296) == 300
-
-
 def test_same_text_gives_the_same_bytes(lines: list[str], tmp_path: Path) -> None:
     for name in ("a", "b"):
         train_sentencepiece(lines, tmp_path / name, size=296)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_many_lines_are_drawn_from_all_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "MAX_SENTENCES", 200)
+    lines = [f"{number}" for number in range(800)]
+    found = [int(line) for line in drawn(lines, 800)]
+    assert found == [int(line) for line in drawn(lines, 800)] == sorted(found)
+    assert 150 < len(found) < 250
+    quarters, sides = Counter(number // 200 for number in found), Counter(number % 2 for number in found)
+    assert min(quarters.values()) > 25
+    assert min(sides.values()) > 60, "sources and translations stand in turn"
+    assert list(drawn(lines[:200], 200)) == lines[:200]

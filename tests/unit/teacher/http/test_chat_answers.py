@@ -62,6 +62,11 @@ def test_what_the_source_has_stays(answer: str, source: str) -> None:
     assert translation_in(answer, source) == answer
 
 
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    assert translation_in("Hallo \ud83d", "Hello") == "Hallo \ufffd"
+    assert translation_in("Hallo \ud83d\ude42", "Hello") == "Hallo 🙂"
+
+
 @given(text=st.text(st.characters(exclude_characters="\"'`“”‘’„‚«»‹›「」『』\n\r", exclude_categories=["Cs"])))
 def test_a_bare_line_stays_as_it_is(text: str) -> None:
     if not text.strip().startswith("<think>"):

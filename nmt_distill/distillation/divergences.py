@@ -20,8 +20,10 @@ from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DivergenceName
 TAIL_FLOOR = 1e-6
 """a tail smaller than this counts as this, the teacher's as the student's (float32 cannot tell it from rounding)"""
 PROB_FLOOR = 1e-8
-"""a teacher's probability below this counts as this where reverse KL takes its logarithm, so that what the teacher
-rules out is dear to the student but not infinitely so (float16 cannot tell it from 0)"""
+"""a probability below this counts as this in reverse KL, the teacher's as the student's, so that what the teacher rules
+out is dear to the student but not infinitely so (float16 cannot tell it from 0)"""
+_GONE = -1e4
+"""log-probability of what is not counted"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ class SoftTargets:
             weights=None if self.weights is None else change(self.weights),
             best=None if self.best is None else change(self.best),
         )
+
+    @property
+    def repeated(self) -> Tensor | None:
+        """Which of the kept tokens stand further ahead in their row already, (R, K); None where tokens are drawn."""
+        if self.weights is not None:
+            return None
+        is_same = self.token_ids[:, :, None] == self.token_ids[:, None, :]
+        return is_same.tril(diagonal=-1).any(dim=-1)
 
     @property
     def top(self) -> Tensor:
@@ -119,6 +129,8 @@ def compare(measure: Divergence, soft: SoftTargets, log_kept: Tensor, student_ta
     if soft.tail is None:
         assert soft.weights is not None
         return _compare_draws(measure, probs, soft.weights.to(log_kept.dtype), log_kept)
+    if (repeated := soft.repeated) is not None:
+        log_kept = log_kept.masked_fill(repeated, _GONE)  # its probability is counted once
     kept, tail = log_kept.exp(), soft.tail.to(log_kept.dtype)
     if student_tail is None:
         student_tail = 1 - kept.sum(dim=-1)
@@ -184,9 +196,10 @@ def _compare_draws(measure: Divergence, probs: Tensor, weights: Tensor, log_stud
 
 
 def _reverse_kl(_: Divergence, p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    q = log_q.exp()
-    slopes = q * (log_q - p.clamp(min=PROB_FLOOR).log())
-    return (slopes - q + p).sum(dim=-1), slopes
+    p, counts = p.clamp(min=PROB_FLOOR), log_q > math.log(PROB_FLOOR)
+    q = log_q.exp().clamp(min=PROB_FLOOR)
+    distance = q * (log_q.clamp(min=math.log(PROB_FLOOR)) - p.log())
+    return (distance - q + p).sum(dim=-1), torch.where(counts, distance, 0)
 
 
 def _jensen_shannon(measure: Divergence, p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:

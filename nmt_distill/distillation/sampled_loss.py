@@ -69,8 +69,9 @@ def sampled_vocabulary_loss(
         kept = (torch.einsum("rd,rkd->rk", states, weight[ids]) + bias[ids]).to(logits.dtype)  # (R, K)
         logits = logits.masked_fill(_is_kept(ids, place, len(candidates)), _GONE)
     counted = kept
-    if soft_targets is not None and soft_targets.weights is not None:  # what fills a row up is in it already
-        counted = kept.masked_fill(soft_targets.weights == 0, _GONE)
+    if soft_targets is not None:  # what fills a row up is in it already
+        filling = soft_targets.repeated if soft_targets.weights is None else soft_targets.weights == 0
+        counted = kept if filling is None else kept.masked_fill(filling, _GONE)
 
     total = nll = logits.new_zeros(())
     chosen: Tensor | float = 1.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nmt_distill.distillation.divergences import Divergence, SoftTargets
 from tests.divergence_cases import MEASURES, NAMES, Case, all_measures, assert_same, compared, loss_of_logits
-from tests.loss_cases import P4, Q4, ROWS, SIZE, WIDTH, top_of
+from tests.loss_cases import P4, Q4, ROWS, SIZE, WIDTH, tail_of, top_of
 
 any_measure = st.sampled_from(MEASURES)
 
@@ -33,6 +33,26 @@ def test_nothing_to_learn_from_oneself(
     assert abs(loss.divergence.item()) < tolerance
     for gradient in gradients:
         assert gradient.abs().max() < tolerance * temperature
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_what_fills_a_row_up_is_counted_once(measure: Divergence) -> None:
+    """A vocabulary that lacks some candidates has ``<pad>`` in their place, several times in a row."""
+    case = Case()
+    soft = top_of(case.teacher(), 3)
+    gone = soft.probs[:, 2]
+
+    def filled(times: int) -> SoftTargets:
+        ids = torch.cat([soft.token_ids[:, :2], torch.full((ROWS, times), SIZE - 1)], dim=1)
+        ids[:, 2:][(soft.token_ids[:, :2] == SIZE - 1).any(dim=1)] = int(soft.token_ids[0, 2])
+        probs = torch.cat([soft.probs[:, :2], torch.zeros(ROWS, times, dtype=gone.dtype)], dim=1)
+        return SoftTargets(token_ids=ids, probs=probs, tail=tail_of(soft) + gone)
+
+    (once, *gradients), (often, *others) = case.loss(filled(1), measure), case.loss(filled(4), measure)
+    assert often.divergence.item() == pytest.approx(once.divergence.item(), abs=1e-12)
+    assert often.kl.item() == pytest.approx(once.kl.item(), abs=1e-12)
+    for gradient, other in zip(gradients, others, strict=True):
+        torch.testing.assert_close(gradient, other)
 
 
 @given(measure=any_measure, temperature=st.floats(0.5, 4.0), num_kept=st.integers(1, SIZE), seed=st.integers(0, 65_535))

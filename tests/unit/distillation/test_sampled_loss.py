@@ -67,6 +67,25 @@ def test_every_token_drawn_is_the_full_loss(
         torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("kd_weight", [0.0, 0.4, 1.0])
+def test_padding_that_fills_rows_up_is_counted_once(tensors: dict[str, Tensor], kd_weight: float) -> None:
+    """In the nllb graph no bias rules padding out."""
+    tensors["bias"][-1] = tensors["weight"][-1].normal_(generator=torch.Generator().manual_seed(5)).sum()
+    states, weight, soft = tensors["states"].requires_grad_(), tensors["weight"].requires_grad_(), soft_targets(tensors)
+    soft = SoftTargets(
+        token_ids=soft.token_ids.index_fill(1, torch.arange(1, 4), SIZE - 1),
+        probs=soft.probs.index_fill(1, torch.arange(1, 4), 0),
+        tail=1 - soft.probs[:, 0],
+    )
+    arguments = (states, weight, tensors["bias"], tensors["target"], soft)
+    sampled = sampled_vocabulary_loss(*arguments, num_sampled=SIZE, kd_weight=kd_weight)
+    full = vocabulary_loss(*arguments, kd_weight=kd_weight)
+    assert sampled.total.item() == pytest.approx(full.total.item(), rel=1e-9)
+    assert sampled.kl.item() == pytest.approx(full.kl.item(), rel=1e-9)
+    for one, other in zip(gradients(sampled, states, weight), gradients(full, states, weight), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("kd_weight", [0.0, 1.0])
 def test_normaliser_is_right_on_average(tensors: dict[str, Tensor], kd_weight: float) -> None:
     """The estimate of each row's normaliser, not its logarithm, is free of bias: so is exp(nll) of a single row."""

@@ -16,6 +16,8 @@ _SIGN = re.compile(
     r"(?<!\w)(?:[A-Z][a-z]{0,2})?(?P<line>_)(?=[^\W\d_]+(?!\w))"
     r"|(?<!\w)(?:[A-Z][a-z]{0,8})?(?P<and>&)(?=[^\W\d_])(?![A-Za-z0-9]+[;=])(?!(?<=[A-Z]&)[A-Z])"
 )
+_IN_BRACKETS = re.compile(r"(?<=\S)\s*\((?P<key>[&_][^\W\d_])\)(?=[\s.:\u2026\uff1a]*$)")
+"""as Chinese and Japanese menus have it: ``Zoom (&Z)``"""
 _BARE = re.compile(rf"(?![{WITHOUT_SPACES}])[^\W\d_]")
 _END = re.compile(r"[\s.:\u2026\uff1a]*$")
 
@@ -27,8 +29,12 @@ def without_access_key(text: str) -> tuple[str, str]:
     """
     if ("_" not in text and "&" not in text) or len(text) > MAX_CHARACTERS:
         return text, ""
+    if text.count("_") + text.count("&") > 1:
+        return text, ""
+    if bracketed := _IN_BRACKETS.search(text):
+        return text[: bracketed.start()] + text[bracketed.end() :], bracketed["key"]
     match = _SIGN.search(text)
-    if match is None or text.count("_") + text.count("&") > 1:
+    if match is None:
         return text, ""
     place = match.end() - 1
     return text[:place] + text[place + 1 :], text[place : place + 2]

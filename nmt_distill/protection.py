@@ -19,6 +19,7 @@ _PLAIN = r"""
     | <(?P<code_tag>code|kbd|samp|var|tt)\b[^<>]{0,300}>[^<]{0,300}</(?P=code_tag)\s*> )
 | (?P<comment><!--(?:[^-]|-(?!->)){0,300}-->)
 | (?P<tag></?(?:[A-Za-z][^<>]*|[0-9]{1,3}\s*/?)> | &lt;/?[A-Za-z](?:[^&<>]|&(?:quot|apos|amp|\#39|\#34);){0,300}&gt;)
+| (?P<operator>&&)
 | (?P<entity>&(?:[A-Za-z][A-Za-z0-9]{1,31}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});)
 | (?P<address>(?:(?:https?|ftp|file)://|mailto:|(?<!\w)www\.)[^\s<>"'`(){}\[\]|\\^]{1,2000}(?<![.,;:!?*_~])
     | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8} )
@@ -45,6 +46,8 @@ _MARKDOWN = r"""
 _MATH = r"""
   (?P<math>\$\$[^$]{1,500}\$\$ | (?<![\w$])\$(?=[^\s$])[^$\n]{0,300}(?<=[^\s$\\])\$(?![\w$]))
 |"""
+_IN_ORDER = re.compile(r"%[#0+-]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|ll|[hlLqjzt])?[sdiufgeEGxXcopaA@]")
+"""directives of C that have no number: each takes the next argument"""
 _BLOCK = re.compile(r"\{%-?\s*(?:(end)?(\w+))|\{\{\s*([#^/])(\w+)")
 _PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE)}
 _OTHER_SIGN = r":[A-Za-z_/]|www\.|MM|YY|yy"
@@ -153,13 +156,20 @@ def _names(match: re.Match[str]) -> tuple[str, str]:
 
 
 def kept(source: str, translation: str, *, markdown: bool = False, terms: Terms | None = None) -> bool:
-    """Tell whether the translation holds what is protected in the source just as often, and no more of the kind."""
-    expected: Counter[str] = Counter()
-    for span in protected_spans(source, markdown=markdown, terms=terms):
-        if span.is_term:
-            if span.text not in translation:
-                return False
-            expected.update(inner.text for inner in protected_spans(span.text, markdown=markdown))
-        else:
-            expected[span.text] += 1
-    return expected == Counter(span.text for span in protected_spans(translation, markdown=markdown))
+    """Tell whether the translation holds what is protected in the source just as often, and no more of the kind.
+
+    Directives such as `%s` without a number must also stand in their order.
+    """
+    expected = source
+    if terms is not None:
+        found = [span for span in protected_spans(source, markdown=markdown, terms=terms) if span.is_term]
+        if any(span.text not in translation for span in found):
+            return False
+        for span in reversed(found):  # in its place: `#` is a sign of a number or none by what stands beside it
+            expected = expected[: span.start] + span.text + expected[span.end :]
+    before, after = (
+        [span.text for span in protected_spans(text, markdown=markdown)] for text in (expected, translation)
+    )
+    return Counter(before) == Counter(after) and list(filter(_IN_ORDER.fullmatch, before)) == list(
+        filter(_IN_ORDER.fullmatch, after)
+    )

@@ -37,6 +37,9 @@ WINDOW_LINES = 4096
 """lines that are sorted by length and translated together"""
 LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
+MOST = 256
+"""threads, and places of a beam, that may be asked for"""
+_NOT_ONE = "`lines` must be several texts, such as a list; for one write [text]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +79,8 @@ class Translator:
         if plain and glossary is not None:
             raise NmtDistillError("A glossary is honoured by what `plain` leaves out; leave one of them out.")
         for name, value in (("threads", threads), ("beam_size", beam_size)):
-            if value is not None and value < 1:
-                raise NmtDistillError(f"`{name}` must be at least 1, but is {value} instead.")
+            if value is not None and not 1 <= value <= MOST:
+                raise NmtDistillError(f"`{name}` must be from 1 to {MOST}, but is {value} instead.")
         self.folder = read_model_folder(find_model(folder))
         self._check_files()
         self.beam_size = beam_size or self.folder.beam_size
@@ -136,9 +139,13 @@ class Translator:
 
         :param window: lines that are read before the first of them is answered
         """
+        if window < 1:
+            raise NmtDistillError(f"`window` must be at least 1, but is {window} instead.")
+        if isinstance(lines, str | bytes):
+            raise TypeError(_NOT_ONE)
         stream = iter(lines)
-        while chunk := list(islice(stream, window)):
-            yield from self.translate(chunk, target=target, source=source)
+        windows = iter(lambda: list(islice(stream, window)), [])
+        return (found for chunk in windows for found in self.translate(chunk, target=target, source=source))
 
     @property
     def num_untranslated(self) -> int:
@@ -153,6 +160,11 @@ class Translator:
     def _answer(
         self, lines: Sequence[str], target: str | None, source: str | None, markdown: bool, wish: Wish
     ) -> list[list[Candidate]]:
+        if isinstance(lines, str | bytes):
+            raise TypeError(_NOT_ONE)
+        given: Sequence[object] = lines
+        if wrong := [line for line in given if not isinstance(line, str)]:
+            raise TypeError(f"every line must be a str, but one is {wrong[0]!r:.80}")
         direction = self.folder.choose(source, target)
         tag = self.folder.tags[direction]
         request = _Request(

@@ -14,6 +14,8 @@ from nmt_distill.access_keys import with_access_key, without_access_key
         ("&Save the file", "Save the file", "&S"),
         ("E&xit", "Exit", "&x"),
         ("(_Open)", "(Open)", "_O"),
+        ("Zoom (&Z)", "Zoom", "&Z"),
+        ("Open(_O)...", "Open...", "_O"),
     ],
 )
 def test_a_sign_is_taken_out(text: str, bare: str, key: str) -> None:
@@ -22,7 +24,20 @@ def test_a_sign_is_taken_out(text: str, bare: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Open", "btn_save", "a_b_c", "__name__", "R&D", "AT&T", "Q & A", "a &amp; b", "x=1&y=2", "Save&y=2", "5 _"],
+    [
+        "Open",
+        "btn_save",
+        "a_b_c",
+        "__name__",
+        "R&D",
+        "AT&T",
+        "Q & A",
+        "a &amp; b",
+        "x=1&y=2",
+        "Save&y=2",
+        "5 _",
+        "a && b",
+    ],
 )
 def test_other_signs_stay(text: str) -> None:
     assert without_access_key(text) == (text, "")

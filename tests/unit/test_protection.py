@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_distill.masking import mask
-from nmt_distill.protection import kept, protected_spans
+from nmt_distill.protection import Span, kept, protected_spans
 from tests.marked_up import MARKED_UP, SIGNS
 
 
@@ -34,6 +34,7 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("See https://a.b/c?d=e. Or (www.x.org), me@x.org!", ["https://a.b/c?d=e", "www.x.org", "me@x.org"]),
         ("Run `git push` or <code>ls -l</code>", ["`git push`", "<code>ls -l</code>"]),
         ("# of items, C#, #1", ["#"]),
+        ("npm install && npm test, A&B", ["&&"]),
         (r"one\ntwo \u00e9 \" see C:\new\table.", [r"\n", r"\u00e9", r"\"", r"C:\new\table"]),
         ("press &lt;a href=&quot;u&quot;&gt;OK&lt;/a&gt;", ["&lt;a href=&quot;u&quot;&gt;", "&lt;/a&gt;"]),
         ("<%= name %> :name :smile: a::b 10:30am note:x", ["<%= name %>", ":name", ":smile:"]),
@@ -45,6 +46,27 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
 )
 def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
     assert [span.text for span in protected_spans(text)] == spans
+
+
+@pytest.mark.parametrize("text", ["Room #5 is free", "C# and F#", "Fix #123", "# of items"])
+def test_a_sign_that_comes_through_by_itself_is_told_by_what_stands_beside_it(text: str) -> None:
+    """A model's vocabulary may lack `#`, which then comes through as a term does."""
+
+    def foreign(found: str) -> list[Span]:
+        return [
+            Span(start=place, end=place + 1, text="#", is_term=True) for place, sign in enumerate(found) if sign == "#"
+        ]
+
+    assert kept(text, text.replace("is free", "está livre"), terms=foreign)
+    assert not kept(text, text.replace("#", ""), terms=foreign)
+
+
+def test_directives_without_a_number_keep_their_order() -> None:
+    assert kept("%s has %d files", "%s tem %d arquivos")
+    assert not kept("%s has %d files", "%d arquivos de %s")
+    assert kept("%1$s has %2$d files", "%2$d arquivos de %1$s")
+    assert kept("%(name)s has %(count)d files", "%(count)d arquivos de %(name)s")
+    assert kept("%s of {n} at %%", "%% {n} %s")
 
 
 @pytest.mark.parametrize("sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://"])

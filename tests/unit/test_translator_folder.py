@@ -17,9 +17,12 @@ HEAVY = ("torch", "transformers", "rich", "sacrebleu", "yaml")
 
 
 @pytest.mark.parametrize("setting", ["threads", "beam_size"])
-def test_settings_must_be_positive(toy_export: Path, setting: str) -> None:
-    with pytest.raises(NmtDistillError, match=rf"`{setting}` must be at least 1, but is 0 instead"):
-        Translator(toy_export, threads=int(setting != "threads"), beam_size=int(setting != "beam_size"))
+def test_settings_that_cannot_be(toy_export: Path, setting: str) -> None:
+    for value in (0, 100_000):
+        with pytest.raises(NmtDistillError, match=rf"`{setting}` must be from 1 to 256, but is {value} instead"):
+            Translator(
+                toy_export, threads=value if setting == "threads" else 1, beam_size=1 if setting == "threads" else value
+            )
 
 
 @pytest.fixture

@@ -243,6 +243,18 @@ def test_candidates_have_scores_and_keep_what_is_protected(make: Make) -> None:
         translator.candidates(["Stop"], num_candidates=0)
 
 
+def test_one_text_is_not_taken_for_lines(make: Make) -> None:
+    translator = make()
+    for call in (translator.translate, translator.candidates, translator.translate_lines):
+        with pytest.raises(TypeError, match=r"`lines` must be several texts.*write \[text\]"):
+            call("Turn on")
+    wrong: Any = ["Stop", None]
+    with pytest.raises(TypeError, match="every line must be a str, but one is None"):
+        translator.translate(wrong)
+    with pytest.raises(NmtDistillError, match="`window` must be at least 1, but is 0 instead"):
+        translator.translate_lines(["Stop"], window=0)
+
+
 def test_a_real_model_scores_as_it_translates(toy_export: Path) -> None:
     translator = Translator(toy_export, threads=1)
     lines = ["Turn on <b>the light</b> in {room}", "Stop"]

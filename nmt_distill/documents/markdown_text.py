@@ -6,13 +6,15 @@ markdown-it-py says which lines hold text. A paragraph over several lines become
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, groupby
 from pathlib import Path
+from typing import Any
 
 from nmt_distill.documents.document import Slot, SlottedDocument, decode
 from nmt_distill.documents.html_page import html_slots
+from nmt_distill.documents.markdown_links import NamedLinks, name_links
 from nmt_distill.documents.requirements import load
 from nmt_distill.documents.subtitles import wrapped
 
@@ -34,26 +36,39 @@ def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
     front = _FRONT_MATTER.match(text)
     begin = front.end() if front else 0
     slots: list[Slot] = []
-    for lines, kind in _blocks(text, begin):
+    # the parser takes other line ends for LF, and so must not see them
+    body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
+    tokens, is_defined = _parse(body)
+    for lines, kind in _blocks(body, begin, tokens):
         if kind == "html":
             slots += html_slots(text[lines[0][0] : lines[-1][1]], lines[0][0])
         else:
             for run in _runs(text, lines):
                 segment = " ".join(text[start:end] for start, end in run)
                 if any(map(str.isalpha, segment)):
-                    write = partial(_write, text, run, kind == "cell")
-                    slots.append(Slot(start=run[0][0], end=run[-1][1], segment=segment, write=write))
+                    links = name_links(segment, is_defined)
+                    write = partial(_write, text, run, kind == "cell", links)
+                    slots.append(Slot(start=run[0][0], end=run[-1][1], segment=links.segment, write=write))
     return SlottedDocument(source=source, slots=slots, markdown=True)
 
 
-def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
-    """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``."""
+def _parse(body: str) -> tuple[list[Any], Callable[[str], bool]]:
+    """Return the parser's tokens, and what tells whether a link's label is defined."""
     markdown = load("markdown_it").MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])
-    # the parser takes other line ends for LF, and so must not see them
-    body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
+    normalize = load("markdown_it.common.utils").normalizeReference
+    environment: dict[str, Any] = {}
+    tokens = markdown.parse(body, environment)
+    return tokens, lambda label: normalize(label) in environment.get("references", {})
+
+
+def _blocks(body: str, begin: int, tokens: list[Any]) -> Iterator[tuple[Lines, str]]:
+    """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``.
+
+    :param begin: where the body begins in its file
+    """
     starts = [0, *accumulate(len(line) + 1 for line in body.split("\n"))]
     cells: dict[int, int] = {}
-    for token in markdown.parse(body):
+    for token in tokens:
         if token.map is None:
             continue
         first, last = token.map
@@ -78,9 +93,13 @@ def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
         if is_cell and found:
             yield found, "cell"
         elif not is_cell:
-            for is_text, group in groupby(found, key=lambda place: _SIGNPOST.fullmatch(text, *place) is None):
+            for is_text, group in groupby(found, key=partial(_is_text, body, begin)):
                 if is_text:
                     yield list(group), "text"
+
+
+def _is_text(body: str, begin: int, place: tuple[int, int]) -> bool:
+    return _SIGNPOST.fullmatch(body, place[0] - begin, place[1] - begin) is None
 
 
 def _runs(text: str, lines: Lines) -> Iterator[Lines]:
@@ -98,8 +117,9 @@ def _runs(text: str, lines: Lines) -> Iterator[Lines]:
         yield run
 
 
-def _write(text: str, run: Lines, is_cell: bool, translation: str) -> str:
+def _write(text: str, run: Lines, is_cell: bool, links: NamedLinks, translation: str) -> str:
     """Write a translation on as many lines as there were, each after what began it."""
+    translation = links.restore(translation)
     if is_cell:
         return re.sub(r"(?<!\\)\|", r"\\|", translation)
     broken = wrapped(translation, num_lines=len(run)).split("\n")

@@ -14,13 +14,12 @@ from typing import Any
 
 from nmt_distill.documents.document import Slot, SlottedDocument, decode
 from nmt_distill.documents.html_page import html_slots
+from nmt_distill.documents.markdown_lines import begins_a_block, broken, escaped
 from nmt_distill.documents.markdown_links import NamedLinks, name_links
 from nmt_distill.documents.requirements import load
-from nmt_distill.documents.subtitles import wrapped
 
 _FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
 _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
-_WOULD_BEGIN_A_BLOCK = re.compile(r"(?:#{1,6}|[-+*]|\d{1,9}[.)]|>|```+|~~~+|=+\s*$|-+\s*$)(?=\s|$)|[|<]")
 
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
 """a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
@@ -122,16 +121,10 @@ def _write(text: str, run: Lines, is_cell: bool, links: NamedLinks, translation:
     translation = links.restore(translation)
     if is_cell:
         return re.sub(r"(?<!\\)\|", r"\\|", translation)
-    broken = wrapped(translation, num_lines=len(run)).split("\n")
     parts: list[str] = []
-    for number, line in enumerate(broken):
+    begins_so = begins_a_block(text[run[0][0] : run[0][1]])
+    for number, line in enumerate(broken(translation, len(run))):
         if number:
             parts.append(text[run[number - 1][1] : run[number][0]])
-        parts.append(
-            "\\" + line if _WOULD_BEGIN_A_BLOCK.match(line) and (number or not _begins_so(text, run)) else line
-        )
+        parts.append(line if begins_so and not number else escaped(line))
     return "".join(parts)
-
-
-def _begins_so(text: str, run: Lines) -> bool:
-    return _WOULD_BEGIN_A_BLOCK.match(text[run[0][0] : run[0][1]]) is not None

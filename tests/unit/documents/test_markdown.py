@@ -50,3 +50,41 @@ def test_translated_links_keep_their_definition() -> None:
 def test_what_stands_behind_a_link_does_not_change_it() -> None:
     written = translated("The [guide]." + DEFINITIONS, "[guide][guide]: one [guide][guide](two)")
     assert written == "[guide][guide]: one [guide][guide](two)" + DEFINITIONS
+
+
+@pytest.mark.parametrize(
+    ("translation", "written"),
+    [
+        ("<https://a.b> is it", "<https://a.b> is it"),
+        ("<kbd>K</kbd> and <b>more</b>", "<kbd>K</kbd> and <b>more</b>"),
+        ("</b> <tablet> <pretty> <sourced>", "</b> <tablet> <pretty> <sourced>"),
+        *((f"{tag} more", f"\\{tag} more") for tag in ("<div>", "</TABLE>", "<p/>", "<h1 a='b'>", "<pre>", "<style>")),
+        *((f"{tag} more", f"\\{tag} more") for tag in ("<!-- a -->", "<?php ?>", "<!X>", "<![CDATA[a]]>")),
+        ("1. one", "1\\. one"),
+        ("12) one", "12\\) one"),
+        ("- one", "\\- one"),
+        ("# one", "\\# one"),
+        (">one", "\\>one"),
+        ("1.5 one", "1.5 one"),
+        ("-one", "-one"),
+    ],
+)
+def test_a_translation_begins_no_other_block(translation: str, written: str) -> None:
+    assert translated("text\n", translation) == f"{written}\n"
+    assert [token.type for token in MarkdownIt("commonmark").parse(written)] == [
+        *("paragraph_open", "inline", "paragraph_close")
+    ]
+
+
+@pytest.mark.parametrize("sign", ["<div>", "-", "1.", "#", ">", "<!-- a -->", "</p>", "|", ":"])
+def test_no_line_of_a_translation_begins_with_what_begins_a_block(sign: str) -> None:
+    for length in range(10):
+        translation = f"{'a ' * length}{sign} {'b ' * 7}c"
+        written = translated("one\ntwo\n", f"x {translation}")
+        assert written.replace("\n", " ").rstrip() == f"x {translation}"
+        assert not written.split("\n")[1].startswith(sign)
+
+
+def test_a_tag_does_not_stand_alone_in_front() -> None:
+    written = translated("one\ntwo\n", "<b> abcdefgh </b> abc")
+    assert MarkdownIt("commonmark").render(written).startswith("<p><b>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from nmt_distill.documents.subtitles import wrapped
+from nmt_distill.protection import protected_spans
 
 _HTML_BLOCKS = (
     "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt "
@@ -40,7 +41,14 @@ def escaped(line: str) -> str:
 
 
 def broken(translation: str, num_lines: int) -> list[str]:
-    """Break a translation into at most so many lines, never inside a tag."""
-    text = _LEADING_TAG.sub(lambda match: match[0].replace(" ", _SOLID_BLANK), translation)
+    """Break a translation into at most so many lines, never inside code, a link's end or a tag."""
+    parts: list[str] = []
+    position = 0
+    for span in protected_spans(translation, markdown=True):
+        solid = translation[span.start : span.end].replace(" ", _SOLID_BLANK)
+        parts += [translation[position : span.start], solid]
+        position = span.end
+    text = "".join([*parts, translation[position:]])
+    text = _LEADING_TAG.sub(lambda match: match[0].replace(" ", _SOLID_BLANK), text)
     text = _BLANK_BEFORE_ONE.sub(_SOLID_BLANK, text)
     return wrapped(text, num_lines=num_lines).replace(_SOLID_BLANK, " ").split("\n")

@@ -88,3 +88,23 @@ def test_no_line_of_a_translation_begins_with_what_begins_a_block(sign: str) -> 
 def test_a_tag_does_not_stand_alone_in_front() -> None:
     written = translated("one\ntwo\n", "<b> abcdefgh </b> abc")
     assert MarkdownIt("commonmark").render(written).startswith("<p><b>")
+
+
+@pytest.mark.parametrize(
+    "solid",
+    [
+        "`some code here`",
+        "``a `b` c``",
+        '[x](http://a.b "some title here")',
+        "[x][some label here]",
+        "![some alt text](u)",
+        "<a href='u' title='some title'>x</a>",
+        "$a + b + c$",
+    ],
+)
+def test_lines_are_not_broken_inside_what_stays(solid: str) -> None:
+    for length in range(12):
+        translation = f"{'a ' * length}{solid} and more words"
+        lines = translated("one\ntwo\nthree\n", translation).rstrip().split("\n")
+        assert " ".join(lines) == translation
+        assert sum(solid in line for line in lines) == 1

@@ -66,6 +66,7 @@ def test_what_stands_behind_a_link_does_not_change_it() -> None:
         ("# one", "\\# one"),
         (">one", "\\>one"),
         ("1.5 one", "1.5 one"),
+        ("#\u00a0one", "#\u00a0one"),
         ("-one", "-one"),
     ],
 )
@@ -108,3 +109,7 @@ def test_lines_are_not_broken_inside_what_stays(solid: str) -> None:
         lines = translated("one\ntwo\nthree\n", translation).rstrip().split("\n")
         assert " ".join(lines) == translation
         assert sum(solid in line for line in lines) == 1
+
+
+def test_what_only_looks_like_a_heading_does_not_become_one() -> None:
+    assert translated("###\u00a0Added\n", "### Novo") == "\\### Novo\n"

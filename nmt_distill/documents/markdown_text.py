@@ -21,6 +21,8 @@ from nmt_distill.documents.requirements import load
 _FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
 _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
 
+_DEFINITION = re.compile(r":[ \t]+")
+"""what begins the definition of a term in other dialects"""
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
 """a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
 
@@ -102,9 +104,15 @@ def _is_text(body: str, begin: int, place: tuple[int, int]) -> bool:
 
 
 def _runs(text: str, lines: Lines) -> Iterator[Lines]:
-    """Cut the lines of a paragraph at its hard breaks."""
+    """Cut the lines of a paragraph at its hard breaks, and in front of definitions."""
     run: Lines = []
     for number, (start, end) in enumerate(lines):
+        definition = _DEFINITION.match(text, start, end)
+        if definition:
+            start = definition.end()
+        if definition and run:
+            yield run
+            run = []
         following = lines[number + 1][0] if number + 1 < len(lines) else end
         rest = text[end:following].split("\n")[0].rstrip("\r")
         hard = _HARD_BREAK.search(text[start:end] + rest) if number + 1 < len(lines) else None

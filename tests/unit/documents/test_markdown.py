@@ -113,3 +113,10 @@ def test_lines_are_not_broken_inside_what_stays(solid: str) -> None:
 
 def test_what_only_looks_like_a_heading_does_not_become_one() -> None:
     assert translated("###\u00a0Added\n", "### Novo") == "\\### Novo\n"
+
+
+def test_definitions_stay_apart_from_their_terms() -> None:
+    text = "Term\n:   what it is\n    and more\n: or this\n\n> One\n> : two\n\nOther\n\n: thing\n"
+    assert read(text) == ["Term", "what it is and more", "or this", "One", "two", "Other", "thing"]
+    expected = text.replace("Term", "X").replace("what it is\n    and more", "a\n    b").replace("thing", "1. y")
+    assert translated(text, "X", "a b", "or this", "One", "two", "Other", "1. y") == expected.replace("1.", "1\\.")

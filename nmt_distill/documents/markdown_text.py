@@ -23,6 +23,8 @@ _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
 
 _DEFINITION = re.compile(r":[ \t]+")
 """what begins the definition of a term in other dialects"""
+_MODULE_LINE = re.compile(r"(?:import|export)\b")
+"""what begins code between the paragraphs of MDX"""
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
 """a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
 
@@ -40,7 +42,7 @@ def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
     # the parser takes other line ends for LF, and so must not see them
     body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
     tokens, is_defined = _parse(body)
-    for lines, kind in _blocks(body, begin, tokens):
+    for lines, kind in _blocks(body, begin, tokens, is_mdx=path.suffix.lower() == ".mdx"):
         if kind == "html":
             slots += html_slots(text[lines[0][0] : lines[-1][1]], lines[0][0])
         else:
@@ -62,7 +64,7 @@ def _parse(body: str) -> tuple[list[Any], Callable[[str], bool]]:
     return tokens, lambda label: normalize(label) in environment.get("references", {})
 
 
-def _blocks(body: str, begin: int, tokens: list[Any]) -> Iterator[tuple[Lines, str]]:
+def _blocks(body: str, begin: int, tokens: list[Any], *, is_mdx: bool) -> Iterator[tuple[Lines, str]]:
     """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``.
 
     :param begin: where the body begins in its file
@@ -76,7 +78,8 @@ def _blocks(body: str, begin: int, tokens: list[Any]) -> Iterator[tuple[Lines, s
         if token.type == "html_block":
             end = min(starts[last], len(body)) if last < len(starts) else len(body)
             yield [(begin + starts[first], begin + end)], "html"
-        if token.type != "inline":
+        is_module_code = is_mdx and token.level == 1 and _MODULE_LINE.match(body, starts[first])
+        if token.type != "inline" or is_module_code:
             continue
         is_cell = token.meta.get("cell", False) or (last == first + 1 and first in cells)
         found: Lines = []

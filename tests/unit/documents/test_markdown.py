@@ -120,3 +120,10 @@ def test_definitions_stay_apart_from_their_terms() -> None:
     assert read(text) == ["Term", "what it is and more", "or this", "One", "two", "Other", "thing"]
     expected = text.replace("Term", "X").replace("what it is\n    and more", "a\n    b").replace("thing", "1. y")
     assert translated(text, "X", "a b", "or this", "One", "two", "Other", "1. y") == expected.replace("1.", "1\\.")
+
+
+def test_imports_and_exports_of_mdx_stay() -> None:
+    text = "import A from 'a'\nexport const b = 1\n\nimport it now\n\n- export const words\n\nwords\n"
+    segments = read_markdown_text(text.encode(), Path("page.mdx")).segments
+    assert list(segments) == ["export const words", "words"]
+    assert len(read(text)) == 4

@@ -6,20 +6,25 @@ markdown-it-py says which lines hold text. A paragraph over several lines become
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, groupby
 from pathlib import Path
+from typing import Any
 
 from nmt_distill.documents.document import Slot, SlottedDocument, decode
 from nmt_distill.documents.html_page import html_slots
+from nmt_distill.documents.markdown_lines import begins_a_block, broken, escaped
+from nmt_distill.documents.markdown_links import NamedLinks, name_links
 from nmt_distill.documents.requirements import load
-from nmt_distill.documents.subtitles import wrapped
 
 _FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
 _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
-_WOULD_BEGIN_A_BLOCK = re.compile(r"(?:#{1,6}|[-+*]|\d{1,9}[.)]|>|```+|~~~+|=+\s*$|-+\s*$)(?=\s|$)|[|<]")
 
+_DEFINITION = re.compile(r":[ \t]+")
+"""what begins the definition of a term in other dialects"""
+_MODULE_LINE = re.compile(r"(?:import|export)\b")
+"""what begins code between the paragraphs of MDX"""
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
 """a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
 
@@ -34,33 +39,47 @@ def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
     front = _FRONT_MATTER.match(text)
     begin = front.end() if front else 0
     slots: list[Slot] = []
-    for lines, kind in _blocks(text, begin):
+    # the parser takes other line ends for LF, and so must not see them
+    body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
+    tokens, is_defined = _parse(body)
+    for lines, kind in _blocks(body, begin, tokens, is_mdx=path.suffix.lower() == ".mdx"):
         if kind == "html":
             slots += html_slots(text[lines[0][0] : lines[-1][1]], lines[0][0])
         else:
             for run in _runs(text, lines):
                 segment = " ".join(text[start:end] for start, end in run)
                 if any(map(str.isalpha, segment)):
-                    write = partial(_write, text, run, kind == "cell")
-                    slots.append(Slot(start=run[0][0], end=run[-1][1], segment=segment, write=write))
+                    links = name_links(segment, is_defined)
+                    write = partial(_write, text, run, kind == "cell", links)
+                    slots.append(Slot(start=run[0][0], end=run[-1][1], segment=links.segment, write=write))
     return SlottedDocument(source=source, slots=slots, markdown=True)
 
 
-def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
-    """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``."""
+def _parse(body: str) -> tuple[list[Any], Callable[[str], bool]]:
+    """Return the parser's tokens, and what tells whether a link's label is defined."""
     markdown = load("markdown_it").MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])
-    # the parser takes other line ends for LF, and so must not see them
-    body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
+    normalize = load("markdown_it.common.utils").normalizeReference
+    environment: dict[str, Any] = {}
+    tokens = markdown.parse(body, environment)
+    return tokens, lambda label: normalize(label) in environment.get("references", {})
+
+
+def _blocks(body: str, begin: int, tokens: list[Any], *, is_mdx: bool) -> Iterator[tuple[Lines, str]]:
+    """Yield the lines of each block that holds text, and whether it is ``text``, a ``cell`` or ``html``.
+
+    :param begin: where the body begins in its file
+    """
     starts = [0, *accumulate(len(line) + 1 for line in body.split("\n"))]
     cells: dict[int, int] = {}
-    for token in markdown.parse(body):
+    for token in tokens:
         if token.map is None:
             continue
         first, last = token.map
         if token.type == "html_block":
             end = min(starts[last], len(body)) if last < len(starts) else len(body)
             yield [(begin + starts[first], begin + end)], "html"
-        if token.type != "inline":
+        is_module_code = is_mdx and token.level == 1 and _MODULE_LINE.match(body, starts[first])
+        if token.type != "inline" or is_module_code:
             continue
         is_cell = token.meta.get("cell", False) or (last == first + 1 and first in cells)
         found: Lines = []
@@ -78,15 +97,25 @@ def _blocks(text: str, begin: int) -> Iterator[tuple[Lines, str]]:
         if is_cell and found:
             yield found, "cell"
         elif not is_cell:
-            for is_text, group in groupby(found, key=lambda place: _SIGNPOST.fullmatch(text, *place) is None):
+            for is_text, group in groupby(found, key=partial(_is_text, body, begin)):
                 if is_text:
                     yield list(group), "text"
 
 
+def _is_text(body: str, begin: int, place: tuple[int, int]) -> bool:
+    return _SIGNPOST.fullmatch(body, place[0] - begin, place[1] - begin) is None
+
+
 def _runs(text: str, lines: Lines) -> Iterator[Lines]:
-    """Cut the lines of a paragraph at its hard breaks."""
+    """Cut the lines of a paragraph at its hard breaks, and in front of definitions."""
     run: Lines = []
     for number, (start, end) in enumerate(lines):
+        definition = _DEFINITION.match(text, start, end)
+        if definition:
+            start = definition.end()
+        if definition and run:
+            yield run
+            run = []
         following = lines[number + 1][0] if number + 1 < len(lines) else end
         rest = text[end:following].split("\n")[0].rstrip("\r")
         hard = _HARD_BREAK.search(text[start:end] + rest) if number + 1 < len(lines) else None
@@ -98,20 +127,15 @@ def _runs(text: str, lines: Lines) -> Iterator[Lines]:
         yield run
 
 
-def _write(text: str, run: Lines, is_cell: bool, translation: str) -> str:
+def _write(text: str, run: Lines, is_cell: bool, links: NamedLinks, translation: str) -> str:
     """Write a translation on as many lines as there were, each after what began it."""
+    translation = links.restore(translation)
     if is_cell:
         return re.sub(r"(?<!\\)\|", r"\\|", translation)
-    broken = wrapped(translation, num_lines=len(run)).split("\n")
     parts: list[str] = []
-    for number, line in enumerate(broken):
+    begins_so = begins_a_block(text[run[0][0] : run[0][1]])
+    for number, line in enumerate(broken(translation, len(run))):
         if number:
             parts.append(text[run[number - 1][1] : run[number][0]])
-        parts.append(
-            "\\" + line if _WOULD_BEGIN_A_BLOCK.match(line) and (number or not _begins_so(text, run)) else line
-        )
+        parts.append(line if begins_so and not number else escaped(line))
     return "".join(parts)
-
-
-def _begins_so(text: str, run: Lines) -> bool:
-    return _WOULD_BEGIN_A_BLOCK.match(text[run[0][0] : run[0][1]]) is not None

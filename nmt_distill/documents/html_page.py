@@ -10,7 +10,8 @@ from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt_distill.documents.document import Slot, SlottedDocument, decode
+from nmt_distill.documents.document import Slot, SlottedDocument
+from nmt_distill.documents.html_charset import decode_page
 from nmt_distill.documents.inline_markup import InlineMarkup
 from nmt_distill.html_reader import HtmlReader
 
@@ -41,8 +42,11 @@ class _Token(NamedTuple):
 
 
 def read_html_page(content: bytes, path: Path) -> SlottedDocument:
-    """Read a page; HTML is never broken, only odd."""
-    source = decode(content, path)
+    """Read a page; HTML is never broken, only odd.
+
+    :raises DocumentError: if it is not of the encoding that it declares
+    """
+    source = decode_page(content, path)
     return SlottedDocument(source=source, slots=html_slots(source.text))
 
 

@@ -188,6 +188,19 @@ def test_properties_that_are_no_utf8_are_latin_1() -> None:
     assert document.render(["\u4e2d caf\u00e9s"]) == b"a=\\u4e2d caf\\u00e9s"
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "written"),
+    [
+        ("a=house", "ascii", b"a=caf\\u00e9 \\ud83d\\ude00"),  # as Java's own reader takes it
+        ("a=house", "utf-8-sig", "a=caf\u00e9 \U0001f600".encode("utf-8-sig")),
+        ("# \u00e9\na=house", "utf-8", "# \u00e9\na=caf\u00e9 \U0001f600".encode()),
+    ],
+)
+def test_properties_get_escapes_where_nothing_shows_utf_8(text: str, encoding: str, written: bytes) -> None:
+    document = read_properties(text.encode(encoding), HERE)
+    assert document.render(["caf\u00e9 \U0001f600"]) == written
+
+
 PO = """\
 # a header
 msgid ""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from xml.parsers import expat
 
@@ -20,6 +21,10 @@ _TAG = re.compile(
     re.DOTALL,
 )
 _STATE = re.compile(r"""\sstate\s*=\s*(?:"[^"]*"|'[^']*')""")
+_PREFIX = re.compile(r"<[\w.-]+:")
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""the bytes of UTF-8 that begin no character"""
+_STEP = 1024
 _PAIRED = frozenset(("g", "mrk", "pc", "sub"))
 _UNITS = frozenset(("trans-unit", "segment"))
 
@@ -79,7 +84,12 @@ def _decode(content: bytes, path: Path) -> Encoded:
 def _places_in_text(text: str, data: bytes) -> Callable[[int], int]:
     if len(text) == len(data):
         return lambda place: place
-    return lambda place: len(data[:place].decode("utf-8", "surrogatepass"))
+
+    def count(start: int, end: int) -> int:
+        return len(data[start:end].translate(None, _CONTINUATION))
+
+    before = [0, *accumulate(count(start, start + _STEP) for start in range(0, len(data), _STEP))]
+    return lambda place: before[place // _STEP] + count(place - place % _STEP, place)
 
 
 class _Reader:
@@ -166,7 +176,7 @@ class _Reader:
 
 
 def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
-    if unit.source is None or not unit.is_wanted or unit.target_content.strip():
+    if unit.source is None or not unit.is_wanted or _TAG.sub(_characters, unit.target_content).strip():
         return None
     start, end = to_text(unit.source[0]), to_text(unit.source[1])
     characters = _TAG.fullmatch(text, start, end)
@@ -181,15 +191,26 @@ def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
         return None
     state = ' state="needs-review-translation"' if unit.version == 1 else ""
     if unit.target is None:
-        head = text[: text.rfind("<", 0, start)]
-        indentation = head[len(head.rstrip()) :]
+        tag = text.rindex("<", 0, start)
+        prefix = _PREFIX.match(text, tag)
         place = (to_text(unit.after),) * 2
-        opening = f"{indentation}<target{state}>"
+        opening = f"{_space_before(text, tag)}{prefix[0] if prefix else '<'}target{state}>"
     else:
         place = (to_text(unit.target[0]), to_text(unit.target[1]))
         opening = unit.target_tag.removesuffix(">").removesuffix("/").rstrip()
         opening = (_STATE.sub("", opening) + state if state else opening) + ">"
     return Slot(start=place[0], end=place[1], segment=segment, write_around=partial(write, opening), always=True)
+
+
+def _characters(tag: re.Match[str]) -> str:
+    return tag["characters"] or ""
+
+
+def _space_before(text: str, place: int) -> str:
+    start = place
+    while start and text[start - 1].isspace():
+        start -= 1
+    return text[start:place]
 
 
 def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup:

@@ -69,8 +69,10 @@ def _read(content: bytes, path: Path, name: str, language: str | None) -> Docume
 
         return read_xliff(content, path, language)
     if name == "po":
-        from nmt_distill.documents.gettext_catalog import read_gettext_catalog as read
-    elif name == "yaml":
+        from nmt_distill.documents.gettext_catalog import read_gettext_catalog
+
+        return read_gettext_catalog(content, path, language)
+    if name == "yaml":
         from nmt_distill.documents.yaml_catalog import read_yaml_catalog as read
     elif name == "properties":
         from nmt_distill.documents.properties import read_properties as read

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, Stretch, constant, decode
 from nmt_distill.documents.inline_markup import InlineMarkup, Place
+from nmt_distill.documents.target_language import check_target_language
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _TAG = re.compile(
@@ -42,6 +43,8 @@ class _Unit:
     """with its tags"""
     target_tag: str = ""
     target_content: str = ""
+    told: tuple[int, str, str] = (0, "", "")
+    """line, attribute and language of the targets as its file says"""
 
 
 @dataclass
@@ -54,15 +57,20 @@ class _Found:
 def read_xliff(content: bytes, path: Path, language: str | None) -> SlottedDocument:
     """Read the units.
 
-    :param language: of the targets, for a file that does not say
-    :raises DocumentError: if it is no well-formed XML, or no XLIFF
+    :param language: of the targets
+    :raises DocumentError: if it is no well-formed XML, or no XLIFF, or one into another language
     """
     source = _decode(content, path)
     # expat counts bytes of UTF-8; so every byte is a character while places are sought
     data = source.text.encode("utf-8", "surrogatepass")
     found = _Reader(data, path).found
     to_text = _places_in_text(source.text, data)
-    slots = [slot for unit in found.units if (slot := _slot(unit, source.text, to_text)) is not None]
+    slots = []
+    for unit in found.units:
+        slot = _slot(unit, source.text, to_text)
+        if slot is not None:
+            check_target_language(path, *unit.told, language)
+            slots.append(slot)
     if language is not None and slots:
         for place, attribute in found.language_places:
             mark = constant(f' {attribute}="{language}"')
@@ -103,6 +111,7 @@ class _Reader:
         self._inherited: list[tuple[bool, bool]] = [(True, False)]
         self._open: list[str] = []
         self._version = 0
+        self._told = (0, "", "")
         self._begin = 0
         self._depth_inside = -1
         parser = expat.ParserCreate(encoding="utf-8")
@@ -126,12 +135,14 @@ class _Reader:
         if name == "xliff":
             self._version = int(attributes.get("version", "1")[:1] in {"2", "3"}) + 1
         for element, attribute, version in (("file", "target-language", 1), ("xliff", "trgLang", 2)):
-            if name == element and self._version == version and attribute not in attributes:
-                self.found.language_places.append((self._tag_end(place) - 1, attribute))
+            if name == element and self._version == version:
+                self._told = (self._parser.CurrentLineNumber, attribute, attributes.get(attribute, ""))
+                if attribute not in attributes:
+                    self.found.language_places.append((self._tag_end(place) - 1, attribute))
         if self._depth_inside >= 0:
             self._depth_inside += 1
         elif name in _UNITS:
-            self._unit = _Unit(version=self._version, is_wanted=wanted, keeps_space=keeps_space)
+            self._unit = _Unit(version=self._version, is_wanted=wanted, keeps_space=keeps_space, told=self._told)
         elif self._unit is not None and name in {"source", "target", "seg-source"} and self._open[-1] in _UNITS:
             self._depth_inside, self._begin = 0, place
         self._open.append(name)

@@ -130,6 +130,15 @@ def test_yaml_keeps_comments_quotes_anchors_and_blocks() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["Hi {name}, all", "a, b", "a [b]", "of %{count} it}", "a]"])
+def test_yaml_quotes_brackets_and_commas_in_flow_alone(text: str) -> None:
+    content = "en:\n  a: x # why\n  b:\n  - x\n  - c: x\n  f: [x, {g: x}]\n"
+    written = read_yaml_catalog(content.encode(), HERE).render([text] * 5).decode()
+    expected = content.replace("[x, {g: x}]", f'["{text}", {{g: "{text}"}}]').replace(" x", f" {text}")
+    assert written == expected
+    assert yaml.safe_load(written)["en"]["f"] == [text, {"g": text}]
+
+
 @settings(max_examples=40)
 @given(
     st.dictionaries(PRINTABLE, PRINTABLE, min_size=1, max_size=4),

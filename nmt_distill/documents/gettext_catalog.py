@@ -16,6 +16,8 @@ from nmt_distill.documents.target_language import check_target_language
 
 _LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
 _FLAGS = re.compile(r"#,[ \t]*")
+_TIGHT_FLAGS = re.compile(r"^#,(?=\S)", re.MULTILINE)
+"""flags without the space that polib asks for, and gettext's own tools do not"""
 _CHARSET = re.compile(r"(Content-Type:[^\n]{0,100}charset=)([\w.:-]+)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"^Language:[ \t]*(.*)", re.MULTILINE)
 WIDTH = 78
@@ -119,7 +121,7 @@ def _decoded(content: bytes, path: Path) -> Encoded:
 def _check(text: str, path: Path) -> None:
     try:
         # a string that names no file is content
-        polib.pofile(text + "\n", check_for_duplicates=False)
+        polib.pofile(_TIGHT_FLAGS.sub("#, ", text) + "\n", check_for_duplicates=False)
     except (OSError, ValueError, UnicodeError) as error:
         line = re.search(r"line (\d+)", str(error))
         problem = re.sub(r"^.*?error in po file[^:]*:?\s*|\(line \d+\):?\s*", "", str(error))

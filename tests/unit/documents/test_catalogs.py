@@ -264,6 +264,13 @@ def test_an_entry_is_marked_fuzzy_once() -> None:
     assert shouted(read_gettext_catalog((text + more).encode(), HERE)) == expected + marked
 
 
+def test_flags_need_no_space() -> None:
+    text = '#,fuzzy\nmsgid "a"\nmsgstr ""\n\n#,c-format\nmsgid "b"\nmsgstr ""\n\n#,fuzzy\nmsgid "c"\nmsgstr "d"\n'
+    document = read_gettext_catalog(text.encode(), HERE)
+    expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
+    assert shouted(document) == expected.replace("#,c-format", "#,fuzzy, c-format")
+
+
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "CP1252", "ISO-8859-15"])
 def test_po_keeps_the_encoding_that_its_header_names(charset: str) -> None:
     head = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\n# caf\u00e9\n'

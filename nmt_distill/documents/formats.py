@@ -69,15 +69,19 @@ def _read(content: bytes, path: Path, name: str, language: str | None) -> Docume
 
         return read_xliff(content, path, language)
     if name == "po":
-        from nmt_distill.documents.gettext_catalog import read_gettext_catalog as read
-    elif name == "yaml":
+        from nmt_distill.documents.gettext_catalog import read_gettext_catalog
+
+        return read_gettext_catalog(content, path, language)
+    if name == "html":
+        from nmt_distill.documents.html_page import read_html_page
+
+        return read_html_page(content, path, language)
+    if name == "yaml":
         from nmt_distill.documents.yaml_catalog import read_yaml_catalog as read
     elif name == "properties":
         from nmt_distill.documents.properties import read_properties as read
     elif name == "subtitles":
         from nmt_distill.documents.subtitles import read_subtitles as read
-    elif name == "html":
-        from nmt_distill.documents.html_page import read_html_page as read
     elif name == "markdown":
         from nmt_distill.documents.markdown_text import read_markdown_text as read
     else:

@@ -12,10 +12,14 @@ from pathlib import Path
 import polib
 
 from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, constant, decode
+from nmt_distill.documents.target_language import check_target_language
 
 _LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
 _FLAGS = re.compile(r"#,[ \t]*")
+_TIGHT_FLAGS = re.compile(r"^#,(?=\S)", re.MULTILINE)
+"""flags without the space that polib asks for, and gettext's own tools do not"""
 _CHARSET = re.compile(r"(Content-Type:[^\n]{0,100}charset=)([\w.:-]+)", re.IGNORECASE)
+_LANGUAGE = re.compile(r"^Language:[ \t]*(.*)", re.MULTILINE)
 WIDTH = 78
 """columns that gettext's tools fill"""
 
@@ -53,19 +57,22 @@ class _OfCharset(Encoded):
             return _CHARSET.sub(r"\1UTF-8", text, count=1).encode()
 
 
-def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
+def read_gettext_catalog(content: bytes, path: Path, language: str | None = None) -> SlottedDocument:
     """Read a catalogue.
 
-    :raises DocumentError: if polib finds it broken
+    :param language: of the translations
+    :raises DocumentError: if polib finds it broken, or its header names another language
     """
     source = _decoded(content, path)
     _check(source.text, path)
     line_end = "\r\n" if "\r\n" in source.text else "\n"
     slots: list[Slot] = []
+    header: _Entry | None = None
     for entry in _entries(source.text, path):
         message = entry.fields.get("msgid")
         if message is None or not message.text:
-            continue  # the header
+            header = entry
+            continue
         missing = [
             (name, found) for name, found in entry.fields.items() if name.startswith("msgstr") and not found.text
         ]
@@ -79,7 +86,18 @@ def read_gettext_catalog(content: bytes, path: Path) -> SlottedDocument:
             place = entry.start if entry.flags is None else entry.flags
             flag = constant(f"#, fuzzy{line_end}" if entry.flags is None else "fuzzy, ")
             slots.append(Slot(start=place, end=place, segment="", write=flag, always=True))
+    if slots and header is not None:
+        _check_language(header, source.text, path, language)
     return SlottedDocument(source=source, slots=slots)
+
+
+def _check_language(header: _Entry, text: str, path: Path, language: str | None) -> None:
+    said = header.fields.get("msgstr")
+    named = _LANGUAGE.search(said.text) if said is not None else None
+    if said is not None and named is not None:
+        place = re.compile(r'(?:"|\\n)Language:').search(text, said.start)
+        line = text.count("\n", 0, place.start() if place else said.start) + 1
+        check_target_language(path, line, "Language", named[1], language)
 
 
 def _decoded(content: bytes, path: Path) -> Encoded:
@@ -103,7 +121,7 @@ def _decoded(content: bytes, path: Path) -> Encoded:
 def _check(text: str, path: Path) -> None:
     try:
         # a string that names no file is content
-        polib.pofile(text + "\n", check_for_duplicates=False)
+        polib.pofile(_TIGHT_FLAGS.sub("#, ", text) + "\n", check_for_duplicates=False)
     except (OSError, ValueError, UnicodeError) as error:
         line = re.search(r"line (\d+)", str(error))
         problem = re.sub(r"^.*?error in po file[^:]*:?\s*|\(line \d+\):?\s*", "", str(error))

@@ -10,8 +10,10 @@ from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt_distill.documents.document import Slot, SlottedDocument, decode
+from nmt_distill.documents.document import Slot, SlottedDocument, constant
+from nmt_distill.documents.html_charset import decode_page
 from nmt_distill.documents.inline_markup import InlineMarkup
+from nmt_distill.documents.target_language import primary_language
 from nmt_distill.html_reader import HtmlReader
 
 _INLINE = frozenset(
@@ -28,8 +30,9 @@ _VOID = frozenset(
 )
 _ATTRIBUTES = frozenset(("alt", "title", "placeholder", "aria-label"))
 _BUTTONS = frozenset(("submit", "button", "reset"))
+_LABELLED = frozenset(("option", "optgroup", "track"))
 _DESCRIPTIONS = frozenset(["description", "og:title", "og:description", "twitter:title", "twitter:description"])
-_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>][^\s>]*?(?=\s|/?>))""")
 
 
 class _Token(NamedTuple):
@@ -40,10 +43,18 @@ class _Token(NamedTuple):
     attributes: dict[str, str]
 
 
-def read_html_page(content: bytes, path: Path) -> SlottedDocument:
-    """Read a page; HTML is never broken, only odd."""
-    source = decode(content, path)
-    return SlottedDocument(source=source, slots=html_slots(source.text))
+def read_html_page(content: bytes, path: Path, language: str | None = None) -> SlottedDocument:
+    """Read a page; HTML is never broken, only odd.
+
+    :param language: of the translation, for the page to name instead of another
+    :raises DocumentError: if it is not of the encoding that it declares
+    """
+    source = decode_page(content, path)
+    tokens = _Reader(source.text).tokens
+    slots = _Blocks(source.text, 0).read(tokens)
+    if language is not None and slots:
+        slots += _language_slots(source.text, tokens, language)
+    return SlottedDocument(source=source, slots=slots)
 
 
 def html_slots(text: str, offset: int = 0) -> list[Slot]:
@@ -53,6 +64,18 @@ def html_slots(text: str, offset: int = 0) -> list[Slot]:
     """
     reader = _Reader(text)
     return _Blocks(text, offset).read(reader.tokens)
+
+
+def _language_slots(text: str, tokens: list[_Token], language: str) -> Iterator[Slot]:
+    """Find where the root element names another language."""
+    for token, following in pairwise(tokens):
+        if token.kind == "start" and token.name == "html":
+            for match in _ATTRIBUTE.finditer(text, token.start, following.start):
+                told = primary_language(match[2].strip("\"'"))
+                if match[1].lower() in {"lang", "xml:lang"} and told not in {None, primary_language(language)}:
+                    quote = "'" if match[2].startswith("'") else '"'
+                    write = constant(f"{quote}{language}{quote}")
+                    yield Slot(start=match.start(2), end=match.end(2), segment="", write=write, always=True)
 
 
 class _Reader(HtmlReader):
@@ -180,15 +203,18 @@ class _Blocks:
         wanted = set(_ATTRIBUTES)
         if token.name == "input" and attributes.get("type", "").lower() in _BUTTONS:
             wanted.add("value")
+        if token.name in _LABELLED:
+            wanted.add("label")
         if token.name == "meta" and (attributes.get("name") or attributes.get("property", "")).lower() in _DESCRIPTIONS:
             wanted.add("content")
         if not wanted & set(attributes):
             return
         for match in _ATTRIBUTE.finditer(self._text, token.start, end):
-            value = match[2][1:-1]
+            quote = match[2][0] if match[2][0] in "\"'" else ""
+            value = match[2][1:-1] if quote else match[2]
             if match[1].lower() in wanted and any(map(str.isalpha, value)):
-                start = self._offset + match.start(2) + 1
-                write = partial(_write_attribute, match[2][0])
+                start = self._offset + match.start(2) + len(quote)
+                write = partial(_write_attribute, quote)
                 slot = Slot(start=start, end=start + len(value), segment=html.unescape(value), write=write)
                 self._slots.append(slot)
 
@@ -221,4 +247,6 @@ def _after(opaque: list[str], token: _Token) -> list[str]:
 
 def _write_attribute(quote: str, translation: str) -> str:
     escaped = html.escape(translation, quote=False)
+    if not quote:
+        return '"' + escaped.replace('"', "&quot;") + '"'
     return escaped.replace(quote, "&quot;" if quote == '"' else "&#39;")

@@ -1,4 +1,4 @@
-"""Java's ``.properties``: values are text; UTF-8, or else Latin-1 with escapes."""
+"""Java's ``.properties``: values are text; UTF-8 where they show that, or else ASCII or Latin-1 with escapes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def read_properties(content: bytes, path: Path) -> SlottedDocument:
         source = decode(content, path)
     except DocumentError:
         source = Encoded(text=content.decode("latin-1"), encoding="latin-1")
-    only_ascii = source.encoding == "latin-1" or (source.text.isascii() and "\\u" in source.text)
+    # java.util.Properties.load reads Latin-1, to which ASCII with escapes is the same as UTF-8
+    only_ascii = source.encoding == "latin-1" or (source.text.isascii() and not source.mark)
     slots = []
     position = 0
     try:

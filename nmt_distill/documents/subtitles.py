@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, decode
 
 _TIMING = re.compile(r"\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}\s*-->\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}")
+_ALMOST = re.compile(r".*-->|\s*(?:\d+:)+\d\d[,.]\d{1,3}\s*\W{1,4}\s*(?:\d+:)+\d\d[,.]\d{1,3}")
+"""an arrow, or two times around another sign"""
+_NUMBER = re.compile(r"\s*\d+\s*")
+_REMEDY = "write them as 00:00:01,000 --> 00:00:02,000"
 _SPEAKER = re.compile(r"\s*[-\u2013\u2014]\s*")
 _OPENING = re.compile(r"\s*(?:[-\u2013\u2014]|[\[(\u266a]|[A-Z][A-Z .'0-9]{0,30}:(?:\s|$))")
 """what begins the line of a speaker, a sound or a song"""
@@ -17,32 +22,53 @@ _SOUND = re.compile(r"\s*(?:\[[^\[\]]*\]|\([^()]*\))\s*$")
 _TAG = re.compile(r"<[^<>]*>")
 _BLANK_IN_TAG = "\ue000"
 
+_Line = tuple[int, str]
+"""where a line begins, and the line"""
+
 
 def read_subtitles(content: bytes, path: Path) -> SlottedDocument:
     """Read the cues.
 
-    :raises DocumentError: if there is an arrow without times
+    :raises DocumentError: if there is an arrow without times, or text without a cue
     """
     source = decode(content, path)
+    is_webvtt = source.text.startswith("WEBVTT") or path.suffix.lower() == ".vtt"
     line_break = "\r\n" if "\r\n" in source.text else "\n"
     slots: list[Slot] = []
-    position = 0
-    cue: list[tuple[int, str]] | None = None
-    for number, line in enumerate([*source.text.split("\n"), ""], start=1):
-        if not line.strip():
-            slots += _cue_slots(cue or [], line_break)
-            cue = None
-        elif cue is None and "-->" in line:
-            if _TIMING.match(line) is None:
-                raise DocumentError(path, number, "not a valid cue (no times around the arrow)")
-            cue = []
-        elif cue is not None:
-            cue.append((position, line.removesuffix("\r")))
-        position += len(line) + 1
+    for lines in _stretches(source.text, path, blank_ends=is_webvtt):
+        slots += _cue_slots(lines, line_break)
     return SlottedDocument(source=source, slots=slots)
 
 
-def _cue_slots(lines: list[tuple[int, str]], line_break: str) -> list[Slot]:
+def _stretches(text: str, path: Path, *, blank_ends: bool) -> Iterator[list[_Line]]:
+    """Yield the lines of each cue that follow one another, with their places.
+
+    :param blank_ends: whether a blank line ends a cue, as in WebVTT; in SubRip the next time does
+    """
+    position = num_cues = 0
+    lines: list[_Line] | None = None
+    before = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if _TIMING.match(line):
+            if lines and _NUMBER.fullmatch(lines[-1][1]):
+                lines.pop()
+            yield lines or []
+            lines, num_cues = [], num_cues + 1
+        elif _ALMOST.match(line) and (lines is None or not before.strip() or _NUMBER.fullmatch(before)):
+            raise DocumentError(path, number, f"not a valid cue (no times around the arrow; {_REMEDY})")
+        elif not line.strip():
+            yield lines or []
+            lines = None if blank_ends or lines is None else []
+        elif lines is not None:
+            lines.append((position, line.removesuffix("\r")))
+        position, before = position + len(line) + 1, line
+    yield lines or []
+    rest = text.partition("\n")[2] if text.startswith("WEBVTT") else text
+    if not num_cues and rest.strip():
+        raise DocumentError(path, 1, f"no subtitles (no line of times; {_REMEDY})")
+
+
+def _cue_slots(lines: list[_Line], line_break: str) -> list[Slot]:
     """Make one slot of a cue, or several where a line begins what is somebody else's, or a sound."""
     for number in range(1, len(lines)):
         if _OPENING.match(lines[number][1]) or _SOUND.match(lines[number - 1][1]):

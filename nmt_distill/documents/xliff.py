@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from xml.parsers import expat
 
 from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, Stretch, constant, decode
 from nmt_distill.documents.inline_markup import InlineMarkup, Place
+from nmt_distill.documents.target_language import check_target_language
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _TAG = re.compile(
@@ -20,6 +22,10 @@ _TAG = re.compile(
     re.DOTALL,
 )
 _STATE = re.compile(r"""\sstate\s*=\s*(?:"[^"]*"|'[^']*')""")
+_PREFIX = re.compile(r"<[\w.-]+:")
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""the bytes of UTF-8 that begin no character"""
+_STEP = 1024
 _PAIRED = frozenset(("g", "mrk", "pc", "sub"))
 _UNITS = frozenset(("trans-unit", "segment"))
 
@@ -37,6 +43,8 @@ class _Unit:
     """with its tags"""
     target_tag: str = ""
     target_content: str = ""
+    told: tuple[int, str, str] = (0, "", "")
+    """line, attribute and language of the targets as its file says"""
 
 
 @dataclass
@@ -49,15 +57,20 @@ class _Found:
 def read_xliff(content: bytes, path: Path, language: str | None) -> SlottedDocument:
     """Read the units.
 
-    :param language: of the targets, for a file that does not say
-    :raises DocumentError: if it is no well-formed XML, or no XLIFF
+    :param language: of the targets
+    :raises DocumentError: if it is no well-formed XML, or no XLIFF, or one into another language
     """
     source = _decode(content, path)
     # expat counts bytes of UTF-8; so every byte is a character while places are sought
     data = source.text.encode("utf-8", "surrogatepass")
     found = _Reader(data, path).found
     to_text = _places_in_text(source.text, data)
-    slots = [slot for unit in found.units if (slot := _slot(unit, source.text, to_text)) is not None]
+    slots = []
+    for unit in found.units:
+        slot = _slot(unit, source.text, to_text)
+        if slot is not None:
+            check_target_language(path, *unit.told, language)
+            slots.append(slot)
     if language is not None and slots:
         for place, attribute in found.language_places:
             mark = constant(f' {attribute}="{language}"')
@@ -79,7 +92,12 @@ def _decode(content: bytes, path: Path) -> Encoded:
 def _places_in_text(text: str, data: bytes) -> Callable[[int], int]:
     if len(text) == len(data):
         return lambda place: place
-    return lambda place: len(data[:place].decode("utf-8", "surrogatepass"))
+
+    def count(start: int, end: int) -> int:
+        return len(data[start:end].translate(None, _CONTINUATION))
+
+    before = [0, *accumulate(count(start, start + _STEP) for start in range(0, len(data), _STEP))]
+    return lambda place: before[place // _STEP] + count(place - place % _STEP, place)
 
 
 class _Reader:
@@ -93,6 +111,7 @@ class _Reader:
         self._inherited: list[tuple[bool, bool]] = [(True, False)]
         self._open: list[str] = []
         self._version = 0
+        self._told = (0, "", "")
         self._begin = 0
         self._depth_inside = -1
         parser = expat.ParserCreate(encoding="utf-8")
@@ -116,12 +135,14 @@ class _Reader:
         if name == "xliff":
             self._version = int(attributes.get("version", "1")[:1] in {"2", "3"}) + 1
         for element, attribute, version in (("file", "target-language", 1), ("xliff", "trgLang", 2)):
-            if name == element and self._version == version and attribute not in attributes:
-                self.found.language_places.append((self._tag_end(place) - 1, attribute))
+            if name == element and self._version == version:
+                self._told = (self._parser.CurrentLineNumber, attribute, attributes.get(attribute, ""))
+                if attribute not in attributes:
+                    self.found.language_places.append((self._tag_end(place) - 1, attribute))
         if self._depth_inside >= 0:
             self._depth_inside += 1
         elif name in _UNITS:
-            self._unit = _Unit(version=self._version, is_wanted=wanted, keeps_space=keeps_space)
+            self._unit = _Unit(version=self._version, is_wanted=wanted, keeps_space=keeps_space, told=self._told)
         elif self._unit is not None and name in {"source", "target", "seg-source"} and self._open[-1] in _UNITS:
             self._depth_inside, self._begin = 0, place
         self._open.append(name)
@@ -166,7 +187,7 @@ class _Reader:
 
 
 def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
-    if unit.source is None or not unit.is_wanted or unit.target_content.strip():
+    if unit.source is None or not unit.is_wanted or _TAG.sub(_characters, unit.target_content).strip():
         return None
     start, end = to_text(unit.source[0]), to_text(unit.source[1])
     characters = _TAG.fullmatch(text, start, end)
@@ -181,15 +202,26 @@ def _slot(unit: _Unit, text: str, to_text: Callable[[int], int]) -> Slot | None:
         return None
     state = ' state="needs-review-translation"' if unit.version == 1 else ""
     if unit.target is None:
-        head = text[: text.rfind("<", 0, start)]
-        indentation = head[len(head.rstrip()) :]
+        tag = text.rindex("<", 0, start)
+        prefix = _PREFIX.match(text, tag)
         place = (to_text(unit.after),) * 2
-        opening = f"{indentation}<target{state}>"
+        opening = f"{_space_before(text, tag)}{prefix[0] if prefix else '<'}target{state}>"
     else:
         place = (to_text(unit.target[0]), to_text(unit.target[1]))
         opening = unit.target_tag.removesuffix(">").removesuffix("/").rstrip()
         opening = (_STATE.sub("", opening) + state if state else opening) + ">"
     return Slot(start=place[0], end=place[1], segment=segment, write_around=partial(write, opening), always=True)
+
+
+def _characters(tag: re.Match[str]) -> str:
+    return tag["characters"] or ""
+
+
+def _space_before(text: str, place: int) -> str:
+    start = place
+    while start and text[start - 1].isspace():
+        start -= 1
+    return text[start:place]
 
 
 def _inline(text: str, start: int, end: int, keeps_space: bool) -> InlineMarkup:

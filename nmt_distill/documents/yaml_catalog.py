@@ -25,13 +25,14 @@ def read_yaml_catalog(content: bytes, path: Path) -> SlottedDocument:
     slots: list[Slot] = []
     try:
         for root in yaml.compose_all(source.text, Loader=yaml.SafeLoader):
-            for node in _texts(root, set()):
+            for node, in_flow in _texts(root, set()):
                 end = node.end_mark.index
                 properties = _PROPERTIES.match(source.text, node.start_mark.index, end)
                 start = properties.end() if properties else node.start_mark.index
                 raw = source.text[start:end]
                 if raw:
-                    slots.append(Slot(start=start, end=end, segment=_clean(node.value), write=partial(_write, raw)))
+                    write = partial(_write, raw, in_flow)
+                    slots.append(Slot(start=start, end=end, segment=_clean(node.value), write=write))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(error.problem or error.context).split())
@@ -48,23 +49,24 @@ def _clean(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _texts(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.ScalarNode]:
-    """Yield the string values below a node, each once however many aliases there are."""
+def _texts(node: yaml.Node | None, seen: set[int], in_flow: bool = False) -> Iterator[tuple[yaml.ScalarNode, bool]]:
+    """Yield the string values below a node, each once however many aliases there are.
+
+    :param in_flow: whether it stands in brackets or braces; told of each value too
+    """
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, yaml.ScalarNode):
         if node.tag == _STRING:
-            yield node
-    elif isinstance(node, yaml.SequenceNode):
+            yield node, in_flow
+    elif isinstance(node, yaml.SequenceNode | yaml.MappingNode):
+        in_flow = in_flow or bool(node.flow_style)
         for item in node.value:
-            yield from _texts(item, seen)
-    elif isinstance(node, yaml.MappingNode):
-        for _, value in node.value:
-            yield from _texts(value, seen)
+            yield from _texts(item[1] if isinstance(node, yaml.MappingNode) else item, seen, in_flow)
 
 
-def _write(raw: str, translation: str) -> str:
+def _write(raw: str, in_flow: bool, translation: str) -> str:
     """Write a translation in the style of what stood there, or in double quotes where that cannot hold it."""
     if raw.startswith(("|", ">")):
         written = _block(raw, translation)
@@ -75,7 +77,8 @@ def _write(raw: str, translation: str) -> str:
         return _quoted(translation)
     else:
         written = translation
-    return written if "\n" not in written and _reads(f"k: [{written}]", [translation]) else _quoted(translation)
+    is_read = _reads(f"k: [{written}]", [translation]) if in_flow else _reads(f"k: {written}", translation)
+    return written if "\n" not in written and is_read else _quoted(translation)
 
 
 def _block(raw: str, translation: str) -> str | None:

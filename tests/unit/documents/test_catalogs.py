@@ -130,6 +130,15 @@ def test_yaml_keeps_comments_quotes_anchors_and_blocks() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["Hi {name}, all", "a, b", "a [b]", "of %{count} it}", "a]"])
+def test_yaml_quotes_brackets_and_commas_in_flow_alone(text: str) -> None:
+    content = "en:\n  a: x # why\n  b:\n  - x\n  - c: x\n  f: [x, {g: x}]\n"
+    written = read_yaml_catalog(content.encode(), HERE).render([text] * 5).decode()
+    expected = content.replace("[x, {g: x}]", f'["{text}", {{g: "{text}"}}]').replace(" x", f" {text}")
+    assert written == expected
+    assert yaml.safe_load(written)["en"]["f"] == [text, {"g": text}]
+
+
 @settings(max_examples=40)
 @given(
     st.dictionaries(PRINTABLE, PRINTABLE, min_size=1, max_size=4),
@@ -188,6 +197,19 @@ def test_properties_that_are_no_utf8_are_latin_1() -> None:
     assert document.render(["\u4e2d caf\u00e9s"]) == b"a=\\u4e2d caf\\u00e9s"
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "written"),
+    [
+        ("a=house", "ascii", b"a=caf\\u00e9 \\ud83d\\ude00"),  # as Java's own reader takes it
+        ("a=house", "utf-8-sig", "a=caf\u00e9 \U0001f600".encode("utf-8-sig")),
+        ("# \u00e9\na=house", "utf-8", "# \u00e9\na=caf\u00e9 \U0001f600".encode()),
+    ],
+)
+def test_properties_get_escapes_where_nothing_shows_utf_8(text: str, encoding: str, written: bytes) -> None:
+    document = read_properties(text.encode(encoding), HERE)
+    assert document.render(["caf\u00e9 \U0001f600"]) == written
+
+
 PO = """\
 # a header
 msgid ""
@@ -240,6 +262,13 @@ def test_an_entry_is_marked_fuzzy_once() -> None:
     expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
     marked = '#, fuzzy\nmsgid "c"\nmsgstr "C"\n'
     assert shouted(read_gettext_catalog((text + more).encode(), HERE)) == expected + marked
+
+
+def test_flags_need_no_space() -> None:
+    text = '#,fuzzy\nmsgid "a"\nmsgstr ""\n\n#,c-format\nmsgid "b"\nmsgstr ""\n\n#,fuzzy\nmsgid "c"\nmsgstr "d"\n'
+    document = read_gettext_catalog(text.encode(), HERE)
+    expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
+    assert shouted(document) == expected.replace("#,c-format", "#,fuzzy, c-format")
 
 
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "CP1252", "ISO-8859-15"])

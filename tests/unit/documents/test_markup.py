@@ -1,4 +1,4 @@
-"""HTML, XLIFF, Markdown and subtitles: only text changes."""
+"""HTML, XLIFF and Markdown: only text changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from nmt_distill.documents.document import Document, DocumentError
 from nmt_distill.documents.html_page import read_html_page
 from nmt_distill.documents.markdown_text import read_markdown_text
 from nmt_distill.documents.plain_text import read_text
-from nmt_distill.documents.subtitles import read_subtitles, wrapped
 from nmt_distill.documents.xliff import read_xliff
 
 HERE = Path("page")
@@ -288,41 +287,6 @@ def test_translated_markdown_has_the_same_blocks(blocks: list[str]) -> None:
     written = document.render(hostile).decode()
     parser = MarkdownIt("commonmark")
     assert [token.type for token in parser.parse(written)] == [token.type for token in parser.parse(text)]
-
-
-def test_cues_keep_times_and_number_of_lines() -> None:
-    text = (
-        "1\r\n00:00:01,000 --> 00:00:02,000\r\n<i>Hello there,</i>\r\nhow are you?\r\n\r\n"
-        "2\r\n00:00:03,000 --> 00:00:04,000\r\n- Fine.\r\n- Me too.\r\n"
-    )
-    document = read_subtitles(text.encode(), HERE)
-    assert list(document.segments) == ["<i>Hello there,</i> how are you?", "Fine.", "Me too."]
-    assert document.render(document.segments) == text.encode()
-    expected = text.replace("Hello there,</i>", "HELLO THERE,</i>").replace("how are you", "HOW ARE YOU")
-    assert shouted(document) == expected.replace("Fine", "FINE").replace("Me too", "ME TOO")
-
-
-def test_what_speakers_say_stays_apart() -> None:
-    text = "1\n00:01,0 --> 00:02,0\n[DOOR OPENS]\nwhere is\nit?\n- there.\nJOHN: ah,\nwell.\n\u266a a song \u266a\n"
-    expected = ["[DOOR OPENS]", "where is it?", "there.", "JOHN: ah, well.", "\u266a a song \u266a"]
-    assert list(read_subtitles(text.encode(), HERE).segments) == expected
-
-
-def test_notes_and_styles_of_webvtt_stay() -> None:
-    text = "WEBVTT\n\nNOTE word\n\nSTYLE\n::cue { color: red }\n\nintro\n01:02.000 --> 01:03.000 line:0\n<v Ann>Hi\n"
-    assert shouted(read_subtitles(text.encode(), HERE)) == text.replace(">Hi", ">HI")
-
-
-def test_an_arrow_without_times_is_told() -> None:
-    with pytest.raises(DocumentError, match=r"page, line 3: not a valid cue \(no times around the arrow\)"):
-        read_subtitles(b"1\n\nnow --> then\nHi\n", HERE)
-
-
-@given(TEXT, st.integers(min_value=1, max_value=4))
-def test_wrapped_text_has_all_its_words_and_no_more_lines(text: str, num_lines: int) -> None:
-    lines = wrapped(text, num_lines=num_lines)
-    assert "".join(lines.split()) == "".join(text.split())
-    assert num_lines == 1 or len(lines.split("\n")) <= num_lines
 
 
 @given(TEXT)

@@ -32,7 +32,8 @@ row c_random_distilled "description='(c) random weights, distilled'" "${likeliho
   --note "One run of each row with one seed: it speaks about these students, not about the method. The quickstart and (a) \
 are the same student from the same copied weights: 800 updates of at most 1,500 target positions, all decoder layers \
 trained. Rows (b) and (c) are the same small student (preset micro in the nllb graph) from random weights: 1,500 updates \
-of at most 4,000 positions; (c) learns both levels from its teacher. All kept the weights with the best chrF on 500 \
+of at most 4,000 positions; (c) learns both levels from its teacher. (a) and (b) have the 11,545 sentences with a human \
+translation, the others all 31,414 that the teacher labelled. All kept the weights with the best chrF on 500 \
 held-out catalogue strings. Compare (a) with the quickstart, and (b) with (c). Speeds are not compared here." \
   --made-by "eval/bergamot_en-pt.sh TATOEBA_FOLDER" \
   --peer "native=$bin/python benchmarks/native_engine.py --folder $runs/native" \

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nmt_distill.documents.document import Document
 from nmt_distill.documents.formats import files_below, format_of, read_document
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import output_file
 from nmt_distill.progress import Job, is_watched, job
 
 if TYPE_CHECKING:
@@ -125,12 +125,14 @@ def _write(task: Task, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    destination = task.destination.resolve()
     try:
         mode = stat.S_IMODE(task.path.stat().st_mode)
-        with atomic_file(destination, "wb") as stream:
+        with output_file(task.destination, "wb") as stream:
             stream.write(content)
-        destination.chmod(mode)
+        if task.destination.is_file():
+            task.destination.chmod(mode)
+    except BrokenPipeError:  # the reader has seen enough
+        raise
     except OSError as error:
         raise NmtDistillError(f"{task.destination} cannot be written: {error.strerror}.") from None
 

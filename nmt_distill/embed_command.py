@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, read_lines
+from nmt_distill.files import output_file, read_lines
 from nmt_distill.progress import job, say
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line in _json_lines(encoder, input_lines(arguments.file)):
             print(line, end="", flush=True)
     elif arguments.output.suffix == ".jsonl":
-        with atomic_file(arguments.output) as stream:
+        with output_file(arguments.output) as stream:
             stream.writelines(_json_lines(encoder, input_lines(arguments.file)))
     elif arguments.output.suffix == ".npy":
         _write_table(arguments.output, encoder, arguments.file)
@@ -154,7 +154,7 @@ def _write_table(path: Path, encoder: SentenceEncoder, source: Path | None) -> N
     kept: list[str] | None = list(input_lines(None)) if source is None else None
     count = sum(1 for _ in input_lines(source)) if kept is None else len(kept)
     header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (count, encoder.dim)}
-    with atomic_file(path, "wb") as stream, job("embed", total=count) as running:
+    with output_file(path, "wb") as stream, job("embed", total=count) as running:
         np.lib.format.write_array_header_1_0(stream, header)
         for vectors in encoder.embed_lines(input_lines(source) if kept is None else kept):
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())

@@ -40,8 +40,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with os.fdopen(descriptor, mode, **text) as stream:  # type: ignore[call-overload]
+        with os.fdopen(descriptor, mode, **_text_options(mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -51,6 +50,26 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         raise
+
+
+@contextlib.contextmanager
+def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open where a command's output goes: a device or a pipe is written into, and all else is an :func:`atomic_file`.
+
+    A link stays, and what it names is written.
+
+    :param mode: as that of :func:`atomic_file`
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open(mode, **_text_options(mode)) as stream:
+            yield stream
+    else:
+        with atomic_file(Path(os.path.realpath(path)), mode) as stream:
+            yield stream
+
+
+def _text_options(mode: str) -> dict[str, Any]:
+    return {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
 
 
 @contextlib.contextmanager

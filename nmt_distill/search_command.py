@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import output_file
 from nmt_distill.progress import say
 
 
@@ -77,7 +77,7 @@ def run_mine(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.writelines(lines)
     else:
-        with atomic_file(arguments.output) as stream:
+        with output_file(arguments.output) as stream:
             stream.writelines(lines)
     say(f"{len(pairs):,} pairs of margin {least:g} or more, of {len(sources):,} and {len(targets):,} sentences")
     return 0

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 from nmt_distill.document_translation import is_folder_name
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import output_file
 from nmt_distill.progress import Job, is_watched, job, say
 
 if TYPE_CHECKING:
@@ -235,11 +235,8 @@ def _output(path: str | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
     elif is_folder_name(path):
         raise NmtDistillError(f"{path} is a folder, but --output must be a file.")
-    elif Path(path).exists() and not Path(path).is_file():
-        with _naming(f"{path} cannot be written"), Path(path).open("wb") as stream:
-            yield stream
     else:
-        with _naming(f"{path} cannot be written"), atomic_file(Path(path).resolve(), "wb") as stream:
+        with _naming(f"{path} cannot be written"), output_file(Path(path), "wb") as stream:
             yield stream
 
 

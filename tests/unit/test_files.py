@@ -18,6 +18,7 @@ from nmt_distill.files import (
     atomic_folder,
     fingerprint,
     locked,
+    output_file,
     read_json,
     read_lines,
     remove_partials,
@@ -26,6 +27,7 @@ from nmt_distill.files import (
     write_json,
     write_lines,
 )
+from tests.pipes import read_pipe
 
 
 def names(folder: Path) -> list[str]:
@@ -71,6 +73,31 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
         stream.write("new")
     assert (tmp_path / "file").read_text() == "new"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", ["a\nb\u0085\n", b"\x00\r\n"])
+def test_output_goes_through_links_and_into_pipes(content: str | bytes, tmp_path: Path) -> None:
+    mode = "w" if isinstance(content, str) else "wb"
+    written = content.encode() if isinstance(content, str) else content
+    (tmp_path / "link").symlink_to("text")
+    for name in ("text", "link"):
+        with output_file(tmp_path / name, mode) as stream:
+            stream.write(content)
+        assert (tmp_path / "text").read_bytes() == written
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "to pipe").symlink_to("pipe")
+    with read_pipe(tmp_path / "pipe") as found, output_file(tmp_path / "to pipe", mode) as stream:
+        stream.write(content)
+    assert found == [written]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("old")
+    with pytest.raises(ValueError, match="stop"), output_file(tmp_path / "text") as stream:
+        stream.write("new")
+        raise ValueError("stop")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"text": "old"}
 
 
 def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:

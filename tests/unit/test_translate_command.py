@@ -17,6 +17,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
 from nmt_distill.translate_command import LineReader, _read, add_arguments, run
+from tests.pipes import read_pipe
 
 PROGRAM = """
 import argparse, sys
@@ -139,9 +140,11 @@ def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.
         run(parse("--model", str(mute_export), *(["text"] if stream == "stdout" else [])))
 
 
-def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None:
-    assert run(parse("--model", str(mute_export), "--output", os.devnull, "Stop")) == 0
-    assert Path(os.devnull).is_char_device()
+def test_an_output_that_is_no_file_is_written_through(mute_export: Path, tmp_path: Path) -> None:
+    with read_pipe(tmp_path / "pipe") as content:
+        assert run(parse("--model", str(mute_export), "--output", str(tmp_path / "pipe"), "Stop")) == 0
+    assert content == [b"Stop\n"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from nmt_distill import (
     train_head_command,
     translate_command,
 )
-from nmt_distill.errors import NmtDistillError, disk_problem
+from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -173,10 +173,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("nmt-distill: interrupted; the same command goes on where this one stopped")
         return INTERRUPTED_STATUS
     except Exception as error:
-        problem = disk_problem(error)
-        if parsed.debug or problem is None:
+        disk, path = disk_problem(error), path_problem(error)
+        if parsed.debug or not (disk or path):
             raise
-        say(f"nmt-distill: {problem}; make room or name another folder with --out. Nothing is lost.")
+        remedy = "make room or name another folder with --out. Nothing is lost." if disk else "name another place."
+        say(f"nmt-distill: {disk or path}; {remedy}")
         return NmtDistillError.exit_status
     return status
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.noise import NOISES, Noise
+from nmt_distill.files import check_output_folder
 from nmt_distill.languages import Direction, normalize_tag
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _score_systems(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is None:
             option = "from" if name == "source" else name
             raise NmtDistillError(f"evaluate with --system or --test-set needs --{option} too.")
+    check_output_folder(arguments.report)
     from nmt_distill.evaluation.test_texts import read_test_texts
 
     source = normalize_tag(arguments.source)

@@ -68,6 +68,32 @@ def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield stream
 
 
+def check_output(path: Path) -> None:
+    """Tell before the work whether a file can come to stand somewhere.
+
+    :raises NmtDistillError: if it is a folder, or lies below a file
+    """
+    if path.is_dir():
+        raise NmtDistillError(f"{path} is a folder, but must be a file, or a name that is not there yet.")
+    _check_above(path)
+
+
+def check_output_folder(path: Path) -> None:
+    """Tell before the work whether a folder can come to stand somewhere.
+
+    :raises NmtDistillError: if it is a file, or lies below one
+    """
+    if path.exists() and not path.is_dir():
+        raise NmtDistillError(f"{path} is a file, but must be a folder, or a name that is not there yet.")
+    _check_above(path)
+
+
+def _check_above(path: Path) -> None:
+    above = next((folder for folder in path.parents if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise NmtDistillError(f"{path} cannot be written, because {above} is a file; name another place.")
+
+
 def _text_options(mode: str) -> dict[str, Any]:
     return {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_distill import embed_command, search_command
+from nmt_distill import embed_command, search_command, train_head_command
 from nmt_distill.cli import build_parser
 from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.errors import NmtDistillError
 from tests.pipes import read_pipe
 
 
@@ -62,6 +63,30 @@ def test_vectors_go_through_links_and_into_pipes(text: Path, tmp_path: Path, nam
     else:
         rows = [json.loads(line) for line in content[0].splitlines()]
         assert rows == [{"text": "a", "vector": [1, 1]}, {"text": "bcd", "vector": [3, 9]}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine", "text", "text", "--output", "folder"], r"folder is a folder, but must be a file"),
+        (["mine", "text", "text", "--output", "text/x"], r"text/x cannot be written, because \S*text is a file"),
+        (["embed", "text", "--output", "text/x.npy"], r"text/x\.npy cannot be written, because \S*text is a file"),
+        (["embed", "text", "--output", "folder.npy"], r"folder\.npy is a folder, but must be a file"),
+        (["embed", "text", "--index", "text"], r"text is a file, but must be a folder"),
+        (["embed", "text", "--index", "text/a/b"], r"text/a/b cannot be written, because text is a file"),
+        (["train-head", "--tsv", "text", "--out", "text"], r"text is a file, but must be a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    text: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(text.parent)
+    for module in (embed_command, search_command, train_head_command):
+        monkeypatch.setattr(module, "open_encoder", None)
+    for name in ("folder", "folder.npy"):
+        Path(name).mkdir()
+    with pytest.raises(NmtDistillError, match=message):
+        call(*arguments)
 
 
 def test_pairs_go_into_pipes(text: Path, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What the command says where it cannot do what was asked for: one line, and status 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nmt_distill import models_command
+from nmt_distill.cli import main
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of one line, in the folder where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("a\n")
+    return Path("file")
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (lambda file: file.mkdir(), "nmt-distill: file cannot be used: File exists; name another place.\n"),
+        (
+            lambda file: (file / "x").open(),
+            "nmt-distill: file/x cannot be used: Not a directory; name another place.\n",
+        ),
+        (lambda file: file.parent.open(), "nmt-distill: . cannot be used: Is a directory; name another place.\n"),
+        (
+            lambda file: file.replace(file.parent / "folder"),
+            "folder cannot be used: Is a directory; name another place.\n",
+        ),
+    ],
+)
+def test_path_in_the_way_is_told_in_one_line(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, work: object, said: str
+) -> None:
+    Path("folder").mkdir()
+    monkeypatch.setattr(models_command, "packaged_models", lambda: work(file))  # type: ignore[operator]
+    assert main(["models"]) == 2
+    error = capsys.readouterr().err
+    assert error.endswith(said)
+    assert error.count("\n") == 1
+
+
+def test_report_that_cannot_be_is_told_before_the_work(file: Path, capsys: Captured) -> None:
+    options = ["--system", "s=file:file", "--test-set", "file,file", "--from", "en", "--to", "de"]
+    assert main(["evaluate", *options, "--report", "file"]) == 2
+    assert "nmt-distill: file is a file, but must be a folder" in capsys.readouterr().err
+    assert main(["evaluate", *options, "--report", "file/report"]) == 2
+    assert "file/report cannot be written, because file is a file" in capsys.readouterr().err

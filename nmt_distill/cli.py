@@ -285,6 +285,7 @@ def _grow(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    evaluate_command.check_mixture(arguments)
     if arguments.recipe:
         pipeline = _pipeline(arguments, Ranks.of_environment())
         pipeline.run("scores")

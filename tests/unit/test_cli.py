@@ -46,6 +46,29 @@ def test_path_in_the_way_is_told_in_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["quickstart", "--hypotheses", "x", "--to", "de"],
+            "says what is scored itself; leave --hypotheses, --to out.",
+        ),
+        (["quickstart", "--system", "x", "--report", "y"], "says what is scored itself; leave --system, --report out."),
+        (["quickstart", "--test-set", "x", "--title", "y"], "scored itself; leave --test-set, --title out."),
+        (["--hypotheses", "x", "--set", "a=b", "--out", "y"], "what no recipe is named for; leave --set, --out out."),
+        (["--system", "x", "--allow-drop"], "what no recipe is named for; leave --allow-drop out."),
+        (["--system", "x", "--hypotheses", "y"], "systems on test sets; leave --hypotheses out."),
+        (["--hypotheses", "y", "--report", "z"], "a file of translations; leave --report out."),
+    ],
+)
+def test_options_of_another_evaluation_are_refused(options: list[str], said: str, capsys: Captured) -> None:
+    assert main(["evaluate", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("nmt-distill: evaluate was asked to score ")
+    assert error.endswith(said + "\n")
+    assert error.count("\n") == 1
+
+
 def test_report_that_cannot_be_is_told_before_the_work(file: Path, capsys: Captured) -> None:
     options = ["--system", "s=file:file", "--test-set", "file,file", "--from", "en", "--to", "de"]
     assert main(["evaluate", *options, "--report", "file"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt_distill.documents.document import Document
-from nmt_distill.documents.formats import files_below, format_of, read_document
+from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, read_document
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
 from nmt_distill.progress import Job, is_watched, job
@@ -21,6 +22,8 @@ from nmt_distill.progress import Job, is_watched, job
 if TYPE_CHECKING:
     from nmt_distill.translator import Translator
 
+HEAD_BYTES = 1 << 16
+"""how much of a file tells whether it is text"""
 WINDOW_SEGMENTS = 1024
 """segments that are translated together"""
 
@@ -73,6 +76,30 @@ def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_na
 def is_folder_name(output: str) -> bool:
     """Tell whether what is to be written is a folder: it is there, or its name ends as those of folders do."""
     return output.endswith(os.sep) or Path(output).is_dir()
+
+
+def check_text(path: Path, format_name: str | None, *, by_lines: bool) -> None:
+    """Refuse a file that would be taken as text, but is none, or is none that can be read line by line.
+
+    :param format_name: what the file is said to be, whatever its suffix
+    :param by_lines: lines are read as UTF-8; a document may be UTF-16
+    :raises NmtDistillError: if a file of an unknown suffix holds NUL bytes, or lines begin with the mark of UTF-16
+    """
+    if (format_name or format_of(path)) != "text" or not path.is_file():
+        return
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError as error:
+        raise NmtDistillError(f"{path} cannot be read: {error.strerror}.") from None
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if by_lines:
+            raise NmtDistillError(
+                f"{path} is UTF-16, but lines are read as UTF-8; convert it, for example with iconv, or give --output "
+                "a folder, into which it goes in its own encoding."
+            )
+    elif b"\x00" in head and format_name is None and path.suffix.lower() not in SUFFIXES["text"]:
+        raise NmtDistillError(f"{path} is no text, and of no format that is known; extract its text first.")
 
 
 def _files_of(path: Path, output: Path | None) -> list[Path]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
-from nmt_distill.document_translation import is_folder_name
+from nmt_distill.document_translation import check_text, is_folder_name
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
@@ -87,12 +87,12 @@ def _run(arguments: argparse.Namespace) -> int:
     formats = {arguments.format or format_of(path) for path in paths if not path.is_dir()}
     if arguments.column and "tsv" not in formats and not any(path.is_dir() for path in paths):
         raise NmtDistillError("--column is of tables, but none of the files is one; give --format tsv as well.")
-    is_document = arguments.in_place or any(path.is_dir() for path in paths) or bool(formats - {"text"})
-    is_document = is_document or bool(
-        paths and arguments.output and not arguments.json and is_folder_name(arguments.output)
-    )
+    into_folder = bool(paths and arguments.output) and not arguments.json and is_folder_name(arguments.output)
+    is_document = into_folder or arguments.in_place or any(path.is_dir() for path in paths) or bool(formats - {"text"})
     if is_document and arguments.json:
         raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
+    for path in paths:
+        check_text(path, arguments.format, by_lines=not is_document)
     if is_document:
         return _run_documents(arguments, paths)
     translator = _translator(arguments)

@@ -20,6 +20,7 @@ from nmt_distill import (
     train_head_command,
     translate_command,
 )
+from nmt_distill.arguments import CommandParser, VerbParser
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
@@ -33,13 +34,13 @@ INTERRUPTED_STATUS = 130
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of all verbs; nothing heavy is imported."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="nmt-distill",
         description="Distil a large translation model into a small one that translates fast on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"nmt-distill {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=VerbParser)
 
     translate = verbs.add_parser("translate", help="translate text with an exported model")
     translate_command.add_arguments(translate)

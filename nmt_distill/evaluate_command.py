@@ -193,6 +193,7 @@ def _score_systems(arguments: argparse.Namespace) -> int:
         for what in arguments.test_set
         for text in read_test_texts(what, directions, max_sentences=arguments.max_sentences)
     ]
+    _refuse_twice("test sets", "--test-set", [text.name for text in texts])
     from nmt_distill.evaluation.page import write_report
     from nmt_distill.evaluation.terminal import score_table
 
@@ -211,8 +212,7 @@ def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> 
 
     named = [name_and_what(text) for text in arguments.system]
     names = [name for name, _ in named]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise NmtDistillError(f"two systems are called {twice[0]}; give each --system a name of its own.")
+    _refuse_twice("systems", "--system", names)
     noises: list[Noise] = list(NOISES) if ALL in arguments.noise else arguments.noise
     return Contest(
         contestants=[load_contestant(name, what, directions, beam_size=arguments.beam_size) for name, what in named],
@@ -225,6 +225,11 @@ def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> 
         noises=noises,
         outside_metrics=[parse_outside_metric(text) for text in arguments.metric],
     )
+
+
+def _refuse_twice(what: str, option: str, names: Sequence[str]) -> None:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NmtDistillError(f"two {what} are called {twice[0]}; give each {option} a name of its own.")
 
 
 def _report(arguments: argparse.Namespace, contest: Contest, texts: Sequence[TestText]) -> Report:

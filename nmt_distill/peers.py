@@ -39,13 +39,13 @@ def _run_lines(name: str, command: str, lines: list[str], direction: Direction) 
     try:
         done = subprocess.run(filled, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
     except OSError as error:
-        raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
+        raise NmtDistillError(f"the system {name} cannot be started: {error}.") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
+        raise NmtDistillError(f"the system {name} ended with status {done.returncode}: {last}")
     answers = done.stdout.removesuffix("\n").split("\n")
     if len(answers) != len(lines):
-        raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
+        raise NmtDistillError(f"the system {name} answered {len(lines)} lines with {len(answers)}.")
     return answers
 
 

@@ -69,6 +69,13 @@ def test_options_of_another_evaluation_are_refused(options: list[str], said: str
     assert error.count("\n") == 1
 
 
+def test_two_test_sets_of_one_name_are_refused(file: Path, capsys: Captured) -> None:
+    options = ["--system", "s=file:file", "--from", "en", "--to", "de", "--report", "report"]
+    assert main(["evaluate", *options, "--test-set", "a=file,file", "--test-set", "a=file,file"]) == 2
+    assert "two test sets are called a; give each --test-set a name of its own." in capsys.readouterr().err
+    assert not Path("report").exists()
+
+
 def test_report_that_cannot_be_is_told_before_the_work(file: Path, capsys: Captured) -> None:
     options = ["--system", "s=file:file", "--test-set", "file,file", "--from", "en", "--to", "de"]
     assert main(["evaluate", *options, "--report", "file"]) == 2

@@ -256,6 +256,14 @@ def read_lines(path: Path) -> Iterator[str]:
         raise NmtDistillError(f"{path} is a folder, but must be a text file.") from None
 
 
+def read_sentences(path: Path) -> list[str]:
+    """Return the lines of :func:`read_lines` without the byte order mark that some editors put before the first.
+
+    :raises NmtDistillError: as that does
+    """
+    return [line.removeprefix("\ufeff") if number == 0 else line for number, line in enumerate(read_lines(path))]
+
+
 def write_lines(path: Path, lines: Iterator[str] | list[str]) -> int:
     """Write one line per item, atomically; return how many.
 

@@ -11,7 +11,7 @@ from nmt_distill.contestant import Contestant
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.report import System
 from nmt_distill.evaluation.test_texts import TestText
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
 
 
@@ -58,7 +58,7 @@ def file_contestant(name: str, path: str) -> Contestant:
             "test_set": text.name, "source": text.direction.source, "target": text.direction.target,
         }.items():  # fmt: skip
             file = file.replace(f"{{{key}}}", value)
-        lines = list(read_lines(Path(file)))
+        lines = read_sentences(Path(file))
         if len(lines) != len(text.sources):
             raise NmtDistillError(
                 f"{file} has {len(lines)} lines, but `{text.name}` has {len(text.sources)} sentences; line N must "

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
-    parser.add_argument("--glossary", metavar="FILE", help="terms and their translations, separated by a tab")
+    parser.add_argument("--glossary", metavar="FILE", help="a term, a tab, its translation a line; # for a comment")
     parser.add_argument(
         "--plain", action="store_true", help="take lines as they stand: not cut into sentences, nothing protected"
     )

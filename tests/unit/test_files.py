@@ -21,6 +21,7 @@ from nmt_distill.files import (
     output_file,
     read_json,
     read_lines,
+    read_sentences,
     remove_partials,
     sha256_of,
     size_of,
@@ -217,6 +218,12 @@ def test_invalid_utf8_is_told_with_its_line_after_the_good_ones(tmp_path: Path) 
         NmtDistillError, match=r"a\.txt, line 2: not valid UTF-8 \(byte 2 of the line is 0xe9\); convert"
     ):
         next(lines)
+
+
+def test_only_a_byte_order_mark_at_the_head_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("\ufeffa\n\ufeffb\n", encoding="utf-8")
+    assert read_sentences(tmp_path / "text") == ["a", "\ufeffb"]
+    assert list(read_lines(tmp_path / "text")) == ["\ufeffa", "\ufeffb"]
 
 
 def test_missing_file_and_folder_in_place_of_a_file(tmp_path: Path) -> None:

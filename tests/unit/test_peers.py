@@ -40,6 +40,7 @@ def test_file_of_outputs(tmp_path: Path) -> None:
     assert contestant.timed == ()
     with pytest.raises(NmtDistillError, match="human is a file of outputs, which translates nothing else"):
         contestant.into(DIRECTION)
+    (tmp_path / "held-out.pt-BR").write_text("\ufeffum\ndois\n", encoding="utf-8")
     plain = load_contestant("human", str(tmp_path / "held-out.pt-BR"), [DIRECTION])
     assert plain.answer(TEXT) == ["um", "dois"]
     (tmp_path / "held-out.pt-BR").write_text("um\n", encoding="utf-8")

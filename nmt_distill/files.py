@@ -56,16 +56,27 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open where a command's output goes: a device or a pipe is written into, and all else is an :func:`atomic_file`.
 
-    A link stays, and what it names is written.
+    A link stays, and what it names is written. A file that standard output goes to, as ``/dev/stdout`` may name it, is
+    written on where that stands.
 
     :param mode: as that of :func:`atomic_file`
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open(mode, **_text_options(mode)) as stream:
             yield stream
+    elif _is_standard_output(path):
+        with os.fdopen(os.dup(1), mode, **_text_options(mode)) as stream:
+            yield stream
     else:
         with atomic_file(Path(os.path.realpath(path)), mode) as stream:
             yield stream
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:  # one of them is not there
+        return False
 
 
 def check_output(path: Path) -> None:

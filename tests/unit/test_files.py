@@ -93,6 +93,22 @@ def test_output_goes_through_links_and_into_pipes(content: str | bytes, tmp_path
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_output_to_the_file_of_standard_output_is_appended(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from nmt_distill.files import output_file
+print("one", flush=True)
+with output_file(Path(sys.argv[1])) as stream:
+    stream.write("two\\n")
+print("three")
+"""
+    with (tmp_path / "out").open("wb") as stream:
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], stdout=stream, check=True)
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "one\ntwo\nthree\n"
+
+
 def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("old")
     with pytest.raises(ValueError, match="stop"), output_file(tmp_path / "text") as stream:

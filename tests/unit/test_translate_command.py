@@ -196,7 +196,7 @@ def test_an_output_that_is_no_file_is_written_through(mute_export: Path, tmp_pat
         (["--output", "/dev/full", "text"], r"/dev/full cannot be written: No space left on device\."),
         (["--to", "de", "text"], r"`de` is not a language of this model"),
         (["--from", "de", "text"], r"`de` is not a language of this model"),
-        (["--verify", "text"], r"checksums\.json does not exist"),
+        (["--verify", "text"], r"has no checksums\.json to compare its files with"),
     ],
 )
 def test_what_is_wrong_is_told(mute_export: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -215,7 +215,7 @@ def test_an_empty_file_has_no_answers(mute_export: Path, tmp_path: Path, capfdbi
 def test_all_checksums_are_compared_on_demand(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
     folder = Path(shutil.copytree(mute_export, tmp_path / "model"))
     (folder / "README.md").write_text("a card")
-    with pytest.raises(NmtDistillError, match=r"checksums\.json does not exist"):
+    with pytest.raises(NmtDistillError, match=r"has no checksums\.json to compare its files with"):
         run(parse("--model", str(folder), "--verify", "42"))
     write_checksums(folder)
     assert run(parse("--model", str(folder), "--verify", "42")) == 0

@@ -20,7 +20,8 @@ from nmt_distill import (
     train_head_command,
     translate_command,
 )
-from nmt_distill.errors import NmtDistillError, disk_problem
+from nmt_distill.arguments import CommandParser, VerbParser
+from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -33,13 +34,13 @@ INTERRUPTED_STATUS = 130
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of all verbs; nothing heavy is imported."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="nmt-distill",
         description="Distil a large translation model into a small one that translates fast on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"nmt-distill {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=VerbParser)
 
     translate = verbs.add_parser("translate", help="translate text with an exported model")
     translate_command.add_arguments(translate)
@@ -173,10 +174,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("nmt-distill: interrupted; the same command goes on where this one stopped")
         return INTERRUPTED_STATUS
     except Exception as error:
-        problem = disk_problem(error)
-        if parsed.debug or problem is None:
+        disk, path = disk_problem(error), path_problem(error)
+        if parsed.debug or not (disk or path):
             raise
-        say(f"nmt-distill: {problem}; make room or name another folder with --out. Nothing is lost.")
+        remedy = "make room or name another folder with --out. Nothing is lost." if disk else "name another place."
+        say(f"nmt-distill: {disk or path}; {remedy}")
         return NmtDistillError.exit_status
     return status
 
@@ -284,6 +286,7 @@ def _grow(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    evaluate_command.check_mixture(arguments)
     if arguments.recipe:
         pipeline = _pipeline(arguments, Ranks.of_environment())
         pipeline.run("scores")

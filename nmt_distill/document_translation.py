@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import stat
@@ -13,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt_distill.documents.document import Document
-from nmt_distill.documents.formats import files_below, format_of, read_document
+from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, read_document
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import output_file
 from nmt_distill.progress import Job, is_watched, job
 
 if TYPE_CHECKING:
     from nmt_distill.translator import Translator
 
+HEAD_BYTES = 1 << 16
+"""how much of a file tells whether it is text"""
 WINDOW_SEGMENTS = 1024
 """segments that are translated together"""
 
@@ -75,6 +78,30 @@ def is_folder_name(output: str) -> bool:
     return output.endswith(os.sep) or Path(output).is_dir()
 
 
+def check_text(path: Path, format_name: str | None, *, by_lines: bool) -> None:
+    """Refuse a file that would be taken as text, but is none, or is none that can be read line by line.
+
+    :param format_name: what the file is said to be, whatever its suffix
+    :param by_lines: lines are read as UTF-8; a document may be UTF-16
+    :raises NmtDistillError: if a file of an unknown suffix holds NUL bytes, or lines begin with the mark of UTF-16
+    """
+    if (format_name or format_of(path)) != "text" or not path.is_file():
+        return
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError as error:
+        raise NmtDistillError(f"{path} cannot be read: {error.strerror}.") from None
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if by_lines:
+            raise NmtDistillError(
+                f"{path} is UTF-16, but lines are read as UTF-8; convert it, for example with iconv, or give --output "
+                "a folder, into which it goes in its own encoding."
+            )
+    elif b"\x00" in head and format_name is None and path.suffix.lower() not in SUFFIXES["text"]:
+        raise NmtDistillError(f"{path} is no text, and of no format that is known; extract its text first.")
+
+
 def _files_of(path: Path, output: Path | None) -> list[Path]:
     """Return a file, or those of a folder but for what an output in it holds."""
     if not path.is_dir():
@@ -125,12 +152,14 @@ def _write(task: Task, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    destination = task.destination.resolve()
     try:
         mode = stat.S_IMODE(task.path.stat().st_mode)
-        with atomic_file(destination, "wb") as stream:
+        with output_file(task.destination, "wb") as stream:
             stream.write(content)
-        destination.chmod(mode)
+        if task.destination.is_file():
+            task.destination.chmod(mode)
+    except BrokenPipeError:  # the reader has seen enough
+        raise
     except OSError as error:
         raise NmtDistillError(f"{task.destination} cannot be written: {error.strerror}.") from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, read_lines
+from nmt_distill.files import check_output, check_output_folder, output_file, read_lines
 from nmt_distill.progress import job, say
 
 if TYPE_CHECKING:
@@ -92,10 +92,7 @@ def input_lines(path: Path | None) -> Iterator[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Embed as the arguments say; return the exit status."""
-    if sum(bool(value) for value in (arguments.output, arguments.index, arguments.head)) > 1:
-        raise NmtDistillError("embed writes one thing: --output, --index or --head; leave the others out.")
-    if arguments.approximate and not arguments.index:
-        raise NmtDistillError("--approximate is for an index; give --index FOLDER with it.")
+    _check(arguments)
     encoder = open_encoder(arguments)
     if arguments.index:
         from nmt_distill.embedding.index import make_index
@@ -115,13 +112,25 @@ def run(arguments: argparse.Namespace) -> int:
         for line in _json_lines(encoder, input_lines(arguments.file)):
             print(line, end="", flush=True)
     elif arguments.output.suffix == ".jsonl":
-        with atomic_file(arguments.output) as stream:
+        with output_file(arguments.output) as stream:
             stream.writelines(_json_lines(encoder, input_lines(arguments.file)))
-    elif arguments.output.suffix == ".npy":
-        _write_table(arguments.output, encoder, arguments.file)
     else:
-        raise NmtDistillError(f"--output must end in .npy or .jsonl, but is {arguments.output}.")
+        _write_table(arguments.output, encoder, arguments.file)
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be done before a model is loaded."""
+    if sum(bool(value) for value in (arguments.output, arguments.index, arguments.head)) > 1:
+        raise NmtDistillError("embed writes one thing: --output, --index or --head; leave the others out.")
+    if arguments.approximate and not arguments.index:
+        raise NmtDistillError("--approximate is for an index; give --index FOLDER with it.")
+    if arguments.index:
+        check_output_folder(arguments.index)
+    if arguments.output is not None:
+        if arguments.output.suffix not in (".npy", ".jsonl"):
+            raise NmtDistillError(f"--output must end in .npy or .jsonl, but is {arguments.output}.")
+        check_output(arguments.output)
 
 
 def _windows(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -154,7 +163,7 @@ def _write_table(path: Path, encoder: SentenceEncoder, source: Path | None) -> N
     kept: list[str] | None = list(input_lines(None)) if source is None else None
     count = sum(1 for _ in input_lines(source)) if kept is None else len(kept)
     header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (count, encoder.dim)}
-    with atomic_file(path, "wb") as stream, job("embed", total=count) as running:
+    with output_file(path, "wb") as stream, job("embed", total=count) as running:
         np.lib.format.write_array_header_1_0(stream, header)
         for vectors in encoder.embed_lines(input_lines(source) if kept is None else kept):
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())

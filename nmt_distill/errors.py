@@ -38,6 +38,14 @@ class QualityBoundError(NmtDistillError):
     exit_status = 3
 
 
+def path_problem(error: BaseException) -> str | None:
+    """Say of a path what the system says of it, where a file or a folder stands in the way of the other."""
+    if not isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError | PermissionError):
+        return None
+    path = error.filename2 or error.filename
+    return f"{path} cannot be used: {error.strerror}" if path else None
+
+
 def disk_problem(error: BaseException | None) -> str | None:
     """Say what disk or permission stands behind an error, which libraries wrap in errors of their own."""
     while error is not None:

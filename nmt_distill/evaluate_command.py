@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.noise import NOISES, Noise
+from nmt_distill.files import check_output_folder
 from nmt_distill.languages import Direction, normalize_tag
 
 if TYPE_CHECKING:
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
     from nmt_distill.evaluation.test_texts import TestText
 
 ALL = "all"
+TITLE = "Systems compared"
+OF_RECIPES = ("set", "out", "allow_drop")
+OF_FILES = ("hypotheses", "references", "sources", "teacher")
+OF_SYSTEMS = (
+    "system",
+    "test_set",
+    "from",
+    "report",
+    "title",
+    "note",
+    "beam_size",
+    "max_sentences",
+    "speed_repetitions",
+    "efficiency_sentences",
+    "noise",
+)
+OF_BOTH = ("to", "tokenizer", "metric")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="[NAME=]SOURCES,REFERENCES (files), suite:FILE,FOLDER, or sacrebleu:NAME; repeat it for several",
     )
-    systems.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the sources")
+    systems.add_argument("--from", metavar="LANGUAGE", help="language of the sources")
     systems.add_argument("--report", type=Path, metavar="FOLDER", help="where the report is written")
-    systems.add_argument("--title", default="Systems compared", help="its heading")
+    systems.add_argument("--title", metavar="TEXT", help=f"its heading (default: {TITLE})")
     systems.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
     systems.add_argument("--beam-size", type=_count, metavar="N", help="of the searches (default: each system's own)")
     systems.add_argument("--max-sentences", type=_count, metavar="N", help="of each test set, from its beginning")
@@ -77,9 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LANGUAGE",
         help="language of the translations, which sets the tokenizer; repeat it for several test sets of systems",
     )
-    both.add_argument(
-        "--tokenizer", default="auto", metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)"
-    )
+    both.add_argument("--tokenizer", metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)")
     both.add_argument(
         "--metric",
         action="append",
@@ -103,6 +119,30 @@ def _at_least(least: int, text: str) -> int:
     return int(text)
 
 
+def check_mixture(arguments: argparse.Namespace) -> None:
+    """Refuse options that would not be heeded beside the others.
+
+    :raises NmtDistillError: names those to leave out
+    """
+    if arguments.recipe:
+        given, what = (
+            _given(arguments, (*OF_FILES, *OF_SYSTEMS, *OF_BOTH)),
+            "a recipe, which says what is scored itself",
+        )
+    elif given := _given(arguments, OF_RECIPES):
+        what = "what no recipe is named for"
+    elif arguments.system or arguments.test_set:
+        given, what = _given(arguments, OF_FILES), "systems on test sets"
+    else:
+        given, what = _given(arguments, OF_SYSTEMS), "a file of translations"
+    if given:
+        raise NmtDistillError(f"evaluate was asked to score {what}; leave {', '.join(given)} out.")
+
+
+def _given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Score systems, or a file of translations, and print what was found."""
     return _score_systems(arguments) if arguments.system or arguments.test_set else _score_file(arguments)
@@ -119,6 +159,7 @@ def _score_file(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("--to must stand once with --hypotheses; a file of translations has one language.")
     if arguments.metric and arguments.sources is None:
         raise NmtDistillError("--metric needs --sources too; outside programs are given the source.")
+    from nmt_distill.evaluation.metrics import AUTO
     from nmt_distill.evaluation.outside_metrics import parse_outside_metric
     from nmt_distill.evaluation.scoring import evaluate_files
 
@@ -128,7 +169,7 @@ def _score_file(arguments: argparse.Namespace) -> int:
         arguments.sources,
         arguments.teacher,
         target=arguments.to[0],
-        tokenizer=arguments.tokenizer,
+        tokenizer=arguments.tokenizer or AUTO,
         outside_metrics=[parse_outside_metric(text) for text in arguments.metric],
     )
     print(json.dumps(scores, ensure_ascii=False, indent=1))
@@ -139,19 +180,20 @@ def _score_systems(arguments: argparse.Namespace) -> int:
     for name, value in (("system", arguments.system), ("test-set", arguments.test_set), ("to", arguments.to)):
         if not value:
             raise NmtDistillError(f"evaluate with --system or --test-set needs --{name} too.")
-    for name in ("source", "report"):
+    for name in ("from", "report"):
         if getattr(arguments, name) is None:
-            option = "from" if name == "source" else name
-            raise NmtDistillError(f"evaluate with --system or --test-set needs --{option} too.")
+            raise NmtDistillError(f"evaluate with --system or --test-set needs --{name} too.")
+    check_output_folder(arguments.report)
     from nmt_distill.evaluation.test_texts import read_test_texts
 
-    source = normalize_tag(arguments.source)
+    source = normalize_tag(getattr(arguments, "from"))
     directions = [Direction(source=source, target=normalize_tag(target)) for target in dict.fromkeys(arguments.to)]
     texts = [
         text
         for what in arguments.test_set
         for text in read_test_texts(what, directions, max_sentences=arguments.max_sentences)
     ]
+    _refuse_twice("test sets", "--test-set", [text.name for text in texts])
     from nmt_distill.evaluation.page import write_report
     from nmt_distill.evaluation.terminal import score_table
 
@@ -165,12 +207,12 @@ def _score_systems(arguments: argparse.Namespace) -> int:
 def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> Contest:
     from nmt_distill.contest import Contest
     from nmt_distill.contestants import load_contestant, name_and_what
+    from nmt_distill.evaluation.metrics import AUTO
     from nmt_distill.evaluation.outside_metrics import parse_outside_metric
 
     named = [name_and_what(text) for text in arguments.system]
     names = [name for name, _ in named]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise NmtDistillError(f"two systems are called {twice[0]}; give each --system a name of its own.")
+    _refuse_twice("systems", "--system", names)
     noises: list[Noise] = list(NOISES) if ALL in arguments.noise else arguments.noise
     return Contest(
         contestants=[load_contestant(name, what, directions, beam_size=arguments.beam_size) for name, what in named],
@@ -179,10 +221,15 @@ def _contest(arguments: argparse.Namespace, directions: Sequence[Direction]) -> 
         comparisons=[(name, names[0]) for name in names[1:]],
         speed_repetitions=arguments.speed_repetitions,
         efficiency_sentences=arguments.efficiency_sentences,
-        tokenizer=arguments.tokenizer,
+        tokenizer=arguments.tokenizer or AUTO,
         noises=noises,
         outside_metrics=[parse_outside_metric(text) for text in arguments.metric],
     )
+
+
+def _refuse_twice(what: str, option: str, names: Sequence[str]) -> None:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NmtDistillError(f"two {what} are called {twice[0]}; give each {option} a name of its own.")
 
 
 def _report(arguments: argparse.Namespace, contest: Contest, texts: Sequence[TestText]) -> Report:
@@ -191,7 +238,7 @@ def _report(arguments: argparse.Namespace, contest: Contest, texts: Sequence[Tes
 
     test_sets = tuple(contest.score(text) for text in texts)
     return Report(
-        title=arguments.title,
+        title=arguments.title or TITLE,
         systems=tuple(contestant.system for contestant in contest.contestants),
         test_sets=test_sets,
         machine=machine(),

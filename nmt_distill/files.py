@@ -40,8 +40,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with os.fdopen(descriptor, mode, **text) as stream:  # type: ignore[call-overload]
+        with os.fdopen(descriptor, mode, **_text_options(mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -51,6 +50,63 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         raise
+
+
+@contextlib.contextmanager
+def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open where a command's output goes: a device or a pipe is written into, and all else is an :func:`atomic_file`.
+
+    A link stays, and what it names is written. A file that standard output goes to, as ``/dev/stdout`` may name it, is
+    written on where that stands.
+
+    :param mode: as that of :func:`atomic_file`
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open(mode, **_text_options(mode)) as stream:
+            yield stream
+    elif _is_standard_output(path):
+        with os.fdopen(os.dup(1), mode, **_text_options(mode)) as stream:
+            yield stream
+    else:
+        with atomic_file(Path(os.path.realpath(path)), mode) as stream:
+            yield stream
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:  # one of them is not there
+        return False
+
+
+def check_output(path: Path) -> None:
+    """Tell before the work whether a file can come to stand somewhere.
+
+    :raises NmtDistillError: if it is a folder, or lies below a file
+    """
+    if path.is_dir():
+        raise NmtDistillError(f"{path} is a folder, but must be a file, or a name that is not there yet.")
+    _check_above(path)
+
+
+def check_output_folder(path: Path) -> None:
+    """Tell before the work whether a folder can come to stand somewhere.
+
+    :raises NmtDistillError: if it is a file, or lies below one
+    """
+    if path.exists() and not path.is_dir():
+        raise NmtDistillError(f"{path} is a file, but must be a folder, or a name that is not there yet.")
+    _check_above(path)
+
+
+def _check_above(path: Path) -> None:
+    above = next((folder for folder in path.parents if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise NmtDistillError(f"{path} cannot be written, because {above} is a file; name another place.")
+
+
+def _text_options(mode: str) -> dict[str, Any]:
+    return {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
 
 
 @contextlib.contextmanager
@@ -209,6 +265,14 @@ def read_lines(path: Path) -> Iterator[str]:
         raise NmtDistillError(f"{path} does not exist.") from None
     except IsADirectoryError:
         raise NmtDistillError(f"{path} is a folder, but must be a text file.") from None
+
+
+def read_sentences(path: Path) -> list[str]:
+    """Return the lines of :func:`read_lines` without the byte order mark that some editors put before the first.
+
+    :raises NmtDistillError: as that does
+    """
+    return [line.removeprefix("\ufeff") if number == 0 else line for number, line in enumerate(read_lines(path))]
 
 
 def write_lines(path: Path, lines: Iterator[str] | list[str]) -> int:

@@ -64,7 +64,12 @@ def read_glossary(path: Path) -> Glossary:
         if not line.strip() or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split("\t")]
-        if len(fields) != 2 or not all(fields):
+        if len(fields) == 2 and not all(fields):
+            empty = "translation" if fields[0] else "term"
+            raise NmtDistillError(
+                f"{path}, line {number} must be a term, a tab and its translation, but its {empty} is empty."
+            )
+        if len(fields) != 2:
             raise NmtDistillError(
                 f"{path}, line {number} must be a term, a tab and its translation, but has {len(fields)} fields."
             )

@@ -88,9 +88,7 @@ def read_model_folder(path: Path) -> ModelFolder:
     :raises NmtDistillError: if it is no export folder (every file that is missing is named), or ``languages.json``
         says what cannot be
     """
-    if not path.is_dir():
-        problem = "is a file, but must be the folder of an export" if path.exists() else "does not exist"
-        raise NmtDistillError(f"{path} {problem}; --model wants one like runs/quickstart/export/int8.")
+    _check_folder(path)
     sentencepiece = sorted(path.glob("*.spm"))
     needed = (MODEL_FILE, LANGUAGES_FILE, "config.json", VOCABULARY_FILE)
     missing = [name for name in needed if not (path / name).is_file()]
@@ -102,6 +100,15 @@ def read_model_folder(path: Path) -> ModelFolder:
         names = ", ".join(file.name for file in sentencepiece)
         raise NmtDistillError(f"{path} holds {len(sentencepiece)} SentencePiece models ({names}), but must hold one.")
     return _parse_languages(path, sentencepiece[0])
+
+
+def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        problem = "is a file, but must be the folder of an export" if path.exists() else "does not exist"
+        raise NmtDistillError(
+            f"{path} {problem}; --model wants one like runs/quickstart/export/int8, or a name that "
+            "`nmt-distill models` lists."
+        )
 
 
 def _remedy(path: Path) -> str:
@@ -157,8 +164,14 @@ def verify_checksums(path: Path, names: Sequence[str] | None = None) -> int:
     """Compare the files of an export folder with its ``checksums.json``; return how many agree.
 
     :param names: which of them, where they are there; None takes all
-    :raises NmtDistillError: if a file is missing, differs or has no checksum, which names all that do
+    :raises NmtDistillError: if there are no checksums, or a file is missing, differs or has none; all that do are named
     """
+    _check_folder(path)
+    if not (path / CHECKSUMS_FILE).is_file():
+        raise NmtDistillError(
+            f"{path} has no {CHECKSUMS_FILE} to compare its files with; export the model again (`translate` needs none "
+            "where --verify is left out)."
+        )
     expected = read_json(path / CHECKSUMS_FILE)
     if not isinstance(expected, dict) or not expected:
         raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; export the model again.")

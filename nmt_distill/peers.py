@@ -11,7 +11,7 @@ from nmt_distill.contestant import Contestant
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.report import System
 from nmt_distill.evaluation.test_texts import TestText
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
 
 
@@ -39,13 +39,13 @@ def _run_lines(name: str, command: str, lines: list[str], direction: Direction) 
     try:
         done = subprocess.run(filled, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
     except OSError as error:
-        raise NmtDistillError(f"the peer {name} cannot be started: {error}.") from None
+        raise NmtDistillError(f"the system {name} cannot be started: {error}.") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NmtDistillError(f"the peer {name} ended with status {done.returncode}: {last}")
+        raise NmtDistillError(f"the system {name} ended with status {done.returncode}: {last}")
     answers = done.stdout.removesuffix("\n").split("\n")
     if len(answers) != len(lines):
-        raise NmtDistillError(f"the peer {name} answered {len(lines)} lines with {len(answers)}.")
+        raise NmtDistillError(f"the system {name} answered {len(lines)} lines with {len(answers)}.")
     return answers
 
 
@@ -58,7 +58,7 @@ def file_contestant(name: str, path: str) -> Contestant:
             "test_set": text.name, "source": text.direction.source, "target": text.direction.target,
         }.items():  # fmt: skip
             file = file.replace(f"{{{key}}}", value)
-        lines = list(read_lines(Path(file)))
+        lines = read_sentences(Path(file))
         if len(lines) != len(text.sources):
             raise NmtDistillError(
                 f"{file} has {len(lines)} lines, but `{text.name}` has {len(text.sources)} sentences; line N must "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import check_output, output_file
 from nmt_distill.progress import say
 
 
@@ -66,6 +66,8 @@ def run_mine(arguments: argparse.Namespace) -> int:
     """Mine as the arguments say; return the exit status."""
     from nmt_distill.embedding.mining import MIN_MARGIN, aligned_margins, mine
 
+    if arguments.output is not None:
+        check_output(arguments.output)
     encoder = open_encoder(arguments)
     least = MIN_MARGIN if arguments.min_margin is None else arguments.min_margin
     sources, targets = list(input_lines(arguments.source)), list(input_lines(arguments.target))
@@ -77,7 +79,7 @@ def run_mine(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.writelines(lines)
     else:
-        with atomic_file(arguments.output) as stream:
+        with output_file(arguments.output) as stream:
             stream.writelines(lines)
     say(f"{len(pairs):,} pairs of margin {least:g} or more, of {len(sources):,} and {len(targets):,} sentences")
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt_distill.embed_command import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import read_lines
+from nmt_distill.files import check_output_folder, read_lines
 from nmt_distill.progress import say
 
 
@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("train-head needs --examples LABEL=FILE for each class, or --tsv FILE, one of both.")
     if not 0 <= arguments.unknown_share < 1:
         raise NmtDistillError(f"--unknown-share must be from 0 to below 1, but is {arguments.unknown_share} instead.")
+    check_output_folder(arguments.out)
     from nmt_distill.embedding.head import UNKNOWN
     from nmt_distill.embedding.head_training import score_head, train_head
 

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
-from nmt_distill.document_translation import is_folder_name
+from nmt_distill.document_translation import check_text, is_folder_name
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file
+from nmt_distill.files import output_file
 from nmt_distill.progress import Job, is_watched, job, say
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
-    parser.add_argument("--glossary", metavar="FILE", help="terms and their translations, separated by a tab")
+    parser.add_argument("--glossary", metavar="FILE", help="a term, a tab, its translation a line; # for a comment")
     parser.add_argument(
         "--plain", action="store_true", help="take lines as they stand: not cut into sentences, nothing protected"
     )
@@ -87,12 +87,12 @@ def _run(arguments: argparse.Namespace) -> int:
     formats = {arguments.format or format_of(path) for path in paths if not path.is_dir()}
     if arguments.column and "tsv" not in formats and not any(path.is_dir() for path in paths):
         raise NmtDistillError("--column is of tables, but none of the files is one; give --format tsv as well.")
-    is_document = arguments.in_place or any(path.is_dir() for path in paths) or bool(formats - {"text"})
-    is_document = is_document or bool(
-        paths and arguments.output and not arguments.json and is_folder_name(arguments.output)
-    )
+    into_folder = bool(paths and arguments.output) and not arguments.json and is_folder_name(arguments.output)
+    is_document = into_folder or arguments.in_place or any(path.is_dir() for path in paths) or bool(formats - {"text"})
     if is_document and arguments.json:
         raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
+    for path in paths:
+        check_text(path, arguments.format, by_lines=not is_document)
     if is_document:
         return _run_documents(arguments, paths)
     translator = _translator(arguments)
@@ -235,11 +235,8 @@ def _output(path: str | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
     elif is_folder_name(path):
         raise NmtDistillError(f"{path} is a folder, but --output must be a file.")
-    elif Path(path).exists() and not Path(path).is_file():
-        with _naming(f"{path} cannot be written"), Path(path).open("wb") as stream:
-            yield stream
     else:
-        with _naming(f"{path} cannot be written"), atomic_file(Path(path).resolve(), "wb") as stream:
+        with _naming(f"{path} cannot be written"), output_file(Path(path), "wb") as stream:
             yield stream
 
 

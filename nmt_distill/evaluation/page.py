@@ -164,7 +164,9 @@ def summary(report: Report) -> Iterator[str]:
         if row is None or row.teacher_share is None or row.system == report.teacher:
             continue
         imitator = _imitator(report, test_set) or row
-        text = f"{test_set.name}: {imitator.system} keeps {imitator.teacher_share:.1f} % of the teacher's chrF2++"
+        text = (
+            f"{test_set.name}: {imitator.system} keeps {imitator.teacher_share:.1f} % of {_of_teacher(report)} chrF2++"
+        )
         if imitator is not row:
             text += f"; with lines brought through as people have it, {row.system} has {row.scores.chrf.value:.2f}"
         ratio = speed_ratio(report, test_set, row)
@@ -176,6 +178,12 @@ def summary(report: Report) -> Iterator[str]:
 def _imitator(report: Report, test_set: TestSetScores) -> SystemScores | None:
     """The system that reads lines as the teacher does, where it stands apart from the focus."""
     return next((row for row in test_set.systems if row.system == report.imitator), None)
+
+
+def _of_teacher(report: Report) -> str:
+    """Say whose score is kept: the teacher's, or that of another system, by its name."""
+    is_teacher = report.teacher is None or report.system(report.teacher).role == "teacher"
+    return "the teacher's" if is_teacher else f"{report.teacher}'s"
 
 
 def signatures(report: Report) -> list[str]:

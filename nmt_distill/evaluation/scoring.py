@@ -22,7 +22,7 @@ from nmt_distill.evaluation.resampling import NUM_RESAMPLES, NUM_TRIALS
 from nmt_distill.evaluation.risks import measure_risks
 from nmt_distill.evaluation.significance import compare
 from nmt_distill.evaluation.speed import Speed
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
 
 EXAMPLE_WORDS = 4
@@ -192,7 +192,7 @@ def evaluate_files(
 
 
 def _read_side(path: Path) -> list[str]:
-    lines = list(read_lines(path))
+    lines = read_sentences(path)
     if not lines:
         raise NmtDistillError(f"{path} is empty; it must hold a sentence a line.")
     return lines

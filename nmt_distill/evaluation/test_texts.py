@@ -10,7 +10,7 @@ from typing import Any
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.test_sets import load_suite, read_test_set
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_lines, read_sentences
 from nmt_distill.languages import Direction
 
 
@@ -68,7 +68,7 @@ def _file_text(what: str, direction: Direction) -> TestText:
         raise NmtDistillError(
             f"--test-set must be SOURCES,REFERENCES, suite:FILE,FOLDER or sacrebleu:NAME, but is `{what}`."
         )
-    sources, references = (list(read_lines(path)) for path in files)
+    sources, references = (read_sentences(path) for path in files)
     if not sources:
         raise NmtDistillError(f"{files[0]} is empty; it must hold a sentence a line.")
     if len(sources) != len(references):

@@ -85,8 +85,8 @@ def test_run_of_another_corpus_is_refused(toy: Toy, runs: tuple[Path, Path], tmp
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("import sys; sys.exit('out of ink')", "the peer p ended with status 1: out of ink"),
-        ("print('one line')", "the peer p answered 60 lines with 1."),
+        ("import sys; sys.exit('out of ink')", "the system p ended with status 1: out of ink"),
+        ("print('one line')", "the system p answered 60 lines with 1."),
     ],
 )
 def test_peer_that_fails_is_told(runs: tuple[Path, Path], tmp_path: Path, program: str, said: str) -> None:

@@ -76,6 +76,7 @@ ORDER = [
     "pipeline",
     "comparison",
     "ablation",
+    "arguments",
     "translate_command",
     "compare_command",
     "evaluate_command",

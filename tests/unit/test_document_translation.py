@@ -9,6 +9,7 @@ import pytest
 
 from nmt_distill.document_translation import plan, translate_documents
 from nmt_distill.errors import NmtDistillError
+from tests.pipes import read_pipe
 
 
 class Shouter:
@@ -65,6 +66,13 @@ def test_one_document_goes_to_a_file_or_to_standard_output(
     translate([files / "notes.bin"], format_name="markdown")
     assert (tmp_path / "b.json").read_bytes() == b'{"a": "ONE"}'
     assert capfdbinary.readouterr().out == b"THREE"
+
+
+def test_a_pipe_is_written_into_and_stays_one(files: Path, tmp_path: Path) -> None:
+    with read_pipe(tmp_path / "pipe") as content:
+        translate([files / "a.json"], output=str(tmp_path / "pipe"))
+    assert content == [b'{"a": "ONE"}']
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_nothing_is_written_where_one_file_is_broken(files: Path) -> None:

@@ -18,14 +18,17 @@ from nmt_distill.files import (
     atomic_folder,
     fingerprint,
     locked,
+    output_file,
     read_json,
     read_lines,
+    read_sentences,
     remove_partials,
     sha256_of,
     size_of,
     write_json,
     write_lines,
 )
+from tests.pipes import read_pipe
 
 
 def names(folder: Path) -> list[str]:
@@ -71,6 +74,47 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
         stream.write("new")
     assert (tmp_path / "file").read_text() == "new"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", ["a\nb\u0085\n", b"\x00\r\n"])
+def test_output_goes_through_links_and_into_pipes(content: str | bytes, tmp_path: Path) -> None:
+    mode = "w" if isinstance(content, str) else "wb"
+    written = content.encode() if isinstance(content, str) else content
+    (tmp_path / "link").symlink_to("text")
+    for name in ("text", "link"):
+        with output_file(tmp_path / name, mode) as stream:
+            stream.write(content)
+        assert (tmp_path / "text").read_bytes() == written
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "to pipe").symlink_to("pipe")
+    with read_pipe(tmp_path / "pipe") as found, output_file(tmp_path / "to pipe", mode) as stream:
+        stream.write(content)
+    assert found == [written]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_output_to_the_file_of_standard_output_is_appended(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from nmt_distill.files import output_file
+print("one", flush=True)
+with output_file(Path(sys.argv[1])) as stream:
+    stream.write("two\\n")
+print("three")
+"""
+    with (tmp_path / "out").open("wb") as stream:
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], stdout=stream, check=True)
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "one\ntwo\nthree\n"
+
+
+def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("old")
+    with pytest.raises(ValueError, match="stop"), output_file(tmp_path / "text") as stream:
+        stream.write("new")
+        raise ValueError("stop")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"text": "old"}
 
 
 def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
@@ -190,6 +234,12 @@ def test_invalid_utf8_is_told_with_its_line_after_the_good_ones(tmp_path: Path) 
         NmtDistillError, match=r"a\.txt, line 2: not valid UTF-8 \(byte 2 of the line is 0xe9\); convert"
     ):
         next(lines)
+
+
+def test_only_a_byte_order_mark_at_the_head_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("\ufeffa\n\ufeffb\n", encoding="utf-8")
+    assert read_sentences(tmp_path / "text") == ["a", "\ufeffb"]
+    assert list(read_lines(tmp_path / "text")) == ["\ufeffa", "\ufeffb"]
 
 
 def test_missing_file_and_folder_in_place_of_a_file(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def test_an_empty_glossary_has_no_terms(tmp_path: Path) -> None:
     [
         ("page\n", r"terms\.tsv, line 1 must be a term, a tab and its translation, but has 1 fields\."),
         ("page\tp\tq\n", r"line 1 must be a term, a tab and its translation, but has 3 fields"),
-        ("\npage\t\n", r"line 2 must be a term"),
+        ("\npage\t\n", r"line 2 must be a term, a tab and its translation, but its translation is empty\."),
+        ("\tpágina\n", r"line 1 must be a term, a tab and its translation, but its term is empty\."),
         ("page\ta\nPage\tb\n", r"line 2: `Page` has another translation in line 1\."),
     ],
 )

@@ -104,7 +104,9 @@ def test_the_exports_of_a_run_are_suggested(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_folder_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(NmtDistillError, match=r"none does not exist; --model wants one like runs/"):
+    with pytest.raises(
+        NmtDistillError, match=r"none does not exist; --model wants one like runs/\S+, or a name that `nmt-di"
+    ):
         read_model_folder(tmp_path / "none")
     (tmp_path / "file").touch()
     with pytest.raises(NmtDistillError, match=r"file is a file, but must be the folder of an export"):
@@ -169,8 +171,14 @@ def test_checksums_must_be_some(make: Make, content: object) -> None:
 def test_checksums_may_be_absent_until_asked_for(make: Make) -> None:
     path = make()
     read_model_folder(path)
-    with pytest.raises(NmtDistillError, match=r"checksums\.json does not exist"):
+    with pytest.raises(
+        NmtDistillError, match=r"has no checksums\.json to compare its files with; export the model again"
+    ):
         verify_checksums(path)
+    with pytest.raises(
+        NmtDistillError, match=r"none does not exist; --model wants one like .* `nmt-distill models` lists"
+    ):
+        verify_checksums(path / "none")
 
 
 def test_a_tag_is_part_of_its_direction(make: Make) -> None:

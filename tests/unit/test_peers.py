@@ -28,6 +28,11 @@ def test_program_is_told_the_languages(tmp_path: Path) -> None:
     assert (contestant.what, contestant.system.role) == (f"command:{command}", "peer")
 
 
+def test_program_that_answers_too_little_is_told() -> None:
+    with pytest.raises(NmtDistillError, match=r"the system d answered 2 lines with 1\."):
+        command_contestant("d", f"{sys.executable} -c 'print(1)'").answer(TEXT)
+
+
 def test_file_of_outputs(tmp_path: Path) -> None:
     (tmp_path / "held-out.pt-BR").write_text("um\ndois\n", encoding="utf-8")
     contestant = file_contestant("human", f"{tmp_path}/{{test_set}}.{{target}}")
@@ -35,6 +40,7 @@ def test_file_of_outputs(tmp_path: Path) -> None:
     assert contestant.timed == ()
     with pytest.raises(NmtDistillError, match="human is a file of outputs, which translates nothing else"):
         contestant.into(DIRECTION)
+    (tmp_path / "held-out.pt-BR").write_text("\ufeffum\ndois\n", encoding="utf-8")
     plain = load_contestant("human", str(tmp_path / "held-out.pt-BR"), [DIRECTION])
     assert plain.answer(TEXT) == ["um", "dois"]
     (tmp_path / "held-out.pt-BR").write_text("um\n", encoding="utf-8")

@@ -17,6 +17,7 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
 from nmt_distill.translate_command import LineReader, _read, add_arguments, run
+from tests.pipes import read_pipe
 
 PROGRAM = """
 import argparse, sys
@@ -132,6 +133,35 @@ def test_an_output_that_is_a_link_stays_one(mute_export: Path, tmp_path: Path) -
     assert (tmp_path / "text").read_bytes() == b"1\n"
 
 
+def test_what_is_no_text_is_refused(mute_export: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.docx").write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
+    for where in (f"{tmp_path}/out", f"{tmp_path}/out/"):
+        with pytest.raises(NmtDistillError, match=r"a\.docx is no text, and of no format that is known; extract its"):
+            run(parse("--model", str(mute_export), "--output", where, "--file", str(tmp_path / "a.docx")))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.docx"]
+
+
+def test_nul_bytes_are_content_of_what_is_said_to_be_text(
+    mute_export: Path, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    for name, options in (("a.txt", []), ("a", ["--format", "text"])):
+        (tmp_path / name).write_bytes(b"1\x00\n")
+        assert run(parse("--model", str(mute_export), *options, "--file", str(tmp_path / name))) == 0
+        assert capfdbinary.readouterr().out == b"1\x00\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_by_lines_and_read_into_a_folder(mute_export: Path, tmp_path: Path, encoding: str) -> None:
+    content = "\ufeff1\n2\n".encode(encoding)
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(NmtDistillError, match=r"a\.txt is UTF-16, but lines are read as UTF-8; convert it, .*a folder"):
+        run(parse("--model", str(mute_export), "--file", str(tmp_path / "a.txt")))
+    assert (
+        run(parse("--model", str(mute_export), "--output", f"{tmp_path}/out/", "--file", str(tmp_path / "a.txt"))) == 0
+    )
+    assert (tmp_path / "out/a.txt").read_bytes() == content
+
+
 @pytest.mark.parametrize("stream", ["stdin", "stdout"])
 def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
     monkeypatch.setattr(f"sys.{stream}", None)
@@ -139,9 +169,11 @@ def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.
         run(parse("--model", str(mute_export), *(["text"] if stream == "stdout" else [])))
 
 
-def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None:
-    assert run(parse("--model", str(mute_export), "--output", os.devnull, "Stop")) == 0
-    assert Path(os.devnull).is_char_device()
+def test_an_output_that_is_no_file_is_written_through(mute_export: Path, tmp_path: Path) -> None:
+    with read_pipe(tmp_path / "pipe") as content:
+        assert run(parse("--model", str(mute_export), "--output", str(tmp_path / "pipe"), "Stop")) == 0
+    assert content == [b"Stop\n"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +196,7 @@ def test_an_output_that_is_no_file_is_written_through(mute_export: Path) -> None
         (["--output", "/dev/full", "text"], r"/dev/full cannot be written: No space left on device\."),
         (["--to", "de", "text"], r"`de` is not a language of this model"),
         (["--from", "de", "text"], r"`de` is not a language of this model"),
-        (["--verify", "text"], r"checksums\.json does not exist"),
+        (["--verify", "text"], r"has no checksums\.json to compare its files with"),
     ],
 )
 def test_what_is_wrong_is_told(mute_export: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -183,7 +215,7 @@ def test_an_empty_file_has_no_answers(mute_export: Path, tmp_path: Path, capfdbi
 def test_all_checksums_are_compared_on_demand(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
     folder = Path(shutil.copytree(mute_export, tmp_path / "model"))
     (folder / "README.md").write_text("a card")
-    with pytest.raises(NmtDistillError, match=r"checksums\.json does not exist"):
+    with pytest.raises(NmtDistillError, match=r"has no checksums\.json to compare its files with"):
         run(parse("--model", str(folder), "--verify", "42"))
     write_checksums(folder)
     assert run(parse("--model", str(folder), "--verify", "42")) == 0

@@ -92,6 +92,12 @@ def test_summary_states_the_result(report: Report) -> None:
     assert list(summary(dataclasses.replace(report, test_sets=quiet))) == []
 
 
+def test_share_is_said_to_be_of_a_system_that_is_no_teacher(report: Report) -> None:
+    first, *others = report.systems
+    other = dataclasses.replace(report, systems=(dataclasses.replace(first, role="peer"), *others))
+    assert "% of teacher's chrF2++, 16.0 times" in next(summary(other))
+
+
 def test_share_is_that_of_the_system_that_reads_as_the_teacher_does(report: Report) -> None:
     other = dataclasses.replace(report, imitator="baseline")
     focus, baseline = report.test_sets[0].systems[1:]

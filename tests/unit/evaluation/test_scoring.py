@@ -143,6 +143,14 @@ def test_line_separators_inside_a_line_are_text(tmp_path: Path) -> None:
     assert evaluate_files(path["output"], path["reference"], target="en")["scores"]["num_sentences"] == 2
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    text = b"a b c\nd e f\n"
+    path = write(tmp_path, marked=b"\xef\xbb\xbf" + text, plain=text)
+    plain = evaluate_files(path["plain"], path["plain"], path["plain"], path["plain"], target="en")
+    assert evaluate_files(path["marked"], path["plain"], path["marked"], path["plain"], target="en") == plain
+    assert evaluate_files(path["plain"], path["marked"], path["plain"], path["marked"], target="en") == plain
+
+
 def test_bad_files_are_told(tmp_path: Path) -> None:
     path = write(tmp_path, two=b"a\nb\n", three=b"a\nb\nc\n", empty=b"", bad=b"a\n\xff\n")
     with pytest.raises(NmtDistillError, match=r"two has 2 lines but \S*three has 3; line 3 of \S*three has no partner"):

@@ -1,0 +1,37 @@
+"""The parser of a command: options and text in any order, and an error in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Tells in one line what is wrong, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and exit with status 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see `{self.prog} --help`.\n")
+
+
+class VerbParser(CommandParser):
+    """The parser of a verb, whose text may stand among its options unless a ``--`` ends these."""
+
+    _is_intermixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse options first, then what is left; what stays unknown is an error of the verb."""
+        if self._is_intermixed:  # called by the parse of options or of what is left
+            return super().parse_known_args(args, namespace)
+        self._is_intermixed = True
+        try:
+            parse = super().parse_known_args if "--" in (args or ()) else self.parse_known_intermixed_args
+            parsed, unknown = parse(args, namespace)
+        finally:
+            self._is_intermixed = False
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, []

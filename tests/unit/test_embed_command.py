@@ -1,0 +1,96 @@
+"""Where vectors and pairs are written; an encoder that counts letters stands in for a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt_distill import embed_command, search_command, train_head_command
+from nmt_distill.cli import build_parser
+from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.errors import NmtDistillError
+from tests.pipes import read_pipe
+
+
+class Counter:
+    """Makes a vector of two numbers: letters, and their square."""
+
+    dim = 2
+
+    def embed(self, lines: Sequence[str]) -> Vectors:
+        return np.array([[len(line), len(line) ** 2] for line in lines], dtype=np.float32)
+
+    def embed_lines(self, lines: Iterable[str]) -> Iterator[Vectors]:
+        yield self.embed(list(lines))
+
+    def pooled(self, lines: Sequence[str], *, first_line: int = 1) -> Vectors:
+        return self.embed(lines)
+
+    def project(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of two sentences; no model is loaded."""
+    for module in (embed_command, search_command):
+        monkeypatch.setattr(module, "open_encoder", lambda arguments: Counter())
+    (tmp_path / "text").write_text("a\nbcd\n")
+    return tmp_path / "text"
+
+
+def call(*arguments: object) -> int:
+    parsed = build_parser().parse_args([*map(str, arguments), "--model", "m"])
+    status: int = parsed.run(parsed)
+    return status
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.jsonl"])
+def test_vectors_go_through_links_and_into_pipes(text: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / f"link-{name}").symlink_to(name)
+    assert call("embed", text, "--output", tmp_path / f"link-{name}") == 0
+    assert (tmp_path / f"link-{name}").is_symlink()
+    with read_pipe(tmp_path / f"pipe-{name}") as content:
+        assert call("embed", text, "--output", tmp_path / f"pipe-{name}") == 0
+    assert content == [(tmp_path / name).read_bytes()]
+    assert (tmp_path / f"pipe-{name}").is_fifo()
+    if name == "v.npy":
+        assert np.load(tmp_path / name).tolist() == [[1, 1], [3, 9]]
+    else:
+        rows = [json.loads(line) for line in content[0].splitlines()]
+        assert rows == [{"text": "a", "vector": [1, 1]}, {"text": "bcd", "vector": [3, 9]}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine", "text", "text", "--output", "folder"], r"folder is a folder, but must be a file"),
+        (["mine", "text", "text", "--output", "text/x"], r"text/x cannot be written, because \S*text is a file"),
+        (["embed", "text", "--output", "text/x.npy"], r"text/x\.npy cannot be written, because \S*text is a file"),
+        (["embed", "text", "--output", "folder.npy"], r"folder\.npy is a folder, but must be a file"),
+        (["embed", "text", "--index", "text"], r"text is a file, but must be a folder"),
+        (["embed", "text", "--index", "text/a/b"], r"text/a/b cannot be written, because text is a file"),
+        (["train-head", "--tsv", "text", "--out", "text"], r"text is a file, but must be a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    text: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(text.parent)
+    for module in (embed_command, search_command, train_head_command):
+        monkeypatch.setattr(module, "open_encoder", None)
+    for name in ("folder", "folder.npy"):
+        Path(name).mkdir()
+    with pytest.raises(NmtDistillError, match=message):
+        call(*arguments)
+
+
+def test_pairs_go_into_pipes(text: Path, tmp_path: Path) -> None:
+    with read_pipe(tmp_path / "pipe") as content:
+        assert call("mine", text, text, "--aligned", "--min-margin", 0, "--output", tmp_path / "pipe") == 0
+    assert [line.split(b"\t")[:2] for line in content[0].splitlines()] == [[b"a", b"a"], [b"bcd", b"bcd"]]
+    assert (tmp_path / "pipe").is_fifo()

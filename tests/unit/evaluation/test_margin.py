@@ -18,6 +18,9 @@ from nmt_distill.evaluation.margin import (
     xsim_error,
 )
 
+DIM = 256
+"""of random vectors, of which no two are near each other"""
+
 
 def laser_xsim(x: Any, y: Any, k: int) -> float:
     """xSIM of facebookresearch/LASER (source/xsim.py) with margin "ratio", sentence by sentence."""
@@ -81,10 +84,13 @@ def test_blocks_of_any_size_find_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_mining_pairs_what_belongs_together() -> None:
     generator = np.random.default_rng()
-    common = generator.standard_normal((20, 32))
-    x = np.concatenate([common, generator.standard_normal((10, 32))])
+    common = generator.standard_normal((20, DIM))
+    x = np.concatenate([common, generator.standard_normal((10, DIM))])
     order = generator.permutation(20)
-    y = np.concatenate([generator.standard_normal((10, 32)), common[order] + 0.1 * generator.standard_normal((20, 32))])
+    y = np.concatenate([
+        generator.standard_normal((10, DIM)),
+        common[order] + 0.1 * generator.standard_normal((20, DIM)),
+    ])
     mined = mine_pairs(x, y)
     truth = {(int(place), 10 + row) for row, place in enumerate(order)}
     assert len(set(mined.sources.tolist())) == len(mined.sources), "each sentence once"

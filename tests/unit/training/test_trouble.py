@@ -89,7 +89,8 @@ def test_gradient_that_is_not_finite_is_told(
     phase = replace(PHASE, num_accumulated=2)
     with pytest.raises(
         NmtDistillError,
-        match=r"the gradient of phase 1, step 1 is not finite; lower training\.phases\[0\]\.learning_rate\. The last",
+        match=r"the gradient of phase 1, step 1 is not finite; lower training\.phases\[0\]\.learning_rate, with which "
+        r"training starts over\. The last",
     ):
         train(new_student(), toy_store, replace(CONFIG, phases=(phase,)), tmp_path)
     content, tensors = kept_of(tmp_path)
@@ -126,7 +127,7 @@ def test_device_without_memory_is_told_a_budget(
     assert str(caught.value) == (
         "memory ran out in phase 2, step 1, on a batch of up to 100 target positions; set "
         "training.phases[1].batch_tokens=50 and training.phases[1].num_accumulated=6, with which an update learns from "
-        "as many tokens as before. The last checkpoint is kept."
+        "as many tokens as before; with other batches training starts over."
     )
     assert TrainingFolder(tmp_path).load_checkpoint() is not None
 

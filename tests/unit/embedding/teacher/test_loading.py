@@ -78,7 +78,13 @@ def test_another_file_is_another_teacher(tiny_bert: Path, tmp_path: Path) -> Non
     assert identify_embedding_teacher(TransformersEncoderConfig(name=str(tiny_bert), **FACTS)) == before
     (tmp_path / "copy" / "config.json").write_text("{}", encoding="utf-8")
     assert identify_embedding_teacher(config) != before
-    assert identify_embedding_teacher(CommandEncoderConfig(command="x", **FACTS)) == {}
+    program = tmp_path / "embed.sh"
+    program.write_text("cat")
+    command = CommandEncoderConfig(command=f"sh {program}", **FACTS)
+    before = identify_embedding_teacher(command)
+    program.write_text("tac")
+    assert identify_embedding_teacher(command) != before
+    assert identify_embedding_teacher(CommandEncoderConfig(command="no_such_program", **FACTS)) == {"files": []}
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
-from nmt_distill.document_translation import check_text, is_folder_name
+from nmt_distill.document_translation import check_text, is_folder_name, warn_of_unknown_formats
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
@@ -93,6 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
     for path in paths:
         check_text(path, arguments.format, by_lines=not is_document)
+    if arguments.format is None:
+        warn_of_unknown_formats(paths)
     if is_document:
         return _run_documents(arguments, paths)
     translator = _translator(arguments)

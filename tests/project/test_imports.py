@@ -98,7 +98,7 @@ ONLY_IN = {
     "polib": ("corpus.", "documents.gettext_catalog"),
     "sentencex": ("sentences",),
     "py3langid": ("language_identification",),
-    "langcodes": ("teacher.language_matching",),
+    "langcodes": ("languages", "teacher.language_matching"),
     "matplotlib": ("evaluation.plot",),
     "ray": ("cluster.",),
     "optimum": ("export.onnx",),

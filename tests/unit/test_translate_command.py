@@ -118,6 +118,19 @@ def test_files_are_translated_in_order_into_a_file(mute_export: Path, tmp_path: 
     assert capfdbinary.readouterr().out == b""
 
 
+def test_lines_of_an_unknown_format_are_told(
+    mute_export: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.rst", "a.txt", "README"):
+        (tmp_path / name).write_bytes(b"1\n")
+    files = [str(tmp_path / name) for name in ("a.rst", "a.txt", "README")]
+    assert run(parse("--model", str(mute_export), "--file", *files)) == 0
+    notice = f"{files[0]}: `.rst` is the suffix of no known format, so every line is translated as plain text.\n"
+    assert capfd.readouterr() == ("1\n1\n1\n", notice)
+    assert run(parse("--model", str(mute_export), "--format", "text", "--file", *files)) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_texts_go_into_a_folder_one_by_one(mute_export: Path, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1\n")
     (tmp_path / "b").write_bytes(b"2")

@@ -42,6 +42,7 @@ ORDER = [
     "layout",
     "packaged_models",
     "tally",
+    "translation_request",
     "translator",
     "documents",
     "document_translation",

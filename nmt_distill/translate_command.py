@@ -38,28 +38,46 @@ UNTRANSLATED_STATUS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``translate`` to its parser."""
-    parser.add_argument("--model", metavar="FOLDER", help="export folder of a run, or a name that `models` lists")
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="export folder of a run, or a name that `models` lists (default: the model inside the package)",
+    )
     parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
-    parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
+    parser.add_argument(
+        "--from", dest="source", metavar="LANGUAGE", help="language of the text, where the model has several"
+    )
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
-    parser.add_argument("--glossary", metavar="FILE", help="a term, a tab, its translation a line; # for a comment")
     parser.add_argument(
-        "--plain", action="store_true", help="take lines as they stand: not cut into sentences, nothing protected"
+        "--glossary", metavar="FILE", help="file of fixed translations: on each line a term, a tab and its translation"
+    )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="translate lines as they are: no splitting into sentences, nothing protected",
     )
     parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
-    parser.add_argument("--verify", action="store_true", help="first compare the model with its checksums")
-    parser.add_argument("--json", action="store_true", help="answer each line with a JSON object: text, score")
-    parser.add_argument("--num-candidates", type=_count, metavar="N", help="with --json: so many translations a line")
+    parser.add_argument("--verify", action="store_true", help="first compare all files of the model with its checksums")
+    parser.add_argument("--json", action="store_true", help="write a JSON object for each line: source, text, score")
+    parser.add_argument(
+        "--num-candidates", type=_count, metavar="N", help="with --json: up to N translations of each line"
+    )
     files = parser.add_argument_group(
-        "files", "of text, or of a format that the suffix tells; a folder is all its files"
+        "files", "plain text, or documents whose format the suffix tells; a folder stands for all files in it"
     )
     files.add_argument("--file", nargs="+", default=[], metavar="PATH", help="translate these files, in this order")
-    files.add_argument("--format", choices=[*SUFFIXES], help="what the files are, whatever their suffix")
-    files.add_argument("--column", metavar="COLUMN", help="of a table: number from 1, or name in the first line")
-    files.add_argument("--output", metavar="PATH", help="write to this file, whole or not at all, or into this folder")
-    files.add_argument("--in-place", action="store_true", help="put each translation in its file's place")
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="what to translate, a line each; else standard input")
+    files.add_argument("--format", choices=[*SUFFIXES], help="format of the files, whatever their suffix")
+    files.add_argument(
+        "--column", metavar="COLUMN", help="column of a TSV file: its number from 1, or its name in the first line"
+    )
+    files.add_argument(
+        "--output", metavar="PATH", help="write to this file, which appears whole or not at all, or into this folder"
+    )
+    files.add_argument("--in-place", action="store_true", help="replace each file by its translation")
+    parser.add_argument(
+        "text", nargs="*", metavar="TEXT", help="text to translate, each argument a line (default: standard input)"
+    )
 
 
 def _count(text: str) -> int:

@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="translate lines as they are: no splitting into sentences, nothing protected",
     )
-    parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
+    parser.add_argument(
+        "--strict", action="store_true", help="status 3 if anything was left untranslated or cut, or repeats itself"
+    )
     parser.add_argument("--verify", action="store_true", help="first compare all files of the model with its checksums")
     parser.add_argument("--json", action="store_true", help="write a JSON object for each line: source, text, score")
     parser.add_argument(

@@ -15,7 +15,7 @@ import pytest
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
-from nmt_distill.translate_command import LineReader, _read, run
+from nmt_distill.translate_command import run
 from tests.translate_arguments import PROGRAM, parse
 
 Feed = Callable[[bytes], None]
@@ -161,30 +161,6 @@ def test_counts_must_be_whole(option: str, value: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         parse("--model", "m", option, value)
     assert "must be a whole number of at least 1" in capsys.readouterr().err or value == "-1"
-
-
-class Dribble:
-    """A stream that hands out what it is told to, a bit at a time."""
-
-    def __init__(self, blocks: list[bytes]) -> None:
-        self.blocks = blocks
-
-    def read1(self, size: int, /) -> bytes:
-        return self.blocks.pop(0) if self.blocks else b""
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_lines_do_not_depend_on_blocks(size: int) -> None:
-    content = "one\n\ntw\u00f6\r\n\n\u4e2d\u6587 and more\nend".encode()
-    blocks = [content[start : start + size] for start in range(0, len(content), size)]
-    windows = list(_read(Dribble(blocks), "here", LineReader(), None))
-    assert [line for window in windows for line in window] == content.decode().split("\n")
-
-
-def test_bad_lines_are_counted_across_blocks() -> None:
-    reader = LineReader()
-    list(_read(Dribble([b"a\nb\n", b"c\n\xff", b"\n\xff"]), "here", reader, None))
-    assert (reader.num_invalid, reader.first_invalid) == (2, "here, line 4")
 
 
 def test_a_line_is_answered_before_the_next_is_there(start: Callable[..., subprocess.Popen[bytes]]) -> None:

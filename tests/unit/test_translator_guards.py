@@ -300,5 +300,5 @@ def test_plain_lines_are_read_and_answered_as_they_stand(make: Make) -> None:
     seen.clear()
     make(note).translate(lines)
     assert not {*lines} & {*seen}
-    with pytest.raises(NmtDistillError, match="A glossary is honoured by what `plain` leaves out"):
+    with pytest.raises(NmtDistillError, match="`glossary` and `plain` exclude each other: with `plain` no term"):
         make(plain=True, glossary="terms.tsv")

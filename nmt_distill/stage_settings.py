@@ -15,8 +15,8 @@ from nmt_distill.recipe import Recipe
 _START_FILES = ("model.safetensors", "config.json", "vocab.json", "source.spm", "sentence_projection.npy")
 """files of a student that another one starts from"""
 
-_RUN_TIME = ("num_processes", "timeout_seconds", "num_connections", "num_retries", "api_key_variable")
-"""settings of teachers that change no label"""
+_RUN_TIME = ("batch_tokens", "num_processes", "timeout_seconds", "num_connections", "num_retries", "api_key_variable")
+"""settings of teachers that change no label, but by rounding or another draw"""
 _ORIGIN = ("origin", "licence")
 """what a model card tells of a teacher"""
 

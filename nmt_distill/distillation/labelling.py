@@ -42,8 +42,8 @@ _WHY_UNFINISHED = (
     "tokenizer and weights of the teacher may not belong together, or teacher.max_length_factor is too small"
 )
 _MEMORY_REMEDY = (
-    "while the teacher labelled; set teacher.batch_tokens to half of what it is (4096 where the recipe says nothing), "
-    "with which labelling starts over."
+    "while the teacher labelled; set teacher.batch_tokens to half of what it is (4096 where the recipe says nothing); "
+    "finished shards stay."
 )
 
 Encode = Callable[[Sequence[str]], list[list[int]]]

@@ -62,7 +62,7 @@ def score_test_set(
     :param speeds: speeds of systems, measured on the same sources
     :param teacher: the system in ``outputs`` that agreement, share and worst sentences refer to
     :param focus: the system in ``outputs`` whose worst sentences and examples are shown
-    :param comparisons: (system, baseline) pairs to test for significance
+    :param comparisons: (system, baseline) pairs to test for significance, which one sentence alone has none of
     :param origin: where the text is from and how the sample is drawn
     :param licence: of the text
     :param text_may_be_published: whether its sentences may stand in a report that is kept in a repository
@@ -110,7 +110,7 @@ def score_test_set(
         )
     tested = [
         comparison
-        for system, baseline in comparisons
+        for system, baseline in (comparisons if len(sources) > 1 else ())
         for comparison in compare(
             outputs[system],
             outputs[baseline],

@@ -86,6 +86,14 @@ def test_intervals_and_trials_are_asked_for() -> None:
     assert plain.comparisons[0].randomization_p is None
 
 
+def test_one_sentence_has_no_interval_and_nothing_to_test() -> None:
+    one = {"sources": SOURCES[:1], "references": REFERENCES[:1], "comparisons": [("student", "teacher")]}
+    test_set = scored(outputs={"teacher": REFERENCES[:1], "student": WORSE[:1]}, **one)
+    assert test_set.comparisons == ()
+    assert test_set.systems[1].scores.chrf.value < 100
+    assert (test_set.systems[1].scores.chrf.lower, test_set.systems[1].scores.chrf.upper) == (None, None)
+
+
 def test_tokenizer_reaches_scores_and_tests() -> None:
     test_set = scored(tokenizer="char", comparisons=[("student", "teacher")])
     by_word = scored(comparisons=[("student", "teacher")])

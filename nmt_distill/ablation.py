@@ -50,7 +50,7 @@ def compare_rows(
         title=title,
         rows=tuple(_row(name, row) for name, row in runs.items()),
         baselines=names,
-        test_sets=tuple(_score(runs, text, names) for text in test_texts(first)),
+        test_sets=tuple(_score(runs, text, names, first.recipe.evaluation.tokenizer) for text in test_texts(first)),
         machine=machine(),
         command=command,
         notes=tuple(notes),
@@ -89,7 +89,7 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> AblationSet:
+def _score(rows: Rows, test_set: TestText, baselines: Sequence[str], tokenizer: str) -> AblationSet:
     outputs: dict[str, dict[int, list[str]]] = {}
     for name, runs in rows.items():
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences, {len(runs)} times")
@@ -105,4 +105,5 @@ def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> Ablation
         baselines=baselines,
         origin=test_set.origin,
         licence=test_set.licence,
+        tokenizer=tokenizer,
     )

@@ -90,7 +90,8 @@ def test_a_model_without_teacher_has_the_licences_of_its_text() -> None:
 def test_head_is_what_the_hub_reads() -> None:
     _, head, _ = model_card(FACTS, RESULT).split("---\n", 2)
     facts = yaml.safe_load(head)
-    assert facts["language"] == ["en", "pt-BR"]
+    assert facts["language"] == ["en", "pt"]  # with a region the hub refuses the card
+    assert facts["language_bcp47"] == ["en", "pt-BR"]
     assert (facts["license"], facts["license_name"]) == ("other", "of the teacher: CC-BY-NC 4.0")
     assert (facts["library_name"], facts["pipeline_tag"]) == ("ctranslate2", "translation")
     (model,) = facts["model-index"]
@@ -123,6 +124,7 @@ def test_card_of_several_directions_and_teachers() -> None:
         replace(FACTS, directions=directions, teachers=(Origin("one", "MIT"), Origin("two", "none"))), RESULT
     )
     assert "# quickstart, en-de, en-fr, fr-de, int8\n" in card
+    assert "language:\n- en\n- de\n- fr\nlanguage_bcp47:" in card
     assert "Translates en into de, fr; fr into de." in card
     assert "nmt-distill translate --model . --from en --to de < text.en" in card
     assert "Teacher: one. Licence of its weights: MIT." in card

@@ -142,6 +142,13 @@ def test_hostile_text_shows_as_it_is(place: str) -> None:
         assert len(re.findall(r"(?<!\\)\|", written.splitlines()[2])) == 2
 
 
+def test_joiners_of_scripts_that_need_them_stay() -> None:
+    for text in ("می\u200cخواهم", "ക്\u200dഷ", "👨\u200d👩"):
+        assert text in html_page("t", [Paragraph(text)])
+        assert text in markdown([Paragraph(text)])
+    assert "a[U+200B]b[U+200F]" in markdown([Table(headers=("text",), rows=(("a\u200bb\u200f",),))]).replace("\\", "")
+
+
 def test_code_in_running_text() -> None:
     blocks: list[Block] = [Paragraph("say `a_b <c>` or d_e"), Code("x < y\n")]
     assert markdown(blocks) == "say `a_b <c>` or d\\_e\n\n```\nx < y\n\n```\n"

@@ -164,6 +164,8 @@ def score(
     num_split = sum(hypothesis.endswith(" .") for hypothesis in hypotheses)
     if num_split >= 100:
         notes.append(f"{num_split} outputs end in a full stop set apart; scores need text as people write it.")
+    if num_empty := sum(not reference.strip() for reference in references):
+        notes.append(f"{num_empty} references are empty, which no output can match; take their lines out of all files.")
     metrics = (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target)))
     measures = [measure(name, metric, hypotheses, references, num_resamples) for name, metric in metrics]
     bleu, chrf, ter = measures

@@ -24,6 +24,7 @@ from nmt_distill.evaluation.significance import compare
 from nmt_distill.evaluation.speed import Speed
 from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
+from nmt_distill.repetition import words
 
 EXAMPLE_WORDS = 4
 """an example sentence has at least that many words"""
@@ -225,7 +226,7 @@ def _examples(
     sources: Sequence[str], references: Sequence[str], shown: Mapping[str, Sequence[str]], count: int
 ) -> tuple[Sentence, ...]:
     """Take sentences evenly spaced over those long enough to show something."""
-    long_enough = [index for index, source in enumerate(sources) if len(source.split()) >= EXAMPLE_WORDS]
+    long_enough = [index for index, source in enumerate(sources) if len(words(source)) >= EXAMPLE_WORDS]
     candidates = long_enough if len(long_enough) >= count else list(range(len(sources)))
     chosen = [candidates[len(candidates) * place // count] for place in range(min(count, len(candidates)))]
     return tuple(_sentence(index, sources, references, shown) for index in chosen)
@@ -263,7 +264,7 @@ def _changed(
     likeness = []
     met: set[str] = set()
     for index, pair in enumerate(zip(shown[focus], shown[teacher], strict=True)):
-        if pair[0] != pair[1] and sources[index] not in met and len(sources[index].split()) >= EXAMPLE_WORDS:
+        if pair[0] != pair[1] and sources[index] not in met and len(words(sources[index])) >= EXAMPLE_WORDS:
             met.add(sources[index])
             likeness.append((sentence_chrf(*pair), index))
     return tuple(_sentence(index, sources, references, shown) for _, index in sorted(likeness)[:count])

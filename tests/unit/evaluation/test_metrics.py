@@ -154,6 +154,11 @@ def test_tokenized_output_is_told() -> None:
     assert score(["Ein Satz ."] * 99, ["Ein Satz."] * 99, target="de").notes == ()
 
 
+def test_empty_references_are_told() -> None:
+    scores = score(["Ein Satz."] * 3, ["Ein Satz.", " ", ""], target="de")
+    assert scores.notes == ("2 references are empty, which no output can match; take their lines out of all files.",)
+
+
 def test_sentence_and_corpus_chrf() -> None:
     for hypothesis, reference in zip(HYPOTHESES, REFERENCES, strict=True):
         expected = sacrebleu.sentence_chrf(hypothesis, [reference], word_order=2).score

@@ -77,6 +77,12 @@ def test_most_changed_sentences_whatever_the_references_say() -> None:
     assert scored(teacher=None).changed == ()
 
 
+def test_sentences_of_scripts_without_spaces_are_shown() -> None:
+    chinese = ["我喜欢猫", "好", "请打开客厅的灯", "停", "今天天气很好"]
+    assert [sentence.line for sentence in scored(sources=chinese).changed] == [3, 1]
+    assert [sentence.line for sentence in scored(sources=chinese, num_examples=3).examples] == [1, 3, 5]
+
+
 def test_intervals_and_trials_are_asked_for() -> None:
     test_set = scored(comparisons=[("student", "teacher")])
     assert test_set.systems[1].scores.chrf.lower is not None

@@ -51,7 +51,8 @@ class Comparison:
     upper: float
     """97.5 % quantile of the difference over the resamples"""
     p_value: float
-    """sacreBLEU's two-sided p of the paired bootstrap; 1 where both score alike, or there is one sentence alone"""
+    """sacreBLEU's p of the paired bootstrap, about half of a two-sided one, since it takes sizes of draws before their
+    mean; 1 where both score alike, or there is one sentence alone"""
     identical: bool
     """whether both systems match the references alike in every sentence, so that there is nothing to test"""
     num_resamples: int = NUM_RESAMPLES

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from nmt_distill.comparison import finished_run
+from nmt_distill.configuration import to_content
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, score_rows
+from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, check_baselines, score_rows
 from nmt_distill.evaluation.ablation_page import write_ablation
+from nmt_distill.evaluation.background import differing_settings
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.progress import say
@@ -46,6 +48,7 @@ def compare_rows(
                 f"{run.run_folder} was made from another corpus than {first.run_folder}; compare runs of one corpus."
             )
     names = tuple(baselines) or tuple(runs)[:1]
+    check_baselines(names, runs)
     report = Ablation(
         title=title,
         rows=tuple(_row(name, row) for name, row in runs.items()),
@@ -53,7 +56,7 @@ def compare_rows(
         test_sets=tuple(_score(runs, text, names, first.recipe.evaluation.tokenizer) for text in test_texts(first)),
         machine=machine(),
         command=command,
-        notes=tuple(notes),
+        notes=(*notes, *_mixed(runs)),
         created=date.today().isoformat(),
     )
     write_ablation(report, folder)
@@ -76,6 +79,16 @@ def _read_rows(rows: Sequence[str], overrides: Sequence[str]) -> Rows:
         if len(set(seeds)) < len(seeds):
             raise NmtDistillError(f"the runs of row `{name}` have the seeds {seeds}; every run needs one of its own.")
     return found
+
+
+def _mixed(rows: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    """Tell of rows whose runs do not differ in their seed alone, so that their spread is not that of seeds."""
+    for name, runs in rows.items():
+        found = differing_settings(
+            [to_content(run.recipe) for run in runs], ignored=("name", "description", "reuse", "evaluation")
+        )
+        if keys := [setting.key for setting in found if setting.key != "training.seed"]:
+            yield f"The runs of {name} differ in more than their seed: {', '.join(keys)}."
 
 
 def _row(name: str, runs: Sequence[Run]) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,16 @@ class Ablation:
         return {"format_version": FORMAT_VERSION, "kind": "ablation", **dataclasses.asdict(self)}
 
 
+def check_baselines(baselines: Sequence[str], rows: Collection[str]) -> None:
+    """Check that rows to compare with are there.
+
+    :raises NmtDistillError: names one that is not
+    """
+    for baseline in baselines:
+        if baseline not in rows:
+            raise NmtDistillError(f"The rows have no `{baseline}` to compare with; they are {', '.join(rows)}.")
+
+
 def score_rows(
     outputs: Mapping[str, Mapping[int, Sequence[str]]],
     references: Sequence[str],
@@ -145,9 +155,7 @@ def score_rows(
     :param tokenizer: of BLEU, by sacreBLEU's name; ``auto`` is that of the language
     :raises NmtDistillError: if a baseline is no row, or shares no seed with another row
     """
-    for baseline in baselines:
-        if baseline not in outputs:
-            raise NmtDistillError(f"The rows have no `{baseline}` to compare with; they are {', '.join(outputs)}.")
+    check_baselines(baselines, outputs)
     target = direction.target
     scored = [
         RowScores(

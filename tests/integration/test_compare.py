@@ -160,3 +160,4 @@ def test_faulty_rows_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> Non
         finished = compare(tmp_path, *arguments)
         assert finished.status == 2
         assert message in finished.error
+        assert "translates" not in finished.stderr

@@ -12,8 +12,8 @@ from nmt_distill.export.precision_result import DEVICES, PrecisionResult
 from nmt_distill.languages import Direction
 
 TERMS = (
-    "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms may "
-    "apply to it. Whoever publishes it decides on that, not this card."
+    "- The student may have learned from the teacher's output, and hold its vocabulary or weights copied from it: the "
+    "teacher's terms may apply to it. Whoever publishes it decides on that, not this card."
 )
 LIMITS = (
     "- Trained on sentences: what stands in another sentence is not seen, and a text that is longer than the model's "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from nmt_distill.contestant import Contestant
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.evaluation.outside_program import answer_lines
 from nmt_distill.evaluation.report import System
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.files import read_sentences
@@ -41,21 +40,10 @@ def command_contestant(name: str, command: str, directions: Sequence[Direction])
 
 
 def _run_lines(name: str, command: str, lines: list[str], direction: Direction) -> list[str]:
-    text = "".join(line + "\n" for line in lines)
-    try:
-        filled = [
-            word.replace("{source}", direction.source).replace("{target}", direction.target)
-            for word in shlex.split(command)
-        ]
-        done = subprocess.run(filled, input=text.encode("utf-8"), capture_output=True, check=False)
-    except (OSError, ValueError) as error:
-        raise NmtDistillError(f"the system {name} cannot be started: {error}; its command is {command}") from None
-    if done.returncode:
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
-        raise NmtDistillError(f"the system {name} ended with status {done.returncode}: {last}")
-    answers = done.stdout.split(b"\n")[: -1 if done.stdout.endswith(b"\n") or not done.stdout else None]
-    if len(answers) != len(lines):
-        raise NmtDistillError(f"the system {name} answered {len(lines)} lines with {len(answers)}.")
+    def fill(word: str) -> str:
+        return word.replace("{source}", direction.source).replace("{target}", direction.target)
+
+    answers = answer_lines(f"the system {name}", command, lines, fill=fill)
     return [_decoded(answer, line, name) for line, answer in enumerate(answers, start=1)]
 
 

@@ -47,6 +47,9 @@ def test_lines_of_a_program_end_at_lf_alone(tmp_path: Path) -> None:
     assert echo.into(DIRECTION)(lines) == lines
     bare = command_contestant("echo", program(tmp_path, "os.write(1, lines.rstrip())"), [DIRECTION])
     assert bare.into(DIRECTION)(["one", "two"]) == ["one", "two"]  # without an LF at the end
+    flood = command_contestant("flood", program(tmp_path, "while True: os.write(1, b'x\\n' * 9999)"), [DIRECTION])
+    with pytest.raises(NmtDistillError, match=r"the system flood answered 1 lines with more\."):
+        flood.into(DIRECTION)(["one"])
     silent = command_contestant("silent", program(tmp_path, ""), [DIRECTION])
     with pytest.raises(NmtDistillError, match=r"the system silent answered 1 lines with 0\."):
         silent.into(DIRECTION)(["one"])

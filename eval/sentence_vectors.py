@@ -35,7 +35,7 @@ from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.evaluation.vector_blocks import embedding_table
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.files import write_json
-from nmt_distill.language_identification import identify
+from nmt_distill.language_identification import identify, is_alike
 from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import find_recipe, load_recipe
@@ -136,10 +136,15 @@ def _languages(encoder: SentenceEncoder, texts: dict[str, tuple[list[str], ...]]
     sentences, labels = list(examples), list(examples.values())
     _, scores = train_head(encoder, sentences, labels, reads="states")
     apart = [place for place, held in enumerate(held_out(labels)) if held]
-    answers = [(identify(sentences[place]) or "unknown") for place in apart]
+    answers = [named(identify(sentences[place]), labels) for place in apart]
     baseline = macro_f1(answers, [labels[place] for place in apart])
     print(f"languages, macro-F1 on {len(apart):,} sentences: head {scores.macro_f1:.3f}, py3langid {baseline:.3f}")
     return {"num_sentences": len(apart), "head": scores.macro_f1, "py3langid": baseline}
+
+
+def named(language: str | None, labels: Sequence[str]) -> str:
+    """Name a language as the labels do, which may have a region: ``pt-BR`` for ``pt``."""
+    return next((label for label in labels if language and is_alike(language, label)), "unknown")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ done
 spm=("$folder"/*.spm)
 [[ ${#spm[@]} -eq 1 && -s ${spm[0]} ]] || fault "$folder must hold one SentencePiece model (*.spm)"
 if [[ -s $folder/README.md ]]; then
-  grep -qi 'teacher' "$folder/README.md" || fault "$folder/README.md does not name the teacher"
+  if grep -qx -- '- distillation' "$folder/README.md"; then  # else people's translations were its only teacher
+    grep -qi 'teacher' "$folder/README.md" || fault "$folder/README.md does not name the teacher"
+  fi
   [[ $(head -n 1 "$folder/README.md") == --- ]] || fault "$folder/README.md lacks the head that the hub reads"
   grep -qi 'licen[cs]e' "$folder/README.md" || fault "$folder/README.md says nothing of licences"
 fi

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from nmt_distill.comparison import finished_run
+from nmt_distill.configuration import to_content
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, score_rows
+from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, check_baselines, score_rows
 from nmt_distill.evaluation.ablation_page import write_ablation
+from nmt_distill.evaluation.background import differing_settings
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.progress import say
@@ -46,14 +48,15 @@ def compare_rows(
                 f"{run.run_folder} was made from another corpus than {first.run_folder}; compare runs of one corpus."
             )
     names = tuple(baselines) or tuple(runs)[:1]
+    check_baselines(names, runs)
     report = Ablation(
         title=title,
         rows=tuple(_row(name, row) for name, row in runs.items()),
         baselines=names,
-        test_sets=tuple(_score(runs, text, names) for text in test_texts(first)),
+        test_sets=tuple(_score(runs, text, names, first.recipe.evaluation.tokenizer) for text in test_texts(first)),
         machine=machine(),
         command=command,
-        notes=tuple(notes),
+        notes=(*notes, *_mixed(runs)),
         created=date.today().isoformat(),
     )
     write_ablation(report, folder)
@@ -78,6 +81,16 @@ def _read_rows(rows: Sequence[str], overrides: Sequence[str]) -> Rows:
     return found
 
 
+def _mixed(rows: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    """Tell of rows whose runs do not differ in their seed alone, so that their spread is not that of seeds."""
+    for name, runs in rows.items():
+        found = differing_settings(
+            [to_content(run.recipe) for run in runs], ignored=("name", "description", "reuse", "evaluation")
+        )
+        if keys := [setting.key for setting in found if setting.key != "training.seed"]:
+            yield f"The runs of {name} differ in more than their seed: {', '.join(keys)}."
+
+
 def _row(name: str, runs: Sequence[Run]) -> Row:
     stamps: list[dict[str, Any]] = [run.student.stamp() or {} for run in runs]
     return Row(
@@ -89,7 +102,7 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> AblationSet:
+def _score(rows: Rows, test_set: TestText, baselines: Sequence[str], tokenizer: str) -> AblationSet:
     outputs: dict[str, dict[int, list[str]]] = {}
     for name, runs in rows.items():
         say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences, {len(runs)} times")
@@ -105,4 +118,5 @@ def _score(rows: Rows, test_set: TestText, baselines: Sequence[str]) -> Ablation
         baselines=baselines,
         origin=test_set.origin,
         licence=test_set.licence,
+        tokenizer=tokenizer,
     )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import check_output_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if bool(arguments.runs) == bool(arguments.row):
         raise NmtDistillError("compare needs run folders, or rows of runs by --row NAME=RUN,RUN, one of both.")
+    check_output_folder(arguments.report)
     if arguments.row:
         return _compare_rows(arguments)
     from nmt_distill.comparison import compare_runs

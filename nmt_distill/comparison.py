@@ -15,6 +15,7 @@ from nmt_distill.evaluation.background import Background, differing_settings, re
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.speed import machine
+from nmt_distill.languages import Direction
 from nmt_distill.peers import command_contestant
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
@@ -58,18 +59,20 @@ def compare_runs(
                 f"{other.run_folder} was made from another corpus than {first.run_folder}, so that its training text "
                 "may hold test lines; compare runs of one corpus."
             )
+    names = _run_names(pipelines)
     teachers = teacher_contestants(first)
     plain = [
-        replace(each, system=replace(each.system, name=_name(each, first)))
+        replace(each, system=replace(each.system, name=_name(each, names[0])))
         for each in plain_contestants(first, teachers)
     ]
     contestants, mains = list(teachers), []
-    for pipeline in pipelines:
-        own = [_named(contestant, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
+    for name, pipeline in zip(names, pipelines, strict=True):
+        own = [_named(contestant, name, pipeline, pipeline is not first) for contestant in export_contestants(pipeline)]
         mains.append(own[-1].system.name)
         contestants += own if pipeline is first else own[-1:]
     contestants += plain
-    contestants += [_peer(text, len(first.directions)) for text in peers]
+    contestants += [_peer(text, first.directions) for text in peers]
+    _refuse_twice([contestant.system.name for contestant in contestants])
     teacher = TEACHER if teachers else None
     comparisons = [(name, TEACHER) for name in (mains[0], *(each.system.name for each in plain)) if teacher]
     comparisons += combinations(mains, 2)
@@ -88,7 +91,7 @@ def compare_runs(
         speed_reference=_speed_reference(first, contestants[-1].system.name if peers else teacher),
         created=date.today().isoformat(),
         efficiency=contest.efficiency(texts[0]),
-        background=_background(pipelines),
+        background=_background(names, pipelines),
     ).without_private_text()
     write_report(report, folder, json_name=json_name)
     return report
@@ -112,24 +115,39 @@ def finished_run(run_folder: Path, overrides: Sequence[str]) -> Pipeline:
     return pipeline
 
 
-def _named(contestant: Contestant, pipeline: Pipeline, is_baseline: bool) -> Contestant:
+def _run_names(pipelines: Sequence[Pipeline]) -> list[str]:
+    """Name runs as their recipes do, or by their folders where two recipes have one name."""
+    names = [pipeline.recipe.name for pipeline in pipelines]
+    return names if len({*names}) == len(names) else [pipeline.run_folder.resolve().name for pipeline in pipelines]
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise NmtDistillError(
+            f"two systems are called {twice[0]}; name each run once, in folders of different names, and give each "
+            "--peer a name of its own."
+        )
+
+
+def _named(contestant: Contestant, name: str, pipeline: Pipeline, is_baseline: bool) -> Contestant:
     system = replace(
         contestant.system,
-        name=_name(contestant, pipeline),
+        name=_name(contestant, name),
         role="baseline" if is_baseline else "export",
         description=pipeline.recipe.description or contestant.system.description,
     )
     return replace(contestant, system=system)
 
 
-def _name(contestant: Contestant, pipeline: Pipeline) -> str:
-    return f"{pipeline.recipe.name} {contestant.system.name.removeprefix('student ')}"
+def _name(contestant: Contestant, run: str) -> str:
+    return f"{run} {contestant.system.name.removeprefix('student ')}"
 
 
-def _background(pipelines: Sequence[Pipeline]) -> Background:
+def _background(names: Sequence[str], pipelines: Sequence[Pipeline]) -> Background:
     """How the students of all runs came about, and in what their recipes differ."""
-    names = [pipeline.recipe.name for pipeline in pipelines]
-    curves = [read_curves(run.student.run_folder / "metrics.jsonl", run.recipe.name) for run in pipelines]
+    curves = [
+        read_curves(run.student.run_folder / "metrics.jsonl", name) for name, run in zip(names, pipelines, strict=True)
+    ]
     return Background(
         runs=tuple(names),
         curves=tuple(curve for own in curves for curve in own),
@@ -141,13 +159,8 @@ def _background(pipelines: Sequence[Pipeline]) -> Background:
     )
 
 
-def _peer(text: str, num_directions: int) -> Contestant:
+def _peer(text: str, directions: Sequence[Direction]) -> Contestant:
     name, separator, command = text.partition("=")
-    if not separator or not command.strip():
+    if not separator or not name.strip() or not command.strip():
         raise NmtDistillError(f"--peer must be NAME=COMMAND, but is `{text}`.")
-    if num_directions > 1 and "{target}" not in command:
-        raise NmtDistillError(
-            f"--peer {name} must say where its command takes the languages, by {{source}} and {{target}}, because the "
-            "runs have several directions."
-        )
-    return command_contestant(name, command)
+    return command_contestant(name.strip(), command, directions)

@@ -48,6 +48,16 @@ class Contest:
     outside_metrics: Sequence[OutsideMetricConfig] = ()
     """metrics of outside programs"""
 
+    def read_outputs(self, texts: Sequence[TestText]) -> None:
+        """Read the files of outputs once, so that what is wrong with one is told before anything is translated.
+
+        :raises NmtDistillError: if one is missing, of another length, or the same for two test sets
+        """
+        for contestant in self.contestants:
+            if contestant.outputs is not None:
+                for text in texts:
+                    contestant.outputs(text)
+
     def score(self, text: TestText) -> TestSetScores:
         """Let every system translate a text, score and time them."""
         outputs: dict[str, list[str]] = {}

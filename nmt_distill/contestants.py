@@ -14,6 +14,7 @@ from nmt_distill.contestant import Contestant, beam
 from nmt_distill.engine import BATCH_TOKENS
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.report import System
+from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import read_json, size_of
 from nmt_distill.languages import Direction, target_tag
 from nmt_distill.model_folder import LANGUAGES_FILE
@@ -42,7 +43,7 @@ def load_contestant(
     """
     kind, separator, rest = what.partition(":")
     if separator and kind == "command":
-        return command_contestant(name, rest)
+        return command_contestant(name, rest, directions)
     if (separator and kind == "file") or Path(what).is_file():
         return file_contestant(name, rest if kind == "file" else what)
     if separator and kind == "teacher":
@@ -52,8 +53,10 @@ def load_contestant(
     folder = Path(what)
     if (folder / LANGUAGES_FILE).is_file():
         return export_contestant(name, folder, beam_size=beam_size)
-    if (folder / RECIPE_NAME).is_file() and (exports := sorted((folder / "export").glob(f"*/{LANGUAGES_FILE}"))):
-        return export_contestant(name, exports[-1].parent, beam_size=beam_size)
+    if (folder / RECIPE_NAME).is_file():
+        exports = [folder / "export" / precision for precision in PRECISIONS]
+        if made := [export for export in exports if (export / LANGUAGES_FILE).is_file()]:
+            return export_contestant(name, made[-1], beam_size=beam_size)
     if (folder / "source.spm").is_file() and (folder / "vocab.json").is_file():
         return _student_contestant(name, folder, directions, beam_size)
     if (folder / "config.json").is_file():

@@ -246,6 +246,7 @@ def _report(arguments: argparse.Namespace, contest: Contest, texts: Sequence[Tes
     from nmt_distill.evaluation.report import Report
     from nmt_distill.evaluation.speed import machine
 
+    contest.read_outputs(texts)
     test_sets = tuple(contest.score(text) for text in texts)
     return Report(
         title=arguments.title or TITLE,

@@ -92,11 +92,14 @@ def check_output(path: Path) -> None:
 def check_output_folder(path: Path) -> None:
     """Tell before the work whether a folder can come to stand somewhere.
 
-    :raises NmtDistillError: if it is a file, or lies below one
+    :raises NmtDistillError: if it is a file, or lies below one, or in a folder that nothing may be written into
     """
     if path.exists() and not path.is_dir():
         raise NmtDistillError(f"{path} is a file, but must be a folder, or a name that is not there yet.")
     _check_above(path)
+    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path())
+    if not os.access(there, os.W_OK):
+        raise NmtDistillError(f"{path} cannot be written, because {there} is read-only; name another place.")
 
 
 def _check_above(path: Path) -> None:

@@ -224,8 +224,12 @@ def _making(recipe: Recipe) -> list[str]:
     """Say how the student is made, a sentence each."""
     labels, student, phases = recipe.distillation, recipe.student, recipe.training.phases
     sentences = [f"By `nmt-distill run {recipe.name}`, nmt-distill {__version__}; the recipe lies in the run's folder."]
-    if labels.targets == "teacher":
-        soft = f"; {labels.num_kept} soft targets a token ({labels.kept})" if labels.num_kept else ""
+    soft = f"; {labels.num_kept} soft targets a token ({labels.kept})" if labels.num_kept else ""
+    if labels.targets == "human":
+        sentences.append("Labels: people's translations; no teacher's are among them.")
+    elif labels.targets == "forced":
+        sentences.append(f"Labels: people's translations, as the teacher reads them{soft}.")
+    else:
         which = "the teacher's translation of each sentence"
         if labels.num_candidates > 1:
             which = f"{labels.num_labels} of {labels.num_candidates} translations of each sentence by the teacher"

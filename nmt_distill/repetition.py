@@ -19,16 +19,19 @@ def oscillates(source: str, hypothesis: str) -> bool:
 
 
 def repeats(source: str, hypothesis: str, *, order: int, times: int) -> bool:
-    """Tell whether an n-gram occurs at least ``times`` times in the hypothesis, and none does so in the source.
-
-    Tokens are runs without space; a character of a script without spaces between words is a token by itself.
+    """Tell whether an n-gram of words occurs at least ``times`` times in the hypothesis, and none so in the source.
 
     :param order: n
     """
     return _most_common(hypothesis, order) >= times and _most_common(source, order) < times
 
 
+def words(text: str) -> list[str]:
+    """Return the runs without space; a character of a script without spaces between words is one by itself."""
+    return _TOKEN.findall(text)
+
+
 def _most_common(text: str, order: int) -> int:
-    tokens = _TOKEN.findall(text)
+    tokens = words(text)
     grams = Counter(tuple(tokens[start : start + order]) for start in range(len(tokens) - order + 1))
     return max(grams.values(), default=0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.metrics import Scores, score
+from nmt_distill.evaluation.metrics import AUTO, Scores, score
 from nmt_distill.evaluation.significance import Comparison, SeedSummary, compare, summarize_seeds
 from nmt_distill.evaluation.speed import Machine
 from nmt_distill.languages import Direction
@@ -70,6 +70,8 @@ class Gain:
         number = self.summary.num_seeds
         if number == 1:
             return f"one seed: {self.comparisons[0].verdict()}"
+        if all(one.identical for one in self.comparisons):
+            return "identical"
         if not self.summary.same_sign:
             return f"no: {number} seeds disagree in sign"
         word = "gain" if self.summary.mean > 0 else "loss"
@@ -124,6 +126,16 @@ class Ablation:
         return {"format_version": FORMAT_VERSION, "kind": "ablation", **dataclasses.asdict(self)}
 
 
+def check_baselines(baselines: Sequence[str], rows: Collection[str]) -> None:
+    """Check that rows to compare with are there.
+
+    :raises NmtDistillError: names one that is not
+    """
+    for baseline in baselines:
+        if baseline not in rows:
+            raise NmtDistillError(f"The rows have no `{baseline}` to compare with; they are {', '.join(rows)}.")
+
+
 def score_rows(
     outputs: Mapping[str, Mapping[int, Sequence[str]]],
     references: Sequence[str],
@@ -133,27 +145,30 @@ def score_rows(
     baselines: Sequence[str],
     origin: str,
     licence: str,
+    tokenizer: str = AUTO,
 ) -> AblationSet:
     """Score all rows on one test set and compare them with the baselines, seed by seed.
 
     :param outputs: by row and seed, N translations
     :param references: N human translations
     :param baselines: rows to compare with; a row is compared in the seeds that both have
+    :param tokenizer: of BLEU, by sacreBLEU's name; ``auto`` is that of the language
     :raises NmtDistillError: if a baseline is no row, or shares no seed with another row
     """
-    for baseline in baselines:
-        if baseline not in outputs:
-            raise NmtDistillError(f"The rows have no `{baseline}` to compare with; they are {', '.join(outputs)}.")
+    check_baselines(baselines, outputs)
     target = direction.target
     scored = [
-        RowScores(row=row, scores=tuple(score(lines, references, target=target) for lines in by_seed.values()))
+        RowScores(
+            row=row,
+            scores=tuple(score(lines, references, target=target, tokenizer=tokenizer) for lines in by_seed.values()),
+        )
         for row, by_seed in outputs.items()
     ]
     gains: list[Gain] = []
     names = list(outputs)
     for baseline in baselines:
         for row in names[names.index(baseline) + 1 :]:
-            gains += _gains(row, outputs[row], baseline, outputs[baseline], references, target)
+            gains += _gains(row, outputs[row], baseline, outputs[baseline], references, target, tokenizer)
     return AblationSet(
         name=name,
         source=direction.source,
@@ -173,13 +188,17 @@ def _gains(
     others: Mapping[int, Sequence[str]],
     references: Sequence[str],
     target: str,
+    tokenizer: str,
 ) -> list[Gain]:
     seeds = [seed for seed in outputs if seed in others]
     if not seeds:
         raise NmtDistillError(
             f"The rows `{row}` and `{baseline}` have no seed in common; train one of them with a seed of the other."
         )
-    tested = [compare(outputs[seed], others[seed], references, target=target, names=(row, baseline)) for seed in seeds]
+    tested = [
+        compare(outputs[seed], others[seed], references, target=target, names=(row, baseline), tokenizer=tokenizer)
+        for seed in seeds
+    ]
     return [
         Gain(
             row=row,

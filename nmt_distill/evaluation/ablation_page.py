@@ -39,6 +39,8 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
     for test_set in report.test_sets:
         yield Heading(2, f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source}-{test_set.target}")
         yield Paragraph(f"{test_set.origin}; licence: {test_set.licence}.", "soft")
+        for told in dict.fromkeys(note for row in test_set.rows for scores in row.scores for note in scores.notes):
+            yield Paragraph(f"Note: {told}")
         yield score_rows_table(report, test_set)
         yield gain_table(test_set)
     yield Heading(2, "Rows")
@@ -54,11 +56,22 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
         f"Machine: {machine.processor}, {machine.num_cores} cores, {machine.system}, Python {machine.python}."
         + (f" Date: {report.created}." if report.created else "")
     )
-    first = report.test_sets[0].rows[0].scores[0]
     yield Paragraph("sacreBLEU signatures:")
-    yield Code("\n".join((first.bleu.signature, first.chrf.signature)))
+    yield Code("\n".join(signatures(report)))
     yield Paragraph("Made by:")
     yield Code(report.command)
+
+
+def signatures(report: Ablation) -> list[str]:
+    """Return every sacreBLEU signature that stands behind a value of the report, once."""
+    measures = [
+        measure.signature
+        for test_set in report.test_sets
+        for row in test_set.rows
+        for scores in row.scores
+        for measure in (scores.bleu, scores.chrf)
+    ]
+    return list(dict.fromkeys(measures))
 
 
 def summary(report: Ablation) -> list[str]:

@@ -10,7 +10,8 @@ from html import escape
 from nmt_distill.evaluation.differences import Span
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&$])")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""not the joiners U+200C and U+200D, which belong to how Persian, languages of India and emoji are written"""
 
 
 @dataclass(frozen=True)

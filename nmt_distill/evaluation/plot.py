@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
+import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
@@ -23,6 +25,8 @@ _DARK = {
                strict=True)),
 }  # fmt: skip
 _MARKERS = "osD^vPX*"
+MAX_NAME, MAX_TITLE = 64, 40
+"""letters of a name that fit into a line below a plot, and into its title"""
 TITLE = {"loc": "left", "fontsize": 10.5, "fontweight": "bold"}
 
 Draw = Callable[[Any], None]
@@ -96,7 +100,7 @@ def _scatter(report: Report, test_set: TestSetScores, places: dict[str, float], 
         low, high = min(places.values()), max(places.values())
         axes.set_xlim(low / 1.5, high * 1.5)
         _log_ticks(axes, low / 1.5, high * 1.5)
-        axes.set_title(f"{test_set.name}: chrF2++", **TITLE)
+        axes.set_title(f"{_shortened(test_set.name, MAX_TITLE)}: chrF2++", **TITLE)
         axes.set_xlabel(label)
         axes.margins(y=0.2)
         draw_legend(axes)
@@ -133,7 +137,11 @@ def _bars(report: Report, attribute: str, title: str) -> Draw:
 
 
 def _wrapped(name: str) -> str:
-    return name.replace(" ", "\n", 1) if len(name) > 10 else name
+    return "\n".join(textwrap.wrap(name, 14, max_lines=3, placeholder="…")) if len(name) > 10 else name
+
+
+def _shortened(name: str, letters: int) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _span(row: SystemScores, attribute: str) -> tuple[float, float] | None:
@@ -154,10 +162,13 @@ def _style(report: Report, system: str) -> dict[str, Any]:
 
 
 def draw_legend(axes: Any) -> None:
-    """Name what is drawn, below the axes."""
+    """Name what is drawn, below the axes: two names a line, or one where they are long, the longest shortened."""
+    handles, labels = axes.get_legend_handles_labels()
+    names = [_shortened(label, MAX_NAME) for label in labels]
     axes.figure.legend(
-        loc="outside lower left", frameon=False, fontsize=9, ncols=2, handletextpad=0.4, columnspacing=1.4
-    )
+        handles, names, loc="outside lower left", frameon=False, fontsize=9,
+        ncols=2 if max(map(len, names)) <= MAX_NAME // 2 else 1, handletextpad=0.4, columnspacing=1.4,
+    )  # fmt: skip
 
 
 def _log_ticks(axes: Any, low: float, high: float) -> None:
@@ -184,7 +195,8 @@ def draw_plot(draw: Draw, title: str, name: str, *, height: float) -> Plot:
         "ytick.color": SOFT, "grid.color": _FAINT, "axes.grid": True, "axes.axisbelow": True,
         "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False,
     }  # fmt: skip
-    with matplotlib.rc_context(look):
+    with matplotlib.rc_context(look), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's browser sets the letters
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure.add_subplot())
         stream = io.StringIO()

@@ -14,7 +14,7 @@ from typing import Any
 from nmt_distill.evaluation.kept_items import kept_items, loses
 from nmt_distill.evaluation.metrics import check_parallel
 from nmt_distill.language_identification import identify, is_alike, is_installed, is_known
-from nmt_distill.repetition import oscillates, repeats
+from nmt_distill.repetition import oscillates, repeats, words
 
 NATURAL_SOURCES = 5
 """an output given for that many distinct sources is a natural hallucination"""
@@ -154,9 +154,9 @@ def _losses(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 def _single_words(pairs: Sequence[tuple[str, str]], expected: Sequence[str]) -> dict[str, Any]:
     failed = [
-        not hypothesis or len(hypothesis.split()) >= len(text.split()) + SINGLE_WORD_SLACK
+        not hypothesis or len(words(hypothesis)) >= len(words(text)) + SINGLE_WORD_SLACK
         for (source, hypothesis), text in zip(pairs, expected, strict=True)
-        if len(source.split()) == 1 and any(map(str.isalpha, source))
+        if len(words(source)) == 1 and any(map(str.isalpha, source))
     ]
     return {
         "num_single_words": len(failed),

@@ -24,6 +24,7 @@ from nmt_distill.evaluation.significance import compare
 from nmt_distill.evaluation.speed import Speed
 from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
+from nmt_distill.repetition import words
 
 EXAMPLE_WORDS = 4
 """an example sentence has at least that many words"""
@@ -62,7 +63,7 @@ def score_test_set(
     :param speeds: speeds of systems, measured on the same sources
     :param teacher: the system in ``outputs`` that agreement, share and worst sentences refer to
     :param focus: the system in ``outputs`` whose worst sentences and examples are shown
-    :param comparisons: (system, baseline) pairs to test for significance
+    :param comparisons: (system, baseline) pairs to test for significance, which one sentence alone has none of
     :param origin: where the text is from and how the sample is drawn
     :param licence: of the text
     :param text_may_be_published: whether its sentences may stand in a report that is kept in a repository
@@ -110,7 +111,7 @@ def score_test_set(
         )
     tested = [
         comparison
-        for system, baseline in comparisons
+        for system, baseline in (comparisons if len(sources) > 1 else ())
         for comparison in compare(
             outputs[system],
             outputs[baseline],
@@ -225,7 +226,7 @@ def _examples(
     sources: Sequence[str], references: Sequence[str], shown: Mapping[str, Sequence[str]], count: int
 ) -> tuple[Sentence, ...]:
     """Take sentences evenly spaced over those long enough to show something."""
-    long_enough = [index for index, source in enumerate(sources) if len(source.split()) >= EXAMPLE_WORDS]
+    long_enough = [index for index, source in enumerate(sources) if len(words(source)) >= EXAMPLE_WORDS]
     candidates = long_enough if len(long_enough) >= count else list(range(len(sources)))
     chosen = [candidates[len(candidates) * place // count] for place in range(min(count, len(candidates)))]
     return tuple(_sentence(index, sources, references, shown) for index in chosen)
@@ -263,7 +264,7 @@ def _changed(
     likeness = []
     met: set[str] = set()
     for index, pair in enumerate(zip(shown[focus], shown[teacher], strict=True)):
-        if pair[0] != pair[1] and sources[index] not in met and len(sources[index].split()) >= EXAMPLE_WORDS:
+        if pair[0] != pair[1] and sources[index] not in met and len(words(sources[index])) >= EXAMPLE_WORDS:
             met.add(sources[index])
             likeness.append((sentence_chrf(*pair), index))
     return tuple(_sentence(index, sources, references, shown) for _, index in sorted(likeness)[:count])

@@ -1,6 +1,6 @@
 """Is one system better than another, or is it the luck of the test set?
 
-Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler & Maxwell 2005), as sacreBLEU computes them.
+Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler & Maxwell 2005), by the draws of sacreBLEU.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PROVEN = 0.05
 """a difference counts where p is below this"""
+_ROUND_OFF = 1e-9
+"""points by which two equal differences may come out apart"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ class Comparison:
     upper: float
     """97.5 % quantile of the difference over the resamples"""
     p_value: float
-    """sacreBLEU's two-sided p of the paired bootstrap; 1 where both are identical"""
+    """sacreBLEU's p of the paired bootstrap, about half of a two-sided one, since it takes sizes of draws before their
+    mean; 1 where both score alike, or there is one sentence alone"""
     identical: bool
     """whether both systems match the references alike in every sentence, so that there is nothing to test"""
     num_resamples: int = NUM_RESAMPLES
@@ -57,7 +60,7 @@ class Comparison:
     seed: int = SEED
     """of the resamples and of the trials"""
     randomization_p: float | None = None
-    """sacreBLEU's two-sided p of approximate randomisation; 1 where both are identical, None where it was not asked"""
+    """two-sided p of approximate randomisation; 1 where both are identical, None where it was not asked"""
     num_trials: int | None = None
     """how many times sentences changed sides by chance for it"""
 
@@ -86,7 +89,9 @@ def compare(
 
     The statistics of each sentence and the score of a resample come from sacreBLEU; the draws and the p-values are
     those of its ``PairedTest``, which does not give the interval of the difference. Where both systems match
-    alike, sacreBLEU answers p = 1 / (resamples + 1), the most significant value there is; here that is 1.
+    alike, both have 0, or there is one sentence alone, sacreBLEU answers p = 1 / (resamples + 1), the most significant
+    value there is; here that is 1. A trial of approximate randomisation that differs by as much as the systems do
+    counts, as in Riezler & Maxwell (2005) and not in sacreBLEU: where one sentence differs every trial is such a one.
 
     :param hypotheses: N translations of the system
     :param baseline: N translations of the system it is compared with
@@ -128,10 +133,11 @@ def _compare(
         differences = resampled[0] - resampled[1]
         lower, upper = (float(bound) for bound in np.quantile(differences, (0.025, 0.975)))
         sizes = np.abs(differences)
-        p_value = _p_value(sizes - sizes.mean(), difference)
+        if len(ours) > 1 and abs(difference) > _ROUND_OFF:
+            p_value = _p_value(sizes - sizes.mean() > abs(difference))
         if num_trials:
             shuffled = shuffled_differences(metric, ours, theirs, num_trials=num_trials, seed=seed)
-            randomization_p = _p_value(np.abs(shuffled), difference)
+            randomization_p = _p_value(np.abs(shuffled) > abs(difference) - _ROUND_OFF)
     return Comparison(
         system=names[0],
         baseline=names[1],
@@ -177,6 +183,6 @@ def summarize_seeds(differences: Sequence[float]) -> SeedSummary:
     return SeedSummary(mean=mean, spread=spread, num_seeds=len(differences), same_sign=same_sign)
 
 
-def _p_value(sizes: npt.NDArray[np.float64], difference: float) -> float:
-    """Return the share of draws that differ by more than the real difference, which itself counts as one draw."""
-    return float((np.sum(sizes > abs(difference)) + 1) / (len(sizes) + 1))
+def _p_value(differs: npt.NDArray[np.bool_]) -> float:
+    """Return the share of draws that differ like the systems, whose real difference itself counts as one draw."""
+    return float((np.sum(differs) + 1) / (len(differs) + 1))

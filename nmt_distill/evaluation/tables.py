@@ -187,7 +187,7 @@ def legend(report: Report) -> list[str]:
             f"{report.imitator}: lines as they stand, as the teacher reads them; other exports as `translate` runs "
             "them, sentence by sentence, with placeholders and markup brought through."
         )
-    if report.speed_reference is not None:
+    if any(speed_ratio(report, test_set, row) for test_set in report.test_sets for row in test_set.systems):
         lines.append(f"speed: sentences per second, `{report.speed_reference}` = 1.")
     return lines
 

@@ -10,12 +10,14 @@ from nmt_distill.evaluation.tables import efficiency_table, legend, score_column
 
 TERMINAL_WIDTH = 110
 """columns that the tables may take"""
+NAME_WIDTH = 16
+"""columns that names have at least; a table with so many others is wider than it may be"""
 LEFT_OUT_FIRST = ("tok/s", "params", "agree", "TER")
 """of the score table, where it would be wider"""
 
 
 def score_table(report: Report) -> str:
-    """Return the scores of all test sets as plain text, at most 110 columns wide."""
+    """Return the scores of all test sets as plain text, 110 columns wide where names have room beside the scores."""
     blocks = []
     for test_set in report.test_sets:
         heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}"
@@ -26,41 +28,54 @@ def score_table(report: Report) -> str:
 
 
 def _fitting(table: Table) -> Table:
-    """Leave out columns that the report has too, until the others fit beside 16 columns of names."""
-    kept = list(range(len(table.headers)))
+    """Leave out columns that the report has too, until the others fit beside names."""
     for header in LEFT_OUT_FIRST:
-        widths = [max(len(row[column]) for row in (table.headers, *table.rows)) for column in kept[1:]]
-        if 16 + sum(widths) + 2 * len(widths) > TERMINAL_WIDTH:
-            kept = [column for column in kept if table.headers[column] != header]
-    return Table(
-        headers=tuple(table.headers[column] for column in kept),
-        rows=tuple(tuple(row[column] for column in kept) for row in table.rows),
-    )
+        if NAME_WIDTH + _beside_names(table) > TERMINAL_WIDTH:
+            kept = [column for column, name in enumerate(table.headers) if name != header]
+            table = Table(
+                headers=tuple(table.headers[column] for column in kept),
+                rows=tuple(tuple(row[column] for column in kept) for row in table.rows),
+            )
+    return table
+
+
+def _beside_names(table: Table) -> int:
+    """Return how wide all columns but the first are, two spaces before each."""
+    return sum(2 + _width(table, column) for column in range(1, len(table.headers)))
+
+
+def _width(table: Table, column: int) -> int:
+    return max(len(visible(row[column])) for row in (table.headers, *table.rows))
 
 
 def plain_text(table: Table, heading: str, width: int = TERMINAL_WIDTH) -> str:
-    """Set a table in fixed width; where it is too wide, the first column is cut.
+    """Set a table in fixed width; where it is too wide, the first column is cut, and nothing else.
 
     :param heading: a line above it
-    :param width: columns at most
+    :param width: columns that it may take
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    room = max(width - _beside_names(table), NAME_WIDTH)
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column, header in enumerate(table.headers):
         is_first = column == 0
         grid.add_column(
-            Text(header),
+            Text(visible(header)),
             justify="left" if column < table.num_text_columns else "right",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=None if is_first else max(len(row[column]) for row in (table.headers, *table.rows)),
+            min_width=None if is_first else _width(table, column),
+            max_width=room if is_first else None,
         )
     for row in table.rows:
         grid.add_row(*(Text(visible(cell)) for cell in row))
-    return _set(Text(heading, overflow="ellipsis", no_wrap=True), grid, width=width)
+    width = room + _beside_names(table)
+    title = Text(visible(heading))
+    title.truncate(width, overflow="ellipsis")
+    return _set(title, grid, width=width)
 
 
 def _set(*parts: object, width: int = TERMINAL_WIDTH) -> str:

@@ -95,7 +95,8 @@ def load_suite(path: Path) -> Suite:
     pairs = tuple(_pair(name, sides, f"{path}: `pairs.{name}`") for name, sides in content["pairs"].items())
     for key in ("drawn", "how_to_get", "origin"):
         content[key] = " ".join(content[key].split())
-    serves = {normalize_tag(str(tag)): normalize_tag(str(other)) for tag, other in content.get("serves", {}).items()}
+    where = f"{path}: `serves`"
+    serves = {_tag(tag, where): _tag(other, where) for tag, other in content.get("serves", {}).items()}
     return Suite(**(content | {"pairs": pairs, "serves": serves}))
 
 
@@ -165,9 +166,17 @@ def _pair(name: str, sides: Any, where: str) -> TestPair:
             raise NmtDistillError(
                 f"{where}, `{language}`: `sha256` must be 64 hexadecimal digits, but is {fields['sha256']!r} instead."
             )
-        files[normalize_tag(str(language))] = TestFile(**fields)
+        files[_tag(language, where)] = TestFile(**fields)
+    if len(files) != 2:
+        raise NmtDistillError(f"{where} must hold two languages, but both are {', '.join(files)}.")
     first, second = files
     return TestPair(first=first, second=second, files=files)
+
+
+def _tag(language: Any, where: str) -> str:
+    if not isinstance(language, str):
+        raise NmtDistillError(f'{where}: YAML reads a language as {language!r}; put it in quotes, such as "no".')
+    return normalize_tag(language)
 
 
 def _fields(

@@ -77,7 +77,7 @@ def _file_text(what: str, direction: Direction) -> TestText:
             "line N of the other."
         )
     return TestText(
-        name=name if separator else files[0].stem,
+        name=(name.strip() if separator else "") or files[0].stem,
         direction=direction,
         origin=f"the files {files[0].name} and {files[1].name}",
         licence="",

@@ -37,6 +37,7 @@ p, li { max-width: 48rem; } p { margin: .5rem 0; }
 a { color: var(--accent); }
 .soft { color: var(--soft); font-size: .875rem; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; margin: 1rem 0 0; font-size: .875rem; }
+nav a, .facts div, .who span { overflow-wrap: anywhere; min-width: 0; }
 nav a { text-decoration: none; } nav a:hover { text-decoration: underline; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
 .facts div { background: var(--band); border-radius: 10px; padding: .8rem 1rem; }

@@ -54,8 +54,8 @@ class ExportConfig:
     num_parity_sentences: PositiveInt = 200
     """held-out sentences on which an export is compared with the student in transformers"""
     min_parity: Share = 0.99
-    """smallest share of these sentences with the same greedy ids in float32; if it is missed, the command ends with
-    status 3"""
+    """smallest share of these sentences with the same greedy ids in float32 and in ONNX; if it is missed, the command
+    ends with status 3"""
     max_drop: NonNegative = 1.0
     """most points of BLEU or chrF2++ that a precision may lose against the student on these sentences; if it loses
     more, the command ends with status 3, unless ``--allow-drop`` is given"""
@@ -70,12 +70,13 @@ class ExportConfig:
 
         :param facts: what the export stage found out
         """
-        missed, parity = [], facts["parity"]
-        if parity and parity["num_equal"] < self.min_parity * parity["num_sentences"]:
-            missed.append(
-                f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
-                f"transformers and CTranslate2; export.min_parity wants {self.min_parity:.0%}"
-            )
+        onnx = facts.get("formats", {}).get("onnx", {}).get("parity")
+        missed = [
+            f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
+            f"transformers and {engine}; export.min_parity wants {self.min_parity:.0%}"
+            for engine, parity in (("CTranslate2", facts["parity"]), ("ONNX", onnx))
+            if parity and parity["num_equal"] < self.min_parity * parity["num_sentences"]
+        ]
         missed += [
             f"{precision} loses {result['max_drop']:.2f} points against the student on held-out text; export.max_drop "
             f"allows {self.max_drop:g}"

@@ -12,8 +12,8 @@ from nmt_distill.export.precision_result import DEVICES, PrecisionResult
 from nmt_distill.languages import Direction
 
 TERMS = (
-    "- The student was trained on the teacher's output, and may hold weights copied from it: the teacher's terms may "
-    "apply to it. Whoever publishes it decides on that, not this card."
+    "- The student may have learned from the teacher's output, and hold its vocabulary or weights copied from it: the "
+    "teacher's terms may apply to it. Whoever publishes it decides on that, not this card."
 )
 LIMITS = (
     "- Trained on sentences: what stands in another sentence is not seen, and a text that is longer than the model's "
@@ -81,7 +81,10 @@ def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionR
 
 
 def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
-    """What the hub reads: of the licence it only says that people decide, as the card does."""
+    """What the hub reads: of the licence it only says that people decide, as the card does.
+
+    The hub refuses a ``language`` with a region or a script; those stand in ``language_bcp47``.
+    """
     languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
     licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
     results = [
@@ -96,7 +99,8 @@ def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
         for drop in result.drops
     ]
     return {
-        "language": list(languages),
+        "language": list(dict.fromkeys(language.split("-")[0] for language in languages)),
+        "language_bcp47": list(languages),
         "license": "other",
         "license_name": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
         "library_name": "ctranslate2",

@@ -126,9 +126,10 @@ def _evenly(sources: Path, targets: Path, count: int) -> list[tuple[str, str]]:
         raise NmtDistillError(
             f"{sources} is empty, so no vocabulary map can be learned; leave export.vocabulary_map out."
         )
-    step = max(1, total // count)
+    taken = min(count, total)
+    chosen = {total * place // taken for place in range(taken)}
     pairs = zip(read_lines(sources), read_lines(targets), strict=True)
-    return list(islice(pairs, 0, step * count, step))
+    return [pair for place, pair in enumerate(pairs) if place in chosen]
 
 
 def _links_of(

@@ -114,6 +114,37 @@ def test_rows_of_seeds_are_compared(runs: tuple[Path, Path], tmp_path: Path) -> 
     assert "hybrid, against no teacher: " in finished.stdout
 
 
+def test_runs_of_one_recipe_are_known_by_their_folders(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(runs[0], tmp_path / "other"))
+    fewer = ("--set", "evaluation.max_sentences=10", "--set", "evaluation.speed_repetitions=0")
+    finished = compare(tmp_path, runs[0], other, *fewer)
+    assert finished.status == 0, finished.stderr
+    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    names = [system["name"] for system in results["systems"]]
+    assert names == ["teacher", "distilled float32", "distilled int8", "other int8", "distilled int8, plain"]
+    assert results["background"]["runs"] == ["distilled", "other"]
+    last = results["test_sets"][0]["comparisons"][-1]
+    assert (last["system"], last["baseline"], last["identical"]) == ("distilled int8", "other int8", True)
+
+
+def test_what_cannot_be_told_apart_or_written_is_refused_before_the_work(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    for arguments, message in (
+        ((runs[0], runs[0]), "two systems are called distilled int8; name each run once"),
+        ((runs[0], "--peer", "teacher=cat"), "two systems are called teacher; name each run once"),
+        ((runs[0], "--peer", " =cat"), "--peer must be NAME=COMMAND, but is ` =cat`"),
+        ((runs[0], "--report", tmp_path / "taken"), f"{tmp_path / 'taken'} is a file, but must be a folder"),
+        (("--row", f"a={runs[0]}", "--report", tmp_path / "taken"), "is a file, but must be a folder"),
+    ):
+        report = () if "--report" in arguments else ("--report", tmp_path / "report")
+        finished = run_command("compare", *arguments, *report, cwd=tmp_path)
+        assert finished.status == 2
+        assert message in finished.error
+        assert "translates" not in finished.stderr
+
+
 def test_faulty_rows_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
     distilled, human = runs
     for arguments, message in (
@@ -129,3 +160,4 @@ def test_faulty_rows_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> Non
         finished = compare(tmp_path, *arguments)
         assert finished.status == 2
         assert message in finished.error
+        assert "translates" not in finished.stderr

@@ -144,6 +144,16 @@ def test_two_systems_of_one_name_are_refused(fails: Fails, tmp_path: Path) -> No
     assert "two systems are called n; give each --system a name" in fails("evaluate", *system, *system, *options)
 
 
+def test_files_of_outputs_are_read_before_anything_is_translated(fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x\ny\n", encoding="utf-8")
+    (tmp_path / "short").write_text("x\n", encoding="utf-8")
+    sets = [f"--test-set={name}={tmp_path / 'a'},{tmp_path / 'a'}" for name in ("one", "two")]
+    options = ["--system", f"slow=command:touch {tmp_path / 'began'}", "--from", "en", "--to", "de", "--report", "r"]
+    for file, said in (("short", "short has 1 lines, but `one` has 2 sentences"), ("a", "says to `one` and to `two`")):
+        assert said in fails("evaluate", *options, *sets, "--system", f"n=file:{tmp_path / file}")
+        assert not (tmp_path / "began").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "given", "least"),
     [("--max-sentences", "0", 1), ("--beam-size", "0", 1), ("--speed-repetitions", "x", 0)],

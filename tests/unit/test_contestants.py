@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_names() -> None:
     for text in ("=x", "x="):
         with pytest.raises(NmtDistillError, match="--system must be NAME=WHAT, but is"):
             name_and_what(text)
+
+
+def test_run_is_known_by_the_precision_that_people_run(toy_export: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: toy\n", encoding="utf-8")
+    for precision in ("float32", "int8", "int8_float32", "bfloat16"):
+        shutil.copytree(toy_export, tmp_path / "export" / precision)
+    found = load_contestant("x", str(tmp_path), [DIRECTION])
+    assert found.what == str((tmp_path / "export" / "int8").resolve())
 
 
 def test_plain_export_reads_lines_as_they_stand_and_is_not_timed(toy_export: Path) -> None:

@@ -16,6 +16,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import (
     atomic_file,
     atomic_folder,
+    check_output_folder,
     fingerprint,
     locked,
     output_file,
@@ -115,6 +116,15 @@ def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
         stream.write("new")
         raise ValueError("stop")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"text": "old"}
+
+
+def test_folder_that_nothing_may_be_written_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_output_folder(tmp_path / "new" / "report")
+    check_output_folder(Path("report"))
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or path != tmp_path)  # root may all
+    for path in (tmp_path, tmp_path / "new" / "report"):
+        with pytest.raises(NmtDistillError, match=f"{path} cannot be written, because {tmp_path} is read-only; name"):
+            check_output_folder(path)
 
 
 def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:

@@ -16,16 +16,24 @@ REFERENCES = [f"o gato número {number} dorme na casa azul" for number in range(
 GOOD = [line if number % 10 else "" for number, line in enumerate(REFERENCES)]
 POOR = [line if number % 3 else "o cão" for number, line in enumerate(REFERENCES)]
 WORSE = [line if number % 2 else "" for number, line in enumerate(REFERENCES)]
-EN_PT = Direction(source="en", target="pt-BR")
 
 
-def scored(outputs: dict[str, dict[int, list[str]]], *baselines: str) -> AblationSet:
+def scored(
+    outputs: dict[str, dict[int, list[str]]], *baselines: str, target: str = "pt-BR", tokenizer: str = "auto"
+) -> AblationSet:
     return score_rows(
-        outputs, REFERENCES, name="toy", direction=EN_PT, baselines=baselines, origin="a test", licence="CC0-1.0"
+        outputs,
+        REFERENCES,
+        name="toy",
+        direction=Direction(source="en", target=target),
+        baselines=baselines,
+        origin="a test",
+        licence="CC0-1.0",
+        tokenizer=tokenizer,
     )
 
 
-def report(test_set: AblationSet, rows: dict[str, tuple[int, ...]]) -> Ablation:
+def report(test_set: AblationSet, rows: dict[str, tuple[int, ...]], *others: AblationSet) -> Ablation:
     return Ablation(
         title="What pays",
         rows=tuple(
@@ -33,7 +41,7 @@ def report(test_set: AblationSet, rows: dict[str, tuple[int, ...]]) -> Ablation:
             for name, seeds in rows.items()
         ),
         baselines=("none",),
-        test_sets=(test_set,),
+        test_sets=(test_set, *others),
         machine=machine(),
         command="sh make.sh",
         notes=("small",),
@@ -64,6 +72,23 @@ def test_one_seed_is_called_one() -> None:
     assert test_set.gains[0].verdict().startswith("one seed: better (p = 0.0")
     same = scored({"none": {1: POOR}, "all": {1: POOR}}, "none")
     assert {gain.verdict() for gain in same.gains} == {"one seed: identical"}
+    same = scored({"none": {1: POOR, 2: GOOD}, "all": {1: POOR, 2: GOOD}}, "none")
+    assert {gain.verdict() for gain in same.gains} == {"identical"}
+
+
+def test_tokenizer_reaches_scores_and_tests_and_is_told(tmp_path: Path) -> None:
+    rows = {"none": {1: POOR}, "all": {1: WORSE}}
+    by_word, by_character, thai = (
+        scored(rows, "none", target=target, tokenizer=tokenizer)
+        for target, tokenizer in (("pt-BR", "auto"), ("pt-BR", "char"), ("th", "auto"))
+    )
+    assert "|tok:char|" in by_character.rows[1].scores[0].bleu.signature
+    assert by_character.gains[0].summary.mean != by_word.gains[0].summary.mean
+    write_ablation(report(by_word, {"none": (1,), "all": (1,)}, thai), tmp_path)
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert page.count("Note: BLEU for `th` counts characters") == 1
+    for scores in (by_word.rows[0].scores[0], thai.rows[0].scores[0]):
+        assert scores.bleu.signature in page
 
 
 def test_rows_are_compared_with_every_baseline_before_them() -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from nmt_distill.evaluation.page import write_report
-from nmt_distill.evaluation.report import Report
+from nmt_distill.evaluation.report import Report, System
+from nmt_distill.evaluation.scoring import score_test_set
+from nmt_distill.languages import Direction
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MEASURE = """
@@ -69,6 +71,26 @@ def measured(browser: str, page: Path, width: int, folder: Path) -> dict[str, An
     assert found is not None, done.stdout[-500:]
     content: dict[str, Any] = json.loads(html.unescape(found[1].split("</body>")[0]))
     return content
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("width", [1280, 390])
+def test_endless_names_do_not_widen_the_page(browser: str, report: Report, tmp_path: Path, width: int) -> None:
+    endless, other = ("ununterbrochen" * 12, "unaufhörlich" * 12)
+    test_set = score_test_set(
+        name=endless, direction=Direction(source="en", target="de"), sources=["one two three four"] * 2,
+        references=["eins zwei drei vier"] * 2, outputs={endless: ["eins zwei drei"] * 2, other: ["eins"] * 2},
+        teacher=endless, focus=other, comparisons=[(other, endless)], num_resamples=32, num_trials=32,
+    )  # fmt: skip
+    systems = tuple(System(name=name, role="export", num_bytes=1) for name in (endless, other))
+    page = Report(
+        title=endless, systems=systems, test_sets=(test_set,), machine=report.machine, command=endless, teacher=endless,
+        notes=(endless,),
+    )  # fmt: skip
+    write_report(page, tmp_path)
+    found = measured(browser, tmp_path / "report.html", width, tmp_path)
+    assert (found["scroll"], found["wide"]) == (width, [])
+    assert [picture["outside"] for picture in found["pictures"]] == [[]] * 3
 
 
 @pytest.mark.system

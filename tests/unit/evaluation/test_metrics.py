@@ -55,7 +55,20 @@ def test_any_text_scores_as_in_sacrebleu(pairs: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize(
     ("target", "tokenizer"),
-    [("pt-BR", "13a"), ("de", "13a"), ("zh", "zh"), ("zh-Hant", "zh"), ("zh_CN", "zh"), ("yue", "zh"), ("th", "char")],
+    [
+        ("pt-BR", "13a"),
+        ("de", "13a"),
+        ("zh", "zh"),
+        ("zh-Hant", "zh"),
+        ("zh_CN", "zh"),
+        ("yue", "zh"),
+        ("th", "char"),
+        ("zho_Hans", "zh"),
+        ("cmn", "zh"),
+        ("tha", "char"),
+        ("mya_Mymr", "char"),
+        ("jpn", bleu_tokenizer("ja")[0]),
+    ],
 )
 def test_tokenizer_of_a_language(target: str, tokenizer: str) -> None:
     assert bleu_tokenizer(target)[0] == tokenizer
@@ -122,19 +135,28 @@ def test_interval_is_that_of_sacrebleus_own_draws(monkeypatch: pytest.MonkeyPatc
 
 def test_language_without_spaces_is_told() -> None:
     (note,) = score(["สวัสดี"], ["สวัสดีครับ"], target="th").notes
-    assert note == "BLEU for `th` counts characters, because the language has no spaces between words."
+    assert note == (
+        "BLEU for `th` counts characters, because the language has no spaces between words; TER takes what stands "
+        "between two spaces for one word, so judge by chrF2++."
+    )
 
 
 def test_ter_counts_characters_of_chinese_and_japanese() -> None:
     scores = score(["我喜欢猫"], ["我喜欢狗"], target="zh")
     assert "asian:yes" in scores.ter.signature
     assert scores.ter.value == pytest.approx(25.0)
+    assert score(["我喜欢猫"], ["我喜欢狗"], target="zho_Hans").ter == scores.ter
 
 
 def test_tokenized_output_is_told() -> None:
     scores = score(["Ein Satz ."] * 100, ["Ein Satz."] * 100, target="de")
     assert scores.notes == ("100 outputs end in a full stop set apart; scores need text as people write it.",)
     assert score(["Ein Satz ."] * 99, ["Ein Satz."] * 99, target="de").notes == ()
+
+
+def test_empty_references_are_told() -> None:
+    scores = score(["Ein Satz."] * 3, ["Ein Satz.", " ", ""], target="de")
+    assert scores.notes == ("2 references are empty, which no output can match; take their lines out of all files.",)
 
 
 def test_sentence_and_corpus_chrf() -> None:

@@ -46,6 +46,7 @@ def test_every_line_gets_its_own_score(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("import sys; sys.exit('no such model')", "LENGTH ended with status 1: no such model"),
+        ("while True: print(1)", "LENGTH answered 2 lines with more; it must print one number for each line"),
         ("print(0.5)", "LENGTH answered 2 lines with 1; it must print one number for each line"),
         ("print(0.5); print('good')", "LENGTH answered line 2 with 'good', not a number"),
         ("print('nan'); print(1)", "LENGTH answered line 1 with 'nan', not a number"),

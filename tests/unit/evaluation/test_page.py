@@ -142,6 +142,24 @@ def test_hostile_text_shows_as_it_is(place: str) -> None:
         assert len(re.findall(r"(?<!\\)\|", written.splitlines()[2])) == 2
 
 
+def test_unit_of_tokens_is_told_where_somebody_counted_them(report: Report) -> None:
+    assert "Tokens are source tokens (words)." in markdown(list(report_blocks(report)))
+    rows = tuple(
+        dataclasses.replace(row, speed=row.speed and dataclasses.replace(row.speed, num_tokens=None))
+        for row in report.test_sets[0].systems
+    )
+    test_set = dataclasses.replace(report.test_sets[0], systems=rows)
+    uncounted = markdown(list(report_blocks(dataclasses.replace(report, test_sets=(test_set,)))))
+    assert "warm-up not.\n" in uncounted
+
+
+def test_joiners_of_scripts_that_need_them_stay() -> None:
+    for text in ("می\u200cخواهم", "ക്\u200dഷ", "👨\u200d👩"):
+        assert text in html_page("t", [Paragraph(text)])
+        assert text in markdown([Paragraph(text)])
+    assert "a[U+200B]b[U+200F]" in markdown([Table(headers=("text",), rows=(("a\u200bb\u200f",),))]).replace("\\", "")
+
+
 def test_code_in_running_text() -> None:
     blocks: list[Block] = [Paragraph("say `a_b <c>` or d_e"), Code("x < y\n")]
     assert markdown(blocks) == "say `a_b <c>` or d\\_e\n\n```\nx < y\n\n```\n"

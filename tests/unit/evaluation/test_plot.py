@@ -41,6 +41,20 @@ def test_bars_show_every_value(report: Report) -> None:
         assert plot.description.endswith("95 % intervals")
 
 
+@pytest.mark.filterwarnings("error")
+def test_long_names_stay_in_the_picture(report: Report) -> None:
+    long = ["日本語 " * 3, "a system of forty letters in all, or so", "x" * 200]
+    renamed = {system.name: name for system, name in zip(report.systems, long, strict=True)}
+    rows = tuple(dataclasses.replace(row, system=renamed[row.system]) for row in report.test_sets[0].systems)
+    name = "The general translation task of a conference, 2026"
+    test_set = dataclasses.replace(report.test_sets[0], name=name, systems=rows)
+    systems = tuple(dataclasses.replace(system, name=renamed[system.name]) for system in report.systems)
+    for plot in score_bars(dataclasses.replace(report, systems=systems, test_sets=(test_set,))):
+        found = texts(plot)
+        assert {*long[:2], "x" * 63 + "…"} <= {*found}
+        assert {"The general", "translation", "task of a…"} <= {*found}
+
+
 def test_every_measure_of_training_has_its_plot(report: Report) -> None:
     first, second = training_curves(report)
     assert "chrF2++ on held-out text" in texts(first)

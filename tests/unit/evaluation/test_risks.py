@@ -112,6 +112,9 @@ def test_single_words_that_run_on() -> None:
     at_the_edge = measure_risks(["Go"], ["Vá por ali"], ["Ir"])
     assert at_the_edge.single_word_failure_rate == 0
     assert measure_risks(["two words"], ["b"]).single_word_failure_rate is None
+    # of scripts without spaces between words a sentence is no single word, and each character counts
+    assert measure_risks(["我喜欢猫"], ["I like cats a lot"], ["I like cats"]).num_single_words == 0
+    assert measure_risks(["Stop"], ["停停停停停"], ["停止"]).single_word_failure_rate == 1
 
 
 def test_counts_that_differ_are_refused() -> None:

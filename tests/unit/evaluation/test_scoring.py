@@ -77,6 +77,12 @@ def test_most_changed_sentences_whatever_the_references_say() -> None:
     assert scored(teacher=None).changed == ()
 
 
+def test_sentences_of_scripts_without_spaces_are_shown() -> None:
+    chinese = ["我喜欢猫", "好", "请打开客厅的灯", "停", "今天天气很好"]
+    assert [sentence.line for sentence in scored(sources=chinese).changed] == [3, 1]
+    assert [sentence.line for sentence in scored(sources=chinese, num_examples=3).examples] == [1, 3, 5]
+
+
 def test_intervals_and_trials_are_asked_for() -> None:
     test_set = scored(comparisons=[("student", "teacher")])
     assert test_set.systems[1].scores.chrf.lower is not None
@@ -84,6 +90,14 @@ def test_intervals_and_trials_are_asked_for() -> None:
     plain = scored(comparisons=[("student", "teacher")], num_resamples=0, num_trials=0)
     assert plain.systems[1].scores.chrf.lower is None
     assert plain.comparisons[0].randomization_p is None
+
+
+def test_one_sentence_has_no_interval_and_nothing_to_test() -> None:
+    one = {"sources": SOURCES[:1], "references": REFERENCES[:1], "comparisons": [("student", "teacher")]}
+    test_set = scored(outputs={"teacher": REFERENCES[:1], "student": WORSE[:1]}, **one)
+    assert test_set.comparisons == ()
+    assert test_set.systems[1].scores.chrf.value < 100
+    assert (test_set.systems[1].scores.chrf.lower, test_set.systems[1].scores.chrf.upper) == (None, None)
 
 
 def test_tokenizer_reaches_scores_and_tests() -> None:

@@ -57,7 +57,7 @@ def test_p_is_that_of_sacrebleu(damages: list[float], monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("damages", [[0.10, 0.30], [0.20, 0.22]])
 def test_p_of_randomisation_is_that_of_sacrebleu(damages: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SACREBLEU_SEED", raising=False)
-    references, (system, baseline) = corpus(30, damages)
+    references, (system, baseline) = corpus(60, damages)  # so many differ that no trial swaps all or none of them
     metrics = {"BLEU": BLEU(), "chrF2++": CHRF(word_order=2)}
     named: list[tuple[str, Sequence[str]]] = [("plain", baseline), ("student", system)]
     _, theirs = PairedTest(named, metrics, [references], test_type="ar", n_samples=1000)()
@@ -71,10 +71,29 @@ def test_p_of_randomisation_is_that_of_sacrebleu(damages: list[float], monkeypat
 
 
 def test_randomisation_by_full_count() -> None:
-    # two sentences, one of them equal: swapping the other only changes the sign, so no trial differs by more
+    # two sentences, one of them equal: swapping the other only changes the sign, so every trial differs by as much
     references = ["um dois três quatro", "cinco seis sete oito"]
     bleu, _ = compare([references[0], "x"], ["y", "x"], references, target="pt", num_trials=99)
-    assert bleu.randomization_p == pytest.approx(1 / 100)
+    assert bleu.randomization_p == 1
+    # five sentences of as much better ones: 2 of the 32 ways to swap differ by as much as the systems, none by more
+    lines = [" ".join(line) for line in zip(*[iter(WORDS * 2)] * 4, strict=True)][:5]
+    better, worse = [[*lines, "x"] for lines in (lines, ["y"] * 5)]
+    _, chrf = compare(better, worse, [*lines, "z"], target="pt", num_trials=4000)
+    assert chrf.randomization_p == pytest.approx(2 / 32, abs=0.012)
+
+
+def test_one_sentence_proves_nothing() -> None:
+    for comparison in compare(["um dois três quatro"], ["um dois três x"], ["um dois três quatro"], target="pt"):
+        assert comparison.difference > 0
+        assert comparison.p_value == 1
+        assert comparison.verdict() == "no significant difference (p = 1.000)"
+
+
+def test_systems_without_any_bleu_are_not_told_apart_by_it() -> None:
+    references = ["um dois três"] * 9  # too short for BLEU, which is 0 in every draw
+    bleu, chrf = compare(references, ["um"] * 9, references, target="pt", num_trials=99)
+    assert (bleu.difference, bleu.identical, bleu.p_value, bleu.randomization_p) == (0, False, 1, 1)
+    assert chrf.verdict() == "better (p = 0.001)"
 
 
 def test_clear_difference_in_either_direction() -> None:

@@ -11,6 +11,7 @@ from nmt_distill.evaluation.report import Report, System
 from nmt_distill.evaluation.tables import (
     corpus_table,
     efficiency_table,
+    legend,
     loss_table,
     risk_table,
     robustness_table,
@@ -58,6 +59,12 @@ def test_speed_ratio_is_of_the_same_test_set(report: Report) -> None:
     assert [speed_ratio(other, test_set, row) for row in test_set.systems] == [None, None, None]
 
 
+def test_what_nobody_measured_is_not_explained(report: Report) -> None:
+    assert "speed: sentences per second, `teacher` = 1." in legend(report)
+    timed_alone = dataclasses.replace(report, speed_reference="baseline")  # which has no speed
+    assert not any(line.startswith("speed:") for line in legend(timed_alone))
+
+
 def test_terminal_table_is_at_most_110_columns_wide(report: Report) -> None:
     long_name = "student from the very long family of names that nobody will ever want to type " * 2
     systems = (*report.systems, System(name=long_name, role="student"))
@@ -65,8 +72,10 @@ def test_terminal_table_is_at_most_110_columns_wide(report: Report) -> None:
     test_set = dataclasses.replace(report.test_sets[0], systems=(*report.test_sets[0].systems, row))
     text = score_table(dataclasses.replace(report, systems=systems, test_sets=(test_set,)))
     assert max(map(len, text.splitlines())) <= 110
-    assert "student from the very" in text
-    assert "…" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("student from the ver…  "))
+    short = next(line for line in text.splitlines() if line.startswith("student int8"))
+    values = ["–" if value == "3.5" else value for value in short.split()[2:]]  # it has no size
+    assert line.split()[-len(values) :] == values
 
 
 def test_terminal_table_reads_as_a_table(report: Report) -> None:
@@ -90,6 +99,19 @@ def test_wide_combining_and_marked_up_names_keep_columns_in_line(name: str) -> N
     assert text.splitlines()[0] == "scores"
     assert text.splitlines()[4] == "x" + " " * (columns + 2 - 1) + "22.0"
     assert text.splitlines()[3].startswith(name + "   ")
+
+
+@pytest.mark.parametrize("num_columns", [3, 5, 9])
+def test_long_names_are_cut_and_values_are_not(num_columns: int) -> None:
+    values = tuple(f"{column}77.1429 ±124.5000" for column in range(num_columns))
+    headers = tuple(f"metric {column}" for column in range(num_columns))
+    rows = (("n" * 200, *values), ("日本語" * 60, *values))
+    heading, header, rule, *lines = plain_text(Table(headers=("system", *headers), rows=rows), "x" * 300).splitlines()
+    assert header.split()[1:] == " ".join(headers).split()
+    for line in lines:
+        assert all(value in line for value in values)
+    assert len(rule) == (110 if num_columns < 5 else 16 + num_columns * 20)
+    assert len(heading) <= len(rule)
 
 
 def test_significance_and_risks(report: Report) -> None:

@@ -29,6 +29,7 @@ def test_files_of_lines(folder: Path) -> None:
     assert str(folder) not in text.origin
     (folder / "t.de").write_text("\ufeffeins\nzwei\n", encoding="utf-8")
     assert read_test_texts(f"{folder}/t.en,{folder}/t.de", [GERMAN]) == [text]
+    assert read_test_texts(f" ={folder}/t.en,{folder}/t.de", [GERMAN]) == [text]
     german, french = read_test_texts(f"toy={folder}/t.en,{folder}/t.{{target}}", [GERMAN, FRENCH], max_sentences=1)
     assert (german.name, french.name) == ("toy en-de", "toy en-fr")
     assert (french.sources, french.references) == (["one"], ["un"])

@@ -74,6 +74,18 @@ def test_a_whole_export_is_fit(release: Path, tmp_path: Path) -> None:
     assert "encoder/model.bin" in told
 
 
+def test_teacher_is_named_where_there_was_one(release: Path, tmp_path: Path) -> None:
+    card = release / "README.md"
+    card.write_text("".join(line for line in card.read_text().splitlines(True) if "teacher" not in line.lower()))
+    write_checksums(release)
+    status, told = check(release, tmp_path)
+    assert (status, "README.md does not name the teacher" in told) == (2, True)
+    card.write_text(card.read_text().replace("- distillation\n", ""))  # as of one that people's translations taught
+    write_checksums(release)
+    status, told = check(release, tmp_path)
+    assert status == 0, told
+
+
 def test_every_fault_is_told(release: Path, tmp_path: Path) -> None:
     (release / "README.md").write_text("# a card without a head, a teacher's licence in it\n")
     (release / "encoder" / "notes.txt").write_text("mine")

@@ -32,6 +32,9 @@ def test_every_missed_bound_is_a_sentence() -> None:
         "export.min_parity wants 99%",
         "int8 loses 0.51 points against the student on held-out text; export.max_drop allows 0.5",
     ]
+    formats = {"onnx": {"parity": {"num_equal": 3, "num_sentences": 200}}, "fairseq2": {}}
+    (onnx,) = ExportConfig(min_parity=0.99).missed_bounds(facts() | {"formats": formats})
+    assert onnx.startswith("only 3 of 200 sentences have the same greedy ids in transformers and ONNX; export.min_par")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from nmt_distill.evaluation.metrics import Measure, Scores
@@ -11,6 +12,8 @@ from nmt_distill.export.model_card import CardFacts, Origin, model_card
 from nmt_distill.export.parity import Parity, QualityDrop
 from nmt_distill.export.precision_result import PrecisionResult
 from nmt_distill.languages import Direction
+from nmt_distill.pipeline import _making
+from nmt_distill.recipe import find_recipe, load_recipe
 
 EN_PT = Direction(source="en", target="pt-BR")
 FACTS = CardFacts(
@@ -82,6 +85,29 @@ def test_card_tells_how_it_was_made() -> None:
     assert "How it was made" not in model_card(FACTS, RESULT)
 
 
+PLAIN = [f"training.phases[0].{key}=0" for key in ("kd_weight", "state_weight")]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            ["distillation.beam_size=2"],
+            "Labels: the teacher's translation of each sentence, found with a beam of 2; 16 soft",
+        ),
+        (["distillation.targets=human", *PLAIN], "Labels: people's translations; no teacher's are among them."),
+        (
+            ["distillation.targets=forced"],
+            "Labels: people's translations, as the teacher reads them; 16 soft targets a",
+        ),
+    ],
+)
+def test_labels_are_told_whoever_made_them(overrides: list[str], told: str) -> None:
+    recipe = load_recipe(find_recipe("quickstart_small"), overrides)
+    (labels,) = (sentence for sentence in _making(recipe) if "Labels" in sentence)
+    assert labels.startswith(told)
+
+
 def test_a_model_without_teacher_has_the_licences_of_its_text() -> None:
     _, head, _ = model_card(replace(FACTS, teachers=()), RESULT).split("---\n", 2)
     assert yaml.safe_load(head)["license_name"] == "of the text: Apache-2.0"
@@ -90,7 +116,8 @@ def test_a_model_without_teacher_has_the_licences_of_its_text() -> None:
 def test_head_is_what_the_hub_reads() -> None:
     _, head, _ = model_card(FACTS, RESULT).split("---\n", 2)
     facts = yaml.safe_load(head)
-    assert facts["language"] == ["en", "pt-BR"]
+    assert facts["language"] == ["en", "pt"]  # with a region the hub refuses the card
+    assert facts["language_bcp47"] == ["en", "pt-BR"]
     assert (facts["license"], facts["license_name"]) == ("other", "of the teacher: CC-BY-NC 4.0")
     assert (facts["library_name"], facts["pipeline_tag"]) == ("ctranslate2", "translation")
     (model,) = facts["model-index"]
@@ -123,6 +150,7 @@ def test_card_of_several_directions_and_teachers() -> None:
         replace(FACTS, directions=directions, teachers=(Origin("one", "MIT"), Origin("two", "none"))), RESULT
     )
     assert "# quickstart, en-de, en-fr, fr-de, int8\n" in card
+    assert "language:\n- en\n- de\n- fr\nlanguage_bcp47:" in card
     assert "Translates en into de, fr; fr into de." in card
     assert "nmt-distill translate --model . --from en --to de < text.en" in card
     assert "Teacher: one. Licence of its weights: MIT." in card

@@ -124,6 +124,16 @@ def test_source_of_one_piece_has_no_second(toy_student: Path, tmp_path: Path) ->
     assert processor.eos_id() not in links.best(1000)
 
 
+def test_pairs_are_taken_from_the_whole_corpus(toy_student: Path, tmp_path: Path) -> None:
+    light = load_sentencepiece(toy_student / "source.spm").encode("light")[0]
+    pairs = [("stop", "turn on")] * 5
+    without, with_fourth = (
+        learn_links(toy_student, [(None, *write_pairs(tmp_path, *pairs[:3], fourth, pairs[4]))], num_pairs=3)
+        for fourth in (pairs[3], ("light", "play music"))
+    )
+    assert without.best(1000)[light] != with_fourth.best(1000)[light]  # the first, second and fourth of five are read
+
+
 def test_no_text_no_map(toy_student: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(NmtDistillError, match=r"empty is empty, so no vocabulary map can be learned; leave"):

@@ -81,7 +81,9 @@ def write_vectors(
         path = shard_path(folder, index)
         shard = _read_shard(path, len(part))
         if shard is None:
-            shard = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1).astype(np.float16)
+            vectors = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1)
+            with np.errstate(over="ignore"):  # which is told with its line
+                shard = vectors.astype(np.float16)
             checked_vectors(shard, len(part), first_line=total + 1)
             with atomic_file(path, "wb") as file:
                 np.save(file, shard)
@@ -192,8 +194,13 @@ class VectorStore:
             raise NmtDistillError(
                 f"{folder / HEADER_NAME} is of another format than {VECTORS_FORMAT}; delete the folder and embed again."
             )
-        self.folder, self.header = folder, VectorsHeader(**content["header"])
-        num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
+        try:
+            self.folder, self.header = folder, VectorsHeader(**content["header"])
+            num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
+        except (KeyError, TypeError, ZeroDivisionError):
+            raise NmtDistillError(
+                f"{folder / HEADER_NAME} lacks what describes vectors; delete the folder and embed again."
+            ) from None
         self.shards = [_map(shard_path(folder, index)) for index in range(num_shards)]
         if sum(map(len, self.shards)) != len(self) or any(shard.shape[1] != self.header.dim for shard in self.shards):
             raise NmtDistillError(

@@ -73,12 +73,13 @@ def test_shards_of_another_teacher_or_text_are_not_kept(tmp_path: Path, other: d
     assert VectorStore(tmp_path)[0].tolist() == [6.0, 2.0, 1.0]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])
 def test_what_is_not_finite_in_float16_is_told_with_its_line(tmp_path: Path, bad: float) -> None:
     def embed(part: Sequence[str]) -> Any:
         return np.array([[bad if text == "five" else 1.0, 0.0] for text in part])
 
-    with np.errstate(over="ignore"), pytest.raises(NmtDistillError, match=r"the vector of line 5 holds NaN, or a"):
+    with pytest.raises(NmtDistillError, match=r"the vector of line 5 holds NaN, or a"):
         write_vectors(tmp_path, LINES, embed, **FACTS)
     assert not (tmp_path / HEADER_NAME).exists()
 
@@ -120,4 +121,12 @@ def test_damage_is_told(tmp_path: Path) -> None:
         VectorStore(tmp_path)
     np.save(shard_path(tmp_path, 1), np.zeros((1, 3), dtype=np.float16))
     with pytest.raises(NmtDistillError, match=r"do not hold 5 vectors of 3 numbers"):
+        VectorStore(tmp_path)
+
+
+@pytest.mark.parametrize("header", ["", ', "header": {}', ', "header": null', ', "header": {"shard_sentences": 0}'])
+def test_damaged_header_is_told(tmp_path: Path, header: str) -> None:
+    write_vectors(tmp_path, LINES, lengths, **FACTS)
+    (tmp_path / HEADER_NAME).write_text(f'{{"format": 1{header}}}', encoding="utf-8")
+    with pytest.raises(NmtDistillError, match=r"vectors\.json lacks what describes vectors; delete the folder"):
         VectorStore(tmp_path)

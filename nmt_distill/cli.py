@@ -22,6 +22,7 @@ from nmt_distill import (
 )
 from nmt_distill.arguments import CommandParser, VerbParser
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
+from nmt_distill.files import atomic_folder, check_output_folder
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -264,13 +265,17 @@ def _run_to(arguments: argparse.Namespace) -> int:
 
 
 def _grow(arguments: argparse.Namespace) -> int:
+    from nmt_distill.embedding.student_vectors import DESCRIPTION_NAME, read_description, write_description
     from nmt_distill.student.checkpoint import load_student, save_student
     from nmt_distill.student.graph import count_parameters
     from nmt_distill.student.growth import grow
 
     if arguments.out.exists():
         raise NmtDistillError(f"{arguments.out} exists; give --out another folder, or remove it.")
+    check_output_folder(arguments.out)
     student = load_student(arguments.student)
+    has_vectors = (arguments.student / DESCRIPTION_NAME).is_file()
+    vectors = read_description(arguments.student) if has_vectors else None
     grown = grow(
         student,
         ffn_inner_dim=arguments.ffn_inner_dim,
@@ -279,7 +284,10 @@ def _grow(arguments: argparse.Namespace) -> int:
         depth=arguments.depth,
         seed=arguments.seed,
     )
-    save_student(grown, arguments.student / "source.spm", arguments.out)
+    with atomic_folder(arguments.out) as partial:
+        save_student(grown, arguments.student / "source.spm", partial)
+        if vectors is not None:
+            write_description(partial, *vectors)
     say(f"from {count_parameters(student):,} to {count_parameters(grown):,} parameters")
     print(arguments.out)
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from nmt_distill import (
 )
 from nmt_distill.arguments import CommandParser, VerbParser
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
-from nmt_distill.files import atomic_folder, check_output_folder
+from nmt_distill.files import atomic_folder, check_output_folder, flush_output
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -161,15 +162,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that people are meant to read become one line and an exit status."""
     parsed = build_parser().parse_args(arguments)
     ranks = Ranks.of_environment()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: text in, text out
     try:
         status: int = parsed.run(parsed) if ranks.is_main or not _may_train(parsed) else _train_along(parsed, ranks)
+        flush_output()
     except NmtDistillError as error:
         if parsed.debug:
             raise
         say(f"nmt-distill: {error}")
         return error.exit_status
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            flush_output()
         return translate_command.BROKEN_PIPE_STATUS
     except KeyboardInterrupt:
         say("nmt-distill: interrupted; the same command goes on where this one stopped")
@@ -180,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         remedy = "make room or name another folder with --out. Nothing is lost." if disk else "name another place."
         say(f"nmt-distill: {disk or path}; {remedy}")
+        with contextlib.suppress(OSError):
+            flush_output()
         return NmtDistillError.exit_status
     return status
 

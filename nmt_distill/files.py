@@ -10,6 +10,7 @@ import mmap
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -77,6 +78,20 @@ def _is_standard_output(path: Path) -> bool:
         return os.path.samestat(path.stat(), os.fstat(1))
     except OSError:  # one of them is not there
         return False
+
+
+def flush_output() -> None:
+    """Write out what standard output still holds.
+
+    :raises OSError: if that cannot be; Python does not try again, and complain, at its end
+    """
+    if sys.stdout is None:  # closed by who started us
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def check_output(path: Path) -> None:

@@ -148,7 +148,12 @@ def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder to fill; it replaces ``path`` when the block ends well."""
+    """Give a new folder to fill; it replaces ``path`` when the block ends well.
+
+    :raises NmtDistillError: if that is the folder in which the command runs, or above it
+    """
+    if path.name in ("", ".."):
+        raise NmtDistillError(f"{path} cannot be replaced from within; go elsewhere, and name the folder itself.")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partials(path)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))

@@ -45,8 +45,8 @@ def make_index(
 
     :param approximate: build a graph too, through which a search looks at some vectors only
     :param advance: told how many lines are done since it was told last
-    :raises NmtDistillError: if something stands there that is no index, a line is empty or holds an LF, or usearch is
-        missing
+    :raises NmtDistillError: if something stands there that is no index, a line is empty or holds an LF, usearch is
+        missing, or there is no room for its graph
     """
     if folder.exists() and not _is_index(folder):
         raise NmtDistillError(f"{folder} exists, but is no index; name another folder.")
@@ -80,7 +80,14 @@ def _write_graph(folder: Path, dim: int) -> None:
     for shard in VectorStore(folder).shards:
         graph.add(np.arange(first, first + len(shard)), np.ascontiguousarray(shard))
         first += len(shard)
-    graph.save(str(folder / APPROXIMATE_NAME))
+    path = folder / APPROXIMATE_NAME
+    try:  # of a full disk usearch says little, or nothing
+        graph.save(str(path))
+        is_whole = path.stat().st_size == graph.serialized_length
+    except RuntimeError:
+        is_whole = False
+    if not is_whole:
+        raise NmtDistillError(f"{path} cannot be written whole; make room, or leave --approximate out.")
 
 
 def load_usearch() -> Any:

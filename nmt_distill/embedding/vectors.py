@@ -85,8 +85,7 @@ def write_vectors(
             with np.errstate(over="ignore"):  # which is told with its line
                 shard = vectors.astype(np.float16)
             checked_vectors(shard, len(part), first_line=total + 1)
-            with atomic_file(path, "wb") as file:
-                np.save(file, shard)
+            write_table(path, shard)
         if dim is not None and shard.shape[1] != dim:
             raise NmtDistillError(
                 f"{path} has vectors of {shard.shape[1]} numbers, but those before have {dim}; the teacher must give "
@@ -131,6 +130,17 @@ def _embed_once(lines: Sequence[str], embed: Embed) -> Vectors:
             f"{vectors.shape} instead."
         )
     return np.asarray(vectors[places])
+
+
+def write_table(path: Path, table: Vectors) -> None:
+    """Write a table (n, D) as a file of numpy, which appears whole or not at all.
+
+    :raises OSError: as the system has it, where :func:`numpy.save` keeps to itself that a disk is full
+    """
+    header = {"descr": table.dtype.str, "fortran_order": False, "shape": table.shape}
+    with atomic_file(path, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(np.ascontiguousarray(table).data)
 
 
 def _read_shard(path: Path, num_lines: int) -> Vectors | None:

@@ -126,3 +126,13 @@ def test_a_damaged_graph_is_told(encoder: SentenceEncoder, lines: list[str], tmp
     with pytest.raises(NmtDistillError, match=r"approximate\.usearch is damaged; search with --exact, or index again"):
         index.search(["one"])
     assert len(index.search(["one"], exact=True)[0]) == 10
+
+
+def test_a_graph_that_finds_no_room_is_told(
+    encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("usearch")
+    monkeypatch.setattr("nmt_distill.embedding.index.APPROXIMATE_NAME", "/dev/full")
+    with pytest.raises(NmtDistillError, match=r"/dev/full cannot be written whole; make room, or leave"):
+        make_index(tmp_path / "index", ["one", "two"], encoder, approximate=True)
+    assert list(tmp_path.iterdir()) == []

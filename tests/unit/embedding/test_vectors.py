@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
-from nmt_distill.embedding.vectors import BEGUN_NAME, HEADER_NAME, VectorStore, shard_path, write_vectors
+from nmt_distill.embedding.vectors import (
+    BEGUN_NAME,
+    HEADER_NAME,
+    VectorStore,
+    shard_path,
+    write_table,
+    write_vectors,
+)
 from nmt_distill.errors import NmtDistillError
 
 LINES = ["one", "two", "three", "two", "five"]
@@ -130,3 +138,23 @@ def test_damaged_header_is_told(tmp_path: Path, header: str) -> None:
     (tmp_path / HEADER_NAME).write_text(f'{{"format": 1{header}}}', encoding="utf-8")
     with pytest.raises(NmtDistillError, match=r"vectors\.json lacks what describes vectors; delete the folder"):
         VectorStore(tmp_path)
+
+
+def test_a_full_disk_is_told_by_what_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.contextmanager
+    def full(path: Path, mode: str) -> Iterator[IO[bytes]]:
+        with Path("/dev/full").open(mode) as stream:
+            yield stream
+            stream.flush()
+
+    monkeypatch.setattr("nmt_distill.embedding.vectors.atomic_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_vectors(tmp_path, LINES, lambda part: np.ones((len(set(part)), 9000)), **FACTS)
+
+
+def test_a_table_is_what_numpy_writes(tmp_path: Path) -> None:
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for name, content in (("rows", table), ("columns", np.asfortranarray(table))):
+        write_table(tmp_path / name, content)
+        np.save(tmp_path / "expected.npy", table)
+        assert (tmp_path / name).read_bytes() == (tmp_path / "expected.npy").read_bytes()

@@ -177,7 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             flush_output()
         return translate_command.BROKEN_PIPE_STATUS
     except KeyboardInterrupt:
-        say("nmt-distill: interrupted; the same command goes on where this one stopped")
+        goes_on = "; the same command goes on where this one stopped" if getattr(parsed, "recipe", None) else ""
+        say(f"nmt-distill: interrupted{goes_on}")
         return INTERRUPTED_STATUS
     except Exception as error:
         disk, path = disk_problem(error), path_problem(error)

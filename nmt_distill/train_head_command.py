@@ -61,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     check_head_folder(arguments.out)
     sentences, labels = read_examples(arguments.tsv) if arguments.tsv else _of_classes(arguments.examples)
     test = read_examples(arguments.test_tsv) if arguments.test_tsv else None
+    if test is not None and (strangers := sorted({*test[1]} - {*labels, UNKNOWN})):
+        raise NmtDistillError(
+            f"{arguments.test_tsv} has the label {strangers[0][:60]}, which no example has; give it one that they have."
+        )
     outside = _sentences(arguments.outside) if arguments.outside else None
     encoder = open_encoder(arguments)
     head, scores = train_head(

@@ -128,3 +128,22 @@ def test_output_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
         environment = {"NMT_DISTILL_MODELS": str(tmp_path / "ação"), "PYTHONIOENCODING": name}
         output, _ = command("models", "--json", environment=environment, stdout=subprocess.PIPE).communicate(timeout=60)
         assert "ação/modelo/README.md" in output.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["models"], "nmt-distill: interrupted\n"),
+        (["run", "recipe"], "nmt-distill: interrupted; the same command goes on where this one stopped\n"),
+    ],
+)
+def test_only_what_goes_on_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, arguments: list[str], said: str
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models_command, "packaged_models", interrupt)
+    monkeypatch.setattr("nmt_distill.recipe.find_recipe", interrupt)
+    assert main(arguments) == 130
+    assert capsys.readouterr().err == said

@@ -145,6 +145,7 @@ def test_a_byte_order_mark_is_no_part_of_a_pair(text: Path, tmp_path: Path) -> N
         (["train-head", "--examples", "a=text", "--outside", "none", "--out", "h"], r"none does not exist\."),
         (["train-head", "--examples", "a=text", "--outside", "blank", "--out", "h"], r"blank is empty, but must hold"),
         (["train-head", "--tsv", "tsv", "--test-tsv", "text", "--out", "h"], r"text, line 1: must be a label, a tab"),
+        (["train-head", "--tsv", "tsv", "--test-tsv", "test", "--out", "h"], r"test has the label A, which no example"),
         (["train-head", "--tsv", "tsv", "--out", "folder"], r"folder exists, but is no head; name another folder\."),
     ],
 )
@@ -157,6 +158,7 @@ def test_what_cannot_be_read_is_told_before_the_work(
     Path("folder").mkdir()
     Path("blank").write_text("\n \n")
     Path("tsv").write_text("a\tb\n")
+    Path("test").write_text("a\tb\nA\tb\nunknown\tb\n")
     with pytest.raises(NmtDistillError, match=message):
         call(*arguments)
 

@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     ranks = Ranks.of_environment()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: text in, text out
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.stdout.errors)  # whatever the locale is
     try:
         status: int = parsed.run(parsed) if ranks.is_main or not _may_train(parsed) else _train_along(parsed, ranks)
         flush_output()

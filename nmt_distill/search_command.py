@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
@@ -48,13 +50,9 @@ def run_search(arguments: argparse.Namespace) -> int:
 
     if arguments.top < 1:
         raise NmtDistillError(f"--top must be at least 1, but is {arguments.top} instead.")
-    for number, query in enumerate(arguments.query, start=1):
-        try:
-            query.encode()
-        except UnicodeEncodeError:
-            raise NmtDistillError(f"query {number} is not valid UTF-8; convert it with iconv.") from None
+    queries = list(_as_text(arguments.query))
     index = SentenceIndex(arguments.index, open_encoder(arguments))
-    queries = arguments.query or list(input_lines(None))
+    queries = queries or list(input_lines(None))
     for query, hits in zip(
         queries, index.search(queries, num_hits=arguments.top, exact=arguments.exact) if queries else [], strict=True
     ):
@@ -66,6 +64,18 @@ def run_search(arguments: argparse.Namespace) -> int:
         if not arguments.json and len(queries) > 1:
             print()
     return 0
+
+
+def _as_text(queries: Sequence[str]) -> Iterator[str]:
+    """Read arguments as UTF-8, whatever the locale.
+
+    :raises NmtDistillError: if one is not
+    """
+    for number, query in enumerate(queries, start=1):
+        try:
+            yield os.fsencode(query).decode()
+        except UnicodeDecodeError:
+            raise NmtDistillError(f"query {number} is not valid UTF-8; convert it with iconv.") from None
 
 
 def run_mine(arguments: argparse.Namespace) -> int:

@@ -135,9 +135,19 @@ def load_head(folder: Path) -> Head:
         raise NmtDistillError(f"{folder / HEAD_NAME} is of another format than {FORMAT}; train the head again.")
     try:
         with np.load(folder / WEIGHTS_NAME, allow_pickle=False) as arrays:
-            return Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})
+            head = Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})
+        _check_shapes(head)
     except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise NmtDistillError(f"{folder} is no whole head ({error}); train it again.") from None
+    return head
+
+
+def _check_shapes(head: Head) -> None:
+    (width,), num_labels = head.mean.shape, len(head.labels)
+    shapes = ((width, num_labels), (num_labels,), (width,), (width,), (num_labels, width), (width, width))
+    for name, shape in zip(_ARRAYS, shapes, strict=True):
+        if getattr(head, name).shape != shape:
+            raise ValueError(f"{name} must be {shape}, but is {getattr(head, name).shape}")
 
 
 def features(encoder: SentenceEncoder, sentences: Sequence[str], reads: Features, *, first_line: int = 1) -> Vectors:

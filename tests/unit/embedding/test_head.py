@@ -77,6 +77,9 @@ def test_probability_and_bounds_by_hand(encoder: SentenceEncoder, hand_made: Hea
 def test_head_comes_back_from_its_folder(encoder: SentenceEncoder, hand_made: Head, tmp_path: Path) -> None:
     hand_made.save(tmp_path / "head")
     assert load_head(tmp_path / "head").classify(encoder, ["x"]) == hand_made.classify(encoder, ["x"])
+    replace(hand_made, labels=("a", "b", "c")).save(tmp_path / "other")
+    with pytest.raises(NmtDistillError, match=r"no whole head \(weights must be \(16, 3\), but is \(16, 2\)\); train"):
+        load_head(tmp_path / "other")
     (tmp_path / "head" / "head.npz").write_bytes(b"")
     with pytest.raises(NmtDistillError, match=r"is no whole head"):
         load_head(tmp_path / "head")

@@ -35,7 +35,7 @@ types: $(DEV) ## mypy --strict
 	@$(BIN)/mypy
 
 unit: $(DEV) ## pytest without the slow tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 slow-test: $(DEV) ## the slow tests too, and those that need the package index
 	@$(BIN)/python -m pytest -m "slow or network"

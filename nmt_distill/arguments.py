@@ -15,6 +15,15 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see `{self.prog} --help`.\n")
 
 
+def add_verb(verbs: argparse._SubParsersAction[Any], name: str, what: str) -> argparse.ArgumentParser:
+    """Add a verb that says in the command's help and in its own what it does.
+
+    :param what: one sentence, without capital and full stop
+    """
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    return parser
+
+
 class VerbParser(CommandParser):
     """The parser of a verb, whose text may stand among its options unless a ``--`` ends these."""
 

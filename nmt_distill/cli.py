@@ -21,7 +21,7 @@ from nmt_distill import (
     train_head_command,
     translate_command,
 )
-from nmt_distill.arguments import CommandParser, VerbParser
+from nmt_distill.arguments import CommandParser, VerbParser, add_verb
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
 from nmt_distill.files import atomic_folder, check_output_folder, flush_output
 from nmt_distill.progress import say, silence
@@ -39,58 +39,61 @@ def build_parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="nmt-distill",
         description="Distil a large translation model into a small one that translates fast on an ordinary CPU.",
+        epilog="Options of a verb: nmt-distill VERB --help. Exit status: 0 done, 2 an error, 3 a missed quality bound.",
     )
     parser.add_argument("--version", action="version", version=f"nmt-distill {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=VerbParser)
 
-    translate = verbs.add_parser("translate", help="translate text with an exported model")
+    translate = add_verb(verbs, "translate", "translate text with an exported model")
     translate_command.add_arguments(translate)
     translate.set_defaults(run=translate_command.run)
 
-    models = verbs.add_parser("models", help="list the models that came with this installation")
+    models = add_verb(verbs, "models", "list the models that came with this installation")
     models_command.add_arguments(models)
     models.set_defaults(run=models_command.run)
 
     for command in (embed_command, search_command, train_head_command):
         command.add_verbs(verbs)
 
-    run = verbs.add_parser("run", help="make everything a recipe asks for that is not valid yet")
+    run = add_verb(verbs, "run", "make everything that a recipe asks for, from corpus to scores, if not valid yet")
     _add_recipe(run)
-    run.add_argument("--plan", action="store_true", help="only print the stages: what is valid, what will run")
+    run.add_argument("--plan", action="store_true", help="compute nothing: print what is valid and what will run")
     _add_allow_drop(run)
     run.set_defaults(run=_run)
 
     for verb, stage, text in (
         ("prepare-data", "corpus", "make the corpus: read sources, filter, split, check"),
-        ("distill", "distilled", "let the teacher label the corpus: translations, soft targets, decoder states"),
+        ("distill", "distilled", "let the teacher label the corpus: translations, probabilities, decoder states"),
         ("train-vocabulary", "vocabulary", "make the student's SentencePiece model"),
-        ("train-teacher", "student", "train a model on people's translations, to be a teacher of others"),
-        ("train", "student", "train the student"),
-        ("export", "export", "convert the student to CTranslate2 and check that it is the same model"),
+        ("train-teacher", "student", "train a model on human translations, to be a teacher of smaller ones"),
+        ("train", "student", "train the student; start it by torchrun to use several GPUs"),
+        ("export", "export", "convert the student to CTranslate2, and check that it still translates alike"),
     ):
-        staged = verbs.add_parser(verb, help=text)
+        staged = add_verb(verbs, verb, text)
         _add_recipe(staged)
         if verb == "export":
-            staged.add_argument("--force", action="store_true", help="make the export again, whatever stands there")
-            staged.add_argument("--profile", type=Path, metavar="FILE", help="settings of a device: export/profiles/*")
+            staged.add_argument("--force", action="store_true", help="make the export again, whatever is there")
+            staged.add_argument(
+                "--profile", type=Path, metavar="FILE", help="settings such as export/profiles/gpu.yaml"
+            )
             _add_allow_drop(staged)
         if verb == "distill":
             _add_share(staged)
         staged.set_defaults(run=_run_to, stage=stage)
 
-    grow = verbs.add_parser("grow", help="make a larger student out of a trained one, to train on from")
+    grow = add_verb(verbs, "grow", "make a larger student from a trained one, to start another training from")
     _add_growth(grow)
     grow.set_defaults(run=_grow)
 
-    compare = verbs.add_parser("compare", help="score finished runs of one corpus side by side, in one report")
+    compare = add_verb(verbs, "compare", "score finished runs of one corpus side by side, in one report")
     compare_command.add_arguments(compare)
     compare.set_defaults(run=compare_command.run)
 
-    evaluate = verbs.add_parser(
-        "evaluate", help="score a recipe's systems, any systems on any test sets, or a file of translations"
+    evaluate = add_verb(
+        verbs, "evaluate", "score a recipe's systems, any systems on any test sets, or a file of translations"
     )
-    evaluate.add_argument("recipe", nargs="?", help="recipe by name or path")
+    evaluate.add_argument("recipe", nargs="?", help="recipe by name (recipes/NAME/recipe.yaml) or path")
     _add_run_options(evaluate)
     _add_allow_drop(evaluate)
     evaluate_command.add_arguments(evaluate)
@@ -111,9 +114,10 @@ def _add_growth(parser: argparse.ArgumentParser) -> None:
         "--depth",
         choices=("identity", "stack"),
         default="identity",
-        help="new layers add nothing yet (nllb graph), or repeat all layers (default: identity)",
+        help="`identity`: new layers change nothing at first (nllb graph); `stack`: all layers are repeated "
+        "(default: identity)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the new units (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the new units (default: 1)")
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -123,17 +127,17 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def _add_share(parser: argparse.ArgumentParser) -> None:
     share = parser.add_argument_group(
-        "several processes", "each labels its share; a last `distill` without these options puts all together"
+        "several processes", "each labels its share; then run `distill` once without these options to put all together"
     )
     share.add_argument("--num-shards", type=_count, default=1, metavar="N", help="how many processes there are")
     share.add_argument("--shard-idx", type=int, metavar="I", help="which of them this is, from 0 to N - 1")
-    cluster = parser.add_argument_group("Ray", "a worker a device labels the same shards, and all is put together")
+    cluster = parser.add_argument_group("Ray", "one worker on each device labels shards; the result is put together")
     cluster.add_argument(
         "--ray",
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="label on the Ray cluster at this address; without one on that of this machine, or on this machine alone",
+        help="label on the Ray cluster at this address; without an address on that of this machine, or on a new one",
     )
     cluster.add_argument(
         "--cpus-per-worker",
@@ -150,11 +154,13 @@ def _count(text: str) -> int:
 
 
 def _add_allow_drop(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--allow-drop", action="store_true", help="exports may miss export.max_drop and min_parity")
+    what = "accept exports that miss export.max_drop or export.min_parity (else: status 3)"
+    parser.add_argument("--allow-drop", action="store_true", help=what)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
+    what = "override a key of the recipe, such as training.seed=2; may be repeated"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=what)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/NAME)")
 
 

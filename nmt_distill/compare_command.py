@@ -12,13 +12,15 @@ from nmt_distill.errors import NmtDistillError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``compare`` to its parser."""
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders; the first is compared with all")
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders of finished runs; each is compared with the first"
+    )
     parser.add_argument(
         "--row",
         action="append",
         default=[],
         metavar="NAME=RUN,RUN,...",
-        help="instead of RUN: runs that differ in their seed alone; rows are compared seed by seed",
+        help="instead of RUN: runs that differ only in their seed; rows are compared seed by seed",
     )
     parser.add_argument(
         "--against",
@@ -28,11 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="row that later rows are compared with (default: the first)",
     )
     parser.add_argument("--report", type=Path, required=True, metavar="FOLDER", help="where the report is written")
-    parser.add_argument("--title", default="Runs compared", help="its heading")
-    parser.add_argument("--made-by", metavar="COMMAND", help="what the report names as the command that makes it again")
-    parser.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND", help="an outside engine too")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the first recipe")
+    parser.add_argument("--title", default="Runs compared", help="heading of the report")
+    parser.add_argument(
+        "--made-by", metavar="COMMAND", help="command that the report names to make it again (default: this one)"
+    )
+    parser.add_argument(
+        "--note", action="append", default=[], metavar="TEXT", help="a note for readers of the report; may be repeated"
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="also score an outside engine that turns lines into lines; may be repeated",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the first run's recipe"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt_distill.documents.document import Document
-from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, read_document
+from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, is_known, read_document
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import output_file
-from nmt_distill.progress import Job, is_watched, job
+from nmt_distill.files import check_output, output_file
+from nmt_distill.progress import Job, is_watched, job, say
 
 if TYPE_CHECKING:
     from nmt_distill.translator import Translator
@@ -44,7 +44,7 @@ def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_na
     :param paths: files and folders
     :param output: a file, or a folder that takes the files under the names that they have
     :param format_name: of all files; else each one's suffix tells
-    :raises NmtDistillError: if a file is missing, or two would become one
+    :raises NmtDistillError: if a file is missing, two would become one, or one cannot come to stand where it should
     """
     if in_place and output is not None:
         raise NmtDistillError("translate takes --in-place or --output, but was given both; leave one out.")
@@ -66,6 +66,8 @@ def plan(paths: Sequence[Path], *, output: str | None, in_place: bool, format_na
         destination = file if in_place else None if output is None else Path(output)
         if folder is not None:
             destination = folder / (file.relative_to(root) if root.is_dir() else file.name)
+        if destination is not None:
+            check_output(destination)
         tasks.append(Task(path=file, format=format_name or format_of(file), destination=destination))
     for destination, count in Counter(task.destination for task in tasks).items():
         if destination is not None and count > 1:
@@ -100,6 +102,13 @@ def check_text(path: Path, format_name: str | None, *, by_lines: bool) -> None:
             )
     elif b"\x00" in head and format_name is None and path.suffix.lower() not in SUFFIXES["text"]:
         raise NmtDistillError(f"{path} is no text, and of no format that is known; extract its text first.")
+
+
+def warn_of_unknown_formats(paths: Sequence[Path]) -> None:
+    """Say of which files every line is translated because their suffix tells no format."""
+    for path in paths:
+        if path.is_file() and path.suffix and not is_known(path):
+            say(f"{path}: `{path.suffix}` is the suffix of no known format, so every line is translated as plain text.")
 
 
 def _files_of(path: Path, output: Path | None) -> list[Path]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt_distill.arguments import add_verb
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, check_output_folder, output_file, read_lines
 from nmt_distill.progress import job, say
@@ -19,18 +20,30 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command's parser."""
-    parser = verbs.add_parser("embed", help="turn sentences into vectors with an exported model")
+    parser = add_verb(verbs, "embed", "turn sentences into vectors with an exported model")
     add_model(parser)
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a sentence a line; else standard input")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="text with one sentence on each line (default: standard input)",
+    )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="PATH",
-        help="a table of float32 (.npy), or JSON lines (.jsonl); else JSON lines to standard output",
+        help="write a float32 array (.npy) or JSON lines (.jsonl) (default: JSON lines to standard output)",
     )
-    parser.add_argument("--index", type=Path, metavar="FOLDER", help="write an index that `search` reads instead")
-    parser.add_argument("--approximate", action="store_true", help="of an index: for large ones, a graph too (usearch)")
-    parser.add_argument("--head", type=Path, metavar="FOLDER", help="write the classes that a head finds")
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="write an index for `search` instead")
+    parser.add_argument(
+        "--approximate",
+        action="store_true",
+        help="with --index: add a graph for fast approximate search (needs usearch)",
+    )
+    parser.add_argument(
+        "--head", type=Path, metavar="FOLDER", help="write the classes that a head of `train-head` finds"
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,7 +56,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="LANGUAGE",
-        help="of the sentences; one whose vectors the model has not learned is refused",
+        help="language of the sentences; an error if the model has not learned its vectors",
     )
 
 

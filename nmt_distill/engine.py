@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+import unicodedata
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 32
 CAREFUL_BEAM, CAREFUL_NGRAM = 4, 3
 """least beam, and length of the n-grams that may not come twice, where a first search ran in circles"""
 END = "</s>"
+LARGE_SCRIPT = 500
+"""letters of a script in a vocabulary that say that there are more than a vocabulary holds"""
 
 
 class Pieces:
@@ -50,12 +54,34 @@ class Pieces:
         return [text.replace("\n", " ").replace("\r", " ").strip() for text in texts]
 
     def reads(self, text: str) -> bool:
-        """Tell whether the vocabulary has all of a text."""
-        return self._processor.unk_id() not in self._processor.encode(text)
+        """Tell whether the vocabulary has all of a text.
+
+        What it spells in bytes it has only where it holds many of a script's letters, as of Chinese: rare ones are
+        spelled in training as well. Of other scripts a model learned next to nothing byte by byte.
+        """
+        ids = self._processor.encode(text)
+        if self._processor.unk_id() in ids:
+            return False
+        return self._byte_ids.isdisjoint(ids) or text.isascii() or self._large_scripts.issuperset(map(_script, text))
+
+    @cached_property
+    def _byte_ids(self) -> set[int]:
+        return {token for token in range(len(self.names)) if self._processor.is_byte(token)}
+
+    @cached_property
+    def _large_scripts(self) -> set[str]:
+        """Scripts of which single letters are pieces by the hundred."""
+        letters = {letter for name in self.names for letter in name if letter.isalpha()}
+        return {script for script, count in Counter(map(_script, letters)).items() if count >= LARGE_SCRIPT}
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text becomes."""
         return [len(tokens) for tokens in self._processor.encode(list(texts))]
+
+
+def _script(character: str) -> str:
+    """Name the script of a letter as its Unicode name begins: ``LATIN``, ``CJK``."""
+    return unicodedata.name(character, "").partition(" ")[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,12 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     systems.add_argument("--from", metavar="LANGUAGE", help="language of the sources")
     systems.add_argument("--report", type=Path, metavar="FOLDER", help="where the report is written")
-    systems.add_argument("--title", metavar="TEXT", help=f"its heading (default: {TITLE})")
-    systems.add_argument("--note", action="append", default=[], metavar="TEXT", help="what its readers must know")
-    systems.add_argument("--beam-size", type=_count, metavar="N", help="of the searches (default: each system's own)")
-    systems.add_argument("--max-sentences", type=_count, metavar="N", help="of each test set, from its beginning")
+    systems.add_argument("--title", metavar="TEXT", help=f"heading of the report (default: {TITLE})")
     systems.add_argument(
-        "--speed-repetitions", type=_count_or_none, default=0, metavar="N", help="timed passes (default: none)"
+        "--note", action="append", default=[], metavar="TEXT", help="a note for readers of the report; may be repeated"
+    )
+    systems.add_argument(
+        "--beam-size", type=_count, metavar="N", help="beam size of all systems (default: each system's own)"
+    )
+    systems.add_argument("--max-sentences", type=_count, metavar="N", help="use the first N sentences of each test set")
+    systems.add_argument(
+        "--speed-repetitions",
+        type=_count_or_none,
+        default=0,
+        metavar="N",
+        help="how often to time each system on each test set (default: not at all)",
     )
     systems.add_argument(
         "--efficiency-sentences",
@@ -85,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         choices=(*NOISES, ALL),
-        help="score every test set once more with its sources typed otherwise",
+        help="score every test set once more with carelessly typed sources; may be repeated",
     )
     both = parser.add_argument_group("both")
     both.add_argument(
@@ -93,9 +101,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="LANGUAGE",
-        help="language of the translations, which sets the tokenizer; repeat it for several test sets of systems",
+        help="language of the translations; repeat it if test sets have several",
     )
-    both.add_argument("--tokenizer", metavar="NAME", help="of BLEU, such as flores200 (default: that of the language)")
+    both.add_argument(
+        "--tokenizer", metavar="NAME", help="tokenizer of BLEU, such as flores200 (default: that of the language)"
+    )
     both.add_argument(
         "--metric",
         action="append",

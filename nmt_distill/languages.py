@@ -24,20 +24,44 @@ def normalize_tag(tag: str) -> str:
     return "-".join([first.lower(), *cased])
 
 
+def standard_tag(tag: str) -> str:
+    """Return the tag that BCP 47 prefers for a language: ``por`` and ``por-Latn`` are ``pt``, ``arb-Arab`` is ``ar``.
+
+    :param tag: of a language; one that names none is returned as it is
+    """
+    import langcodes
+    from langcodes.tag_parser import LanguageTagError
+
+    try:
+        return langcodes.standardize_tag(tag, macro=True)
+    except LanguageTagError:
+        return tag
+
+
 def match_language(wanted: str, available: Sequence[str]) -> str:
     """Find the one available language that ``wanted`` means: itself, or the only one that refines or is refined by it.
+
+    Codes of three letters, as ISO 639-3 and NLLB have them, mean what those of two do.
 
     :raises NmtDistillError: if none or several fit; the message lists what there is
     """
     tag = normalize_tag(wanted)
     if tag in available:
         return tag
-    fitting = [other for other in available if other.startswith(tag + "-") or tag.startswith(other + "-")]
+    fitting = [other for other in available if _refine(tag, other)]
+    if not fitting:
+        standard = standard_tag(tag)
+        fitting = [other for other in available if _refine(standard, standard_tag(other))]
     if len(fitting) == 1:
         return fitting[0]
     choice = ", ".join(fitting or available)
     problem = "fits several languages" if fitting else "is not a language of this model"
     raise NmtDistillError(f"`{wanted}` {problem}; choose one of: {choice}.")
+
+
+def _refine(one: str, other: str) -> bool:
+    """Whether two tags are the same, or one says more than the other."""
+    return one == other or one.startswith(other + "-") or other.startswith(one + "-")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -1,4 +1,4 @@
-"""Keep glibc from giving every large tensor back to the kernel.
+"""What glibc does with freed memory, and what to say where memory runs out.
 
 By default glibc maps each block above 32 MiB at the most anew and unmaps it when it is freed, so every step of a
 training on CPU faults its pages in again. With mapping off and a high trim threshold freed blocks stay with the
@@ -7,13 +7,19 @@ process. ``benchmarks/allocator.py`` measures what that is worth.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+
+from nmt_distill.errors import NmtDistillError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc, malloc.h
 OPT_OUT = "NMT_DISTILL_DEFAULT_MALLOC"
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""what the messages of a processor's allocator, CUDA and its libraries hold"""
 
 
 def keep_freed_memory() -> bool:
@@ -38,6 +44,21 @@ def give_back_freed_memory() -> bool:
     :returns: whether anything was given back
     """
     return _is_ours() and bool(ctypes.CDLL(None).malloc_trim(0))
+
+
+@contextlib.contextmanager
+def told_where_memory_ends(told: str) -> Iterator[None]:
+    """Say what to do where a block runs out of memory.
+
+    :param told: where it ran out and what to set, to follow "memory ran out"
+    :raises NmtDistillError: in the place of the error that torch, numpy or CTranslate2 raises
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        raise NmtDistillError(f"memory ran out {told}") from None
 
 
 def _is_ours() -> bool:

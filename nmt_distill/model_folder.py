@@ -61,7 +61,8 @@ class ModelFolder:
             directions = [direction for direction in directions if direction.source == language]
         if len(directions) == 1:
             return directions[0]
-        missing = "--to" if target is None and len({direction.target for direction in directions}) > 1 else "--from"
+        is_target = target is None and len({direction.target for direction in directions}) > 1
+        missing = "--to (in Python `target`)" if is_target else "--from (in Python `source`)"
         choice = ", ".join(map(str, directions))
         raise NmtDistillError(f"{self.path} translates {choice}; choose one with {missing}.")
 
@@ -106,7 +107,7 @@ def _check_folder(path: Path) -> None:
     if not path.is_dir():
         problem = "is a file, but must be the folder of an export" if path.exists() else "does not exist"
         raise NmtDistillError(
-            f"{path} {problem}; --model wants one like runs/quickstart/export/int8, or a name that "
+            f"{path} {problem}; a model is a folder such as runs/quickstart/export/int8, or a name that "
             "`nmt-distill models` lists."
         )
 

@@ -11,7 +11,7 @@ from nmt_distill.progress import say
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``models`` to its parser."""
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

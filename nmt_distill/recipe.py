@@ -36,7 +36,7 @@ class DirectionConfig:
     target: LanguageTag
     """language of the translations, BCP 47"""
     teacher: TeacherConfig | None = None
-    """the large model of this direction; None takes that of the recipe"""
+    """the large model of this direction; null takes that of the recipe"""
 
     @property
     def direction(self) -> Direction:
@@ -54,33 +54,34 @@ class Recipe:
     """A distillation from text to a student that is scored and exported."""
 
     name: Annotated[str, Matches(r"[^/\\\s.][^/\\\r\n]*", "the name of a folder, without / and no dot or space first")]
-    """names the run folder, which is `runs/NAME`, and the model"""
+    """name of the model and of the run folder, `runs/NAME`; without it, the name of the recipe's file or folder"""
     description: str = ""
     """one sentence for people"""
     teacher: TeacherConfig | None = None
-    """the large model, of all directions that name none of their own; a model that learns from people's translations
-    alone needs none"""
+    """the large model, for all directions that name no teacher of their own; not needed to learn from human
+    translations alone"""
     directions: Annotated[tuple[DirectionConfig, ...], NotEmpty()]
-    """what the student translates; with several target languages a tag such as `>>de<<` before the source says which"""
+    """from which languages to which the student translates; with several target languages a tag such as `>>de<<` before
+    the source names the target"""
     reuse: str | None = None
-    """another run, by name beside this one or by path, whose finished stages serve here where their fingerprints fit;
-    what it has reused itself serves too"""
+    """another run, by its name beside this one or by path; its finished stages are used here if their fingerprints fit,
+    as are those that it has reused itself"""
     corpus: CorpusConfig
-    """text"""
+    """where text comes from, what is dropped, and what is held out"""
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
-    """pieces"""
+    """the SentencePiece model of the student"""
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
-    """what the teacher hands down"""
+    """how the teacher labels the text, and what is stored"""
     student: StudentConfig = field(default_factory=StudentConfig)
-    """the small model"""
+    """shape and start of the small model"""
     embedding: EmbeddingConfig | None = None
-    """whose sentence vectors it learns as well; null learns none"""
+    """sentence vectors that the student learns as well; null learns none"""
     training: TrainingConfig
-    """how it learns"""
+    """phases, losses and settings of training"""
     export: ExportConfig = field(default_factory=ExportConfig)
-    """what people run"""
+    """in which formats and precisions the student is exported, and how that is checked"""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    """how it is judged"""
+    """on what the finished systems are measured"""
 
     @property
     def teachers(self) -> dict[Direction, TeacherConfig]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nmt_distill.arguments import add_verb
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file, read_sentences
@@ -18,16 +19,18 @@ from nmt_distill.progress import say
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verbs to the command's parser."""
-    search = verbs.add_parser("search", help="find sentences of an index that mean what a query means")
+    search = add_verb(verbs, "search", "find sentences of an index that mean what a query means")
     search.add_argument("index", type=Path, metavar="INDEX", help="folder that `embed --index` has written")
-    search.add_argument("query", nargs="*", metavar="QUERY", help="what to look for; else standard input, a line each")
+    search.add_argument(
+        "query", nargs="*", metavar="QUERY", help="sentence to search for (default: standard input, one on each line)"
+    )
     add_model(search)
-    search.add_argument("--top", type=int, default=10, metavar="K", help="sentences of each query (default: 10)")
-    search.add_argument("--exact", action="store_true", help="look at all vectors even where the index has a graph")
-    search.add_argument("--json", action="store_true", help="a JSON object a hit, not tab-separated text")
+    search.add_argument("--top", type=int, default=10, metavar="K", help="number of hits for each query (default: 10)")
+    search.add_argument("--exact", action="store_true", help="compare all vectors, even if the index has a graph")
+    search.add_argument("--json", action="store_true", help="write hits as JSON objects, not as tab-separated text")
     search.set_defaults(run=run_search)
 
-    mine = verbs.add_parser("mine", help="find parallel sentences in two texts, or judge those of aligned texts")
+    mine = add_verb(verbs, "mine", "find parallel sentences in two texts, or judge those of aligned texts")
     mine.add_argument("source", type=Path, metavar="SOURCE", help="text of one language, a sentence a line")
     mine.add_argument("target", type=Path, metavar="TARGET", help="text of the other language")
     add_model(mine)
@@ -39,7 +42,10 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     mine.add_argument("--aligned", action="store_true", help="line N of both texts is a pair: keep the good ones")
     mine.add_argument(
-        "--output", type=Path, metavar="TSV", help="source, target and margin by tabs (default: standard output)"
+        "--output",
+        type=Path,
+        metavar="TSV",
+        help="write source, target and margin, separated by tabs (default: standard output)",
     )
     mine.set_defaults(run=run_mine)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nmt_distill.access_keys import with_access_key, without_access_key
 from nmt_distill.alphabet import Alphabet
@@ -23,10 +23,10 @@ class Candidate:
     """sum over target tokens, in nats; 0 where nobody asked, or nothing was translated"""
     num_tokens: int = 0
     """target tokens that it is over, ``</s>`` included"""
-    source_tokens: tuple[str, ...] = ()
-    hypothesis: Hypothesis | None = None
+    source_tokens: tuple[str, ...] = field(default=(), repr=False)
+    hypothesis: Hypothesis | None = field(default=None, repr=False)
     """what the model said, where markup has to be placed by its attention"""
-    num_tags: int = 0
+    num_tags: int = field(default=0, repr=False)
 
     @property
     def score(self) -> float | None:

@@ -15,9 +15,10 @@ from nmt_distill.recipe import Recipe
 _START_FILES = ("model.safetensors", "config.json", "vocab.json", "source.spm", "sentence_projection.npy")
 """files of a student that another one starts from"""
 
-
-_RUN_TIME = ("num_processes", "timeout_seconds", "num_connections", "num_retries", "api_key_variable")
-"""settings of teachers that change no label"""
+_RUN_TIME = ("batch_tokens", "num_processes", "timeout_seconds", "num_connections", "num_retries", "api_key_variable")
+"""settings of teachers that change no label, but by rounding or another draw"""
+_ORIGIN = ("origin", "licence")
+"""what a model card tells of a teacher"""
 
 
 def teacher_settings(config: Any) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def teacher_settings(config: Any) -> dict[str, Any]:
     content: dict[str, Any] = to_content(config)
     if not content.get("ensemble", True):
         del content["ensemble"]  # labels of a single model stay those that they are
-    return {key: value for key, value in content.items() if key not in _RUN_TIME}
+    return {key: value for key, value in content.items() if key not in (*_RUN_TIME, *_ORIGIN)}
 
 
 def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str, Any]:
@@ -79,7 +80,17 @@ def export_settings(recipe: Recipe) -> dict[str, Any]:
     """Return what decides about the exports: not what they must be worth, unless a vocabulary map is chosen by it."""
     content: dict[str, Any] = to_content(recipe.export)
     bounds = {"min_parity"} if recipe.export.vocabulary_map is not None else {"min_parity", "max_drop"}
-    return {"export": {key: value for key, value in content.items() if key not in bounds}, "name": recipe.name}
+    return {
+        "export": {key: value for key, value in content.items() if key not in bounds},
+        "name": recipe.name,
+        "origins": _origins(recipe),
+    }
+
+
+def _origins(recipe: Recipe) -> list[dict[str, str]]:
+    """Return what the model card tells of the teachers, which decides about nothing before it."""
+    configs = [*recipe.teachers.values(), *([recipe.embedding.teacher] if recipe.embedding else [])]
+    return [{key: value for key, value in to_content(config).items() if key in _ORIGIN} for config in configs]
 
 
 def evaluation_settings(recipe: Recipe) -> dict[str, Any]:

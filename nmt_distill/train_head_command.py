@@ -7,6 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from nmt_distill.arguments import add_verb
 from nmt_distill.embed_command import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
@@ -15,7 +16,7 @@ from nmt_distill.progress import say
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb to the command's parser."""
-    parser = verbs.add_parser("train-head", help="train a head that tells languages or classes of text apart")
+    parser = add_verb(verbs, "train-head", "train a head that tells languages or classes of text apart")
     add_model(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the head is written")
     parser.add_argument(
@@ -25,7 +26,9 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="LABEL=FILE",
         help="sentences of a class, one a line; once for each class",
     )
-    parser.add_argument("--tsv", type=Path, metavar="FILE", help="instead: a label, a tab and a sentence on each line")
+    parser.add_argument(
+        "--tsv", type=Path, metavar="FILE", help="instead of --examples: a label, a tab and a sentence on each line"
+    )
     parser.add_argument(
         "--test-tsv", type=Path, metavar="FILE", help="measure on these too, such as examples in another language"
     )
@@ -33,19 +36,21 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--on",
         choices=("states", "vectors"),
         default="vectors",
-        help="`states` for languages; `vectors` for what holds across languages (default: vectors)",
+        help="`states` to tell languages apart; `vectors` for classes across languages (default: vectors)",
     )
     parser.add_argument(
         "--unknown-share",
         type=float,
         default=0.0,
         metavar="S",
-        help="share of known examples that may be answered by `unknown`, so that foreign text is (default: 0, never)",
+        help="share of the examples that may be called `unknown`, so that foreign text is too (default: 0, never)",
     )
     parser.add_argument(
-        "--min-letters", type=int, default=1, metavar="N", help="shorter text is `unknown` (default: 1)"
+        "--min-letters", type=int, default=1, metavar="N", help="text with fewer letters is `unknown` (default: 1)"
     )
-    parser.add_argument("--outside", type=Path, metavar="FILE", help="text of no class: how often is it `unknown`?")
+    parser.add_argument(
+        "--outside", type=Path, metavar="FILE", help="text of no class: count how often it is called `unknown`"
+    )
     parser.set_defaults(run=run)
 
 

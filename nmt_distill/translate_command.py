@@ -10,27 +10,20 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, cast
 
-from nmt_distill.document_translation import check_text, is_folder_name
+from nmt_distill.document_translation import check_text, is_folder_name, warn_of_unknown_formats
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
+from nmt_distill.line_reader import LineReader
 from nmt_distill.progress import Job, is_watched, job, say
 
 if TYPE_CHECKING:
+    from nmt_distill.line_reader import SupportsRead1
     from nmt_distill.sentence import Candidate
     from nmt_distill.translator import Translator
 
-    class SupportsRead1(Protocol):
-        """A stream that hands out what is there without waiting for more."""
-
-        def read1(self, size: int, /) -> bytes:
-            """Return at most ``size`` bytes, and none at the end."""
-
-
-BLOCK_BYTES = 1 << 18
-"""most that is read before what came is answered: some thousand lines"""
 BROKEN_PIPE_STATUS = 141
 INTERRUPTED_STATUS = 130
 UNTRANSLATED_STATUS = 3
@@ -38,28 +31,48 @@ UNTRANSLATED_STATUS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``translate`` to its parser."""
-    parser.add_argument("--model", metavar="FOLDER", help="export folder of a run, or a name that `models` lists")
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="export folder of a run, or a name that `models` lists (default: the model inside the package)",
+    )
     parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
-    parser.add_argument("--from", dest="source", metavar="LANGUAGE", help="language of the text, where it has several")
+    parser.add_argument(
+        "--from", dest="source", metavar="LANGUAGE", help="language of the text, where the model has several"
+    )
     parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
     parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
-    parser.add_argument("--glossary", metavar="FILE", help="a term, a tab, its translation a line; # for a comment")
     parser.add_argument(
-        "--plain", action="store_true", help="take lines as they stand: not cut into sentences, nothing protected"
+        "--glossary", metavar="FILE", help="file of fixed translations: on each line a term, a tab and its translation"
     )
-    parser.add_argument("--strict", action="store_true", help="exit with status 3 if anything was left untranslated")
-    parser.add_argument("--verify", action="store_true", help="first compare the model with its checksums")
-    parser.add_argument("--json", action="store_true", help="answer each line with a JSON object: text, score")
-    parser.add_argument("--num-candidates", type=_count, metavar="N", help="with --json: so many translations a line")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="translate lines as they are: no splitting into sentences, nothing protected",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="status 3 if anything was left untranslated or cut, or repeats itself"
+    )
+    parser.add_argument("--verify", action="store_true", help="first compare all files of the model with its checksums")
+    parser.add_argument("--json", action="store_true", help="write a JSON object for each line: source, text, score")
+    parser.add_argument(
+        "--num-candidates", type=_count, metavar="N", help="with --json: up to N translations of each line"
+    )
     files = parser.add_argument_group(
-        "files", "of text, or of a format that the suffix tells; a folder is all its files"
+        "files", "plain text, or documents whose format the suffix tells; a folder stands for all files in it"
     )
     files.add_argument("--file", nargs="+", default=[], metavar="PATH", help="translate these files, in this order")
-    files.add_argument("--format", choices=[*SUFFIXES], help="what the files are, whatever their suffix")
-    files.add_argument("--column", metavar="COLUMN", help="of a table: number from 1, or name in the first line")
-    files.add_argument("--output", metavar="PATH", help="write to this file, whole or not at all, or into this folder")
-    files.add_argument("--in-place", action="store_true", help="put each translation in its file's place")
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="what to translate, a line each; else standard input")
+    files.add_argument("--format", choices=[*SUFFIXES], help="format of the files, whatever their suffix")
+    files.add_argument(
+        "--column", metavar="COLUMN", help="column of a TSV file: its number from 1, or its name in the first line"
+    )
+    files.add_argument(
+        "--output", metavar="PATH", help="write to this file, which appears whole or not at all, or into this folder"
+    )
+    files.add_argument("--in-place", action="store_true", help="replace each file by its translation")
+    parser.add_argument(
+        "text", nargs="*", metavar="TEXT", help="text to translate, each argument a line (default: standard input)"
+    )
 
 
 def _count(text: str) -> int:
@@ -93,6 +106,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("--json answers lines, but the files are documents; give --format text as well.")
     for path in paths:
         check_text(path, arguments.format, by_lines=not is_document)
+    if arguments.format is None:
+        warn_of_unknown_formats(paths)
     if is_document:
         return _run_documents(arguments, paths)
     translator = _translator(arguments)
@@ -167,63 +182,20 @@ def _json_line(line: str, candidates: list[Candidate]) -> str:
     return json.dumps(content, ensure_ascii=False)
 
 
-class LineReader:
-    """Decodes lines; bytes that are not UTF-8 are replaced and counted."""
-
-    def __init__(self) -> None:
-        self.num_invalid = 0
-        """lines so far that were not valid UTF-8"""
-        self.first_invalid = ""
-        """where the first of them stands"""
-
-    def decode(self, lines: list[bytes], where: str, start: int) -> list[str]:
-        """Return lines as text.
-
-        :param where: what the lines come from
-        :param start: number of the first line
-        """
-        texts = []
-        for number, line in enumerate(lines, start=start):
-            try:
-                texts.append(line.decode())
-            except UnicodeDecodeError:
-                texts.append(line.decode(errors="replace"))
-                self.num_invalid += 1
-                self.first_invalid = self.first_invalid or f"{where}, line {number}"
-        return texts
-
-
 def _windows(texts: list[str], paths: list[Path], reader: LineReader, running: Job | None) -> Iterator[list[str]]:
     """Yield what there is to translate in windows of lines: all that waits, but no more, so that answers come soon."""
     if texts:
         yield reader.decode([os.fsencode(text) for text in texts], "the arguments", 1)
     for path in paths:
         with _naming(f"{path} cannot be read"), path.open("rb") as stream:
-            yield from _read(stream, str(path), reader, running)
+            yield from reader.windows(stream, str(path), running)
     if not texts and not paths:
         if sys.stdin is None:  # closed by who started us
             raise NmtDistillError("standard input is closed; give the text as arguments, or --file PATH.")
         if sys.stdin.isatty():
             say("Type text to translate, a line at a time; Ctrl-D ends.")
         with _naming("standard input cannot be read"):
-            yield from _read(cast("SupportsRead1", sys.stdin.buffer), "standard input", reader, running)
-
-
-def _read(stream: SupportsRead1, where: str, reader: LineReader, running: Job | None) -> Iterator[list[str]]:
-    start = 1
-    pending: list[bytes] = []
-    while block := stream.read1(BLOCK_BYTES):
-        complete, line_end, rest = block.rpartition(b"\n")
-        if line_end:
-            lines = b"".join([*pending, complete]).split(b"\n")
-            yield reader.decode(lines, where, start)
-            start += len(lines)
-            pending = []
-        pending.append(rest)
-        if running is not None:
-            running.advance(len(block) / 1000)
-    if last := b"".join(pending):
-        yield reader.decode([last], where, start)
+            yield from reader.windows(cast("SupportsRead1", sys.stdin.buffer), "standard input", running)
 
 
 @contextlib.contextmanager

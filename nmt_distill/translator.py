@@ -6,11 +6,13 @@ sentence is protected (:mod:`nmt_distill.protection`). Only ctranslate2, sentenc
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 from nmt_distill.alphabet import Alphabet
 from nmt_distill.engine import END, Engine, Hypothesis, Wish, available_cores
@@ -32,6 +34,7 @@ from nmt_distill.repetition import oscillates
 from nmt_distill.segmentation import split_to_fit
 from nmt_distill.sentence import Candidate, Sentence
 from nmt_distill.tally import Tally
+from nmt_distill.translation_request import Request, check_count, checked_lines, choose_direction, refuse_one_text
 
 WINDOW_LINES = 4096
 """lines that are sorted by length and translated together"""
@@ -39,31 +42,21 @@ LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
 MOST = 256
 """threads, and places of a beam, that may be asked for"""
-_NOT_ONE = "`lines` must be several texts, such as a list; for one write [text]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """What one call asks for, and what it counts."""
-
-    direction: Direction
-    tag: list[str]
-    markdown: bool
-    wish: Wish
-    tally: Tally
 
 
 class Translator:
-    """An exported model, ready to translate; any number of threads may use it at once.
+    """An exported model, ready to translate on the processor; any number of threads may use one at once.
+
+    It cannot be copied to another process: make one in each, after a fork.
 
     :param folder: an export folder, like ``runs/quickstart/export/int8``, or the name of a packaged model; None takes
         the packaged one
     :param threads: processor cores to use; all that this process may use by default
     :param beam_size: width of the beam search; by default the one that the export was validated with
     :param glossary: a file of terms and their translations, separated by a tab
-    :param vocabulary_map: whether a map of the vocabulary that the folder may hold narrows the search
-    :param plain: take lines as they stand: not cut into sentences, nothing in them protected, as an engine alone does
-    :raises NmtDistillError: if the folder is no export, or a file in it is damaged
+    :param vocabulary_map: whether the search uses the folder's vocabulary map, if there is one
+    :param plain: translate lines as they are: without cutting them into sentences or protecting anything in them
+    :raises NmtDistillError: if the folder is no export, a file in it is damaged, or an argument is out of range
     """
 
     def __init__(
@@ -77,10 +70,10 @@ class Translator:
         plain: bool = False,
     ) -> None:
         if plain and glossary is not None:
-            raise NmtDistillError("A glossary is honoured by what `plain` leaves out; leave one of them out.")
+            raise NmtDistillError("`glossary` and `plain` exclude each other: with `plain` no term is looked for.")
         for name, value in (("threads", threads), ("beam_size", beam_size)):
-            if value is not None and not 1 <= value <= MOST:
-                raise NmtDistillError(f"`{name}` must be from 1 to {MOST}, but is {value} instead.")
+            if value is not None:
+                check_count(name, value, MOST)
         self.folder = read_model_folder(find_model(folder))
         self._check_files()
         self.beam_size = beam_size or self.folder.beam_size
@@ -91,6 +84,18 @@ class Translator:
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
         self.engine = Engine(self.folder, num_workers=threads or available_cores(), vocabulary_map=vocabulary_map)
         self._alphabet = Alphabet(self.engine.pieces.reads)
+        self._process = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"Translator({str(self.folder.path)!r}: {', '.join(map(str, self.directions))})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Translator cannot be pickled or copied; make one in each process")
+
+    @property
+    def directions(self) -> list[Direction]:
+        """From which languages to which it translates."""
+        return sorted(self.folder.tags)
 
     def _check_files(self) -> None:
         """Compare what is read with the checksums of the export, so that a damaged file is named before it misleads."""
@@ -99,7 +104,7 @@ class Translator:
             verify_checksums(self.folder.path, (*read, self.folder.sentencepiece.name))
 
     def translate(
-        self, lines: Sequence[str], *, target: str | None = None, source: str | None = None, markdown: bool = False
+        self, lines: Iterable[str], *, target: str | None = None, source: str | None = None, markdown: bool = False
     ) -> list[str]:
         """Translate lines; the answer has as many, in the same order.
 
@@ -107,45 +112,56 @@ class Translator:
         they are; so do placeholders, markup, addresses and code. What exceeds the model's positions is translated in
         pieces.
 
-        :param target: language to translate into; needed where the model has several
+        :param target: language to translate into, such as ``de``; needed where the model has several
         :param source: language of the lines; needed where the model has several
         :param markdown: whether the lines are marked up as in Markdown
         :raises NmtDistillError: if the model does not know the language, or several fit
+        :raises TypeError: if `lines` is one text, or one of them is no text
         """
         return [found[0].text for found in self._answer(lines, target, source, markdown, Wish())]
 
     def candidates(
         self,
-        lines: Sequence[str],
+        lines: Iterable[str],
         *,
         num_candidates: int = 1,
         target: str | None = None,
         source: str | None = None,
         markdown: bool = False,
     ) -> list[list[Candidate]]:
-        """Translate lines; tell the model's score of each answer, and further answers.
+        """Translate lines; give several translations of each, with the model's score.
 
-        :param num_candidates: answers a line, at most: the best one first, which is that of :meth:`translate` where
-            the beam is as wide, and others that keep all that is protected
+        :param num_candidates: most translations of a line; those that lose something protected are left out
+        :return: the translations of each line, the best first; with `num_candidates` up to :attr:`beam_size` that one
+            is the answer of :meth:`translate`. The other parameters and errors are those of :meth:`translate`.
         """
-        if num_candidates < 1:
-            raise NmtDistillError(f"`num_candidates` must be at least 1, but is {num_candidates} instead.")
+        check_count("num_candidates", num_candidates)
         return self._answer(lines, target, source, markdown, Wish(num_candidates=num_candidates, scores=True))
 
     def translate_lines(
-        self, lines: Iterable[str], *, target: str | None = None, source: str | None = None, window: int = WINDOW_LINES
+        self,
+        lines: Iterable[str],
+        *,
+        target: str | None = None,
+        source: str | None = None,
+        markdown: bool = False,
+        window: int = WINDOW_LINES,
     ) -> Iterator[str]:
         """Translate a stream of lines; memory does not grow with it.
 
-        :param window: lines that are read before the first of them is answered
+        :param window: lines that are read before the first of them is answered. The other parameters and errors are
+            those of :meth:`translate`; a wrong argument is an error of the call, not of the first answer.
         """
-        if window < 1:
-            raise NmtDistillError(f"`window` must be at least 1, but is {window} instead.")
-        if isinstance(lines, str | bytes):
-            raise TypeError(_NOT_ONE)
+        check_count("window", window)
+        refuse_one_text(lines)
+        choose_direction(self.folder, source, target)
         stream = iter(lines)
         windows = iter(lambda: list(islice(stream, window)), [])
-        return (found for chunk in windows for found in self.translate(chunk, target=target, source=source))
+        return (
+            found
+            for chunk in windows
+            for found in self.translate(chunk, target=target, source=source, markdown=markdown)
+        )
 
     @property
     def num_untranslated(self) -> int:
@@ -158,28 +174,25 @@ class Translator:
         return self.tally.num_unfinished
 
     def _answer(
-        self, lines: Sequence[str], target: str | None, source: str | None, markdown: bool, wish: Wish
+        self, lines: Iterable[str], target: str | None, source: str | None, markdown: bool, wish: Wish
     ) -> list[list[Candidate]]:
-        if isinstance(lines, str | bytes):
-            raise TypeError(_NOT_ONE)
-        given: Sequence[object] = lines
-        if wrong := [line for line in given if not isinstance(line, str)]:
-            raise TypeError(f"every line must be a str, but one is {wrong[0]!r:.80}")
-        direction = self.folder.choose(source, target)
+        texts = checked_lines(lines)
+        direction = choose_direction(self.folder, source, target)
+        if os.getpid() != self._process:  # the engine's threads stay behind in a fork, so a search would never end
+            raise NmtDistillError("this Translator was made in another process; make one in each, after the fork.")
         tag = self.folder.tags[direction]
-        request = _Request(
+        request = Request(
             direction=direction, tag=[] if tag is None else [tag], markdown=markdown, wish=wish, tally=Tally()
         )
         answers: list[list[Candidate]] = []
-        for start in range(0, len(lines), WINDOW_LINES):
-            window = [_without_surrogates(line) for line in lines[start : start + WINDOW_LINES]]
-            answers += self._answer_texts(window, request)
+        for start in range(0, len(texts), WINDOW_LINES):
+            answers += self._answer_texts(texts[start : start + WINDOW_LINES], request)
         with self._tally_lock:
             self.tally.add(request.tally)
         return answers
 
     def _answer_texts(
-        self, texts: Sequence[str], request: _Request, *, again: bool = True, guarded: bool = True
+        self, texts: Sequence[str], request: Request, *, again: bool = True, guarded: bool = True
     ) -> list[list[Candidate]]:
         """Translate whatever there is to translate in the texts, each distinct sentence once.
 
@@ -199,7 +212,7 @@ class Translator:
         request.tally.num_untranslated += sum(sentence.is_unreadable for sentence in layout.sentences)
         return layout.filled(self._answer_sentences(layout.sentences, request, again))
 
-    def _answer_sentences(self, sentences: list[Sentence], request: _Request, again: bool) -> list[list[Candidate]]:
+    def _answer_sentences(self, sentences: list[Sentence], request: Request, again: bool) -> list[list[Candidate]]:
         wish = request.wish
         answers: list[list[Candidate]] = [[Candidate(text=sentence.copied)] for sentence in sentences]
         for attention in (False, True):
@@ -216,7 +229,7 @@ class Translator:
         self._answer_in_pieces(sentences, answers, request)
         return answers
 
-    def _answer_in_pieces(self, sentences: list[Sentence], answers: list[list[Candidate]], request: _Request) -> None:
+    def _answer_in_pieces(self, sentences: list[Sentence], answers: list[list[Candidate]], request: Request) -> None:
         """Translate what stands between all that is protected, where a translation as a whole has lost some of it."""
         failed = []
         for number, found in enumerate(answers):
@@ -237,9 +250,7 @@ class Translator:
                 answers[number] = [Candidate(text=sentences[number].text)]
                 request.tally.num_untranslated += 1
 
-    def _answer_segments(
-        self, segments: list[str], request: _Request, wish: Wish, again: bool
-    ) -> list[list[Candidate]]:
+    def _answer_segments(self, segments: list[str], request: Request, wish: Wish, again: bool) -> list[list[Candidate]]:
         pieces, tag, folder = self.engine.pieces, request.tag, self.folder
         limit = folder.max_source_tokens - len(tag) - 1
         tokens = pieces.encode(segments)
@@ -275,7 +286,7 @@ class Translator:
         return answers
 
     def _search(
-        self, segments: list[str], tokens: list[list[str]], request: _Request, wish: Wish
+        self, segments: list[str], tokens: list[list[str]], request: Request, wish: Wish
     ) -> list[list[Hypothesis]]:
         """Search translations; those that run in circles a second time, with more care."""
         rows = [[*request.tag, *row, END] for row in tokens]
@@ -300,12 +311,3 @@ class Translator:
             return False
         (text,) = self.engine.pieces.decode([best.tokens])
         return not best.finished or oscillates(segment, text)
-
-
-def _without_surrogates(text: str) -> str:
-    """Replace halves of characters, which no encoding can hold, by U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from functools import cache
@@ -25,6 +26,11 @@ from nmt_distill.configuration.fields import (
 from nmt_distill.configuration.loading import to_content
 
 _REQUIRED, _BELOW = _PLAIN_DEFAULTS = ("required", "see below")
+_NOTATION = (
+    "A heading is the path of a section, as in an error message or `--set`: `a.b` is the key `b` of the section `a`, "
+    "`a[]` an item of the list `a` (`a[0]` is the first), `a{x}` a section `a` of kind `x`, and `a.NAME` one by a name "
+    "of your own."
+)
 
 
 class FieldDocumentation(NamedTuple):
@@ -47,21 +53,29 @@ def field_documentation(cls: type) -> dict[str, FieldDocumentation]:
 
 
 def configuration_reference(cls: type, *, title: str = "Configuration") -> str:
-    """Render all keys as Markdown: one heading and one table a section."""
-    blocks = [f"# {title}"]
+    """Render all keys as Markdown: one heading and one table a section, and links to the sections after the first."""
+    first, *others = _sections(cls, "", None)
     told: dict[tuple[type, str], str] = {}
-    for section in _sections(cls, "", None):
-        if section.path:
-            blocks.append(f"## `{section.path}`")
+    blocks: list[str] = []
+    for section in others:
+        blocks.append(f"## `{section.path}`")
         if purpose := _first_paragraph(section.cls):
             blocks.append(purpose)
         table = _table(section)
         if (section.cls, table) in told:
-            table = f"Keys as in `{told[section.cls, table]}`."
+            table = f"Keys as in {_link(told[section.cls, table])}."
         else:
             told[section.cls, table] = section.path
         blocks.append(table)
-    return "\n\n".join(blocks) + "\n"
+    head = [f"# {title}", _first_paragraph(first.cls), _table(first)]
+    if told:
+        head += [f"Sections: {' · '.join(map(_link, told.values()))}", _NOTATION]
+    return "\n\n".join(block for block in (*head, *blocks) if block) + "\n"
+
+
+def _link(path: str) -> str:
+    """Link to the heading of a section by the name that GitHub gives it."""
+    return f"[`{path}`](#{re.sub(r'[^a-z0-9_-]', '', path.lower())})"
 
 
 class _Section(NamedTuple):

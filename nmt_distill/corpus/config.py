@@ -16,16 +16,16 @@ class CorpusConfig:
     """Where text comes from, what is dropped, and what is held out."""
 
     sources: Annotated[tuple[Source, ...], NotEmpty()]
-    """the sources; where several hold a sentence, the first translation counts"""
+    """the sources; if several have the same sentence, the first translation is used"""
     filters: FilterConfig = field(default_factory=FilterConfig)
     """limits beyond which text is dropped"""
     split: SplitConfig = field(default_factory=SplitConfig)
     """how much is held out"""
     held_out: tuple[str, ...] = ()
-    """files of outside test sets: their lines, in either language, may not occur anywhere in this corpus"""
+    """files of your own test sets: their lines, in either language, are kept out of this corpus"""
     seed: Seed = 1
-    """chooses the held-out text, and sentences where there are more than the limits allow"""
+    """selects the held-out text, and the sentences to keep if there are more than the limits"""
     max_train_sentences: NaturalInt | None = None
-    """at most so many pairs for training"""
+    """most pairs for training"""
     max_mono_sentences: NaturalInt | None = None
-    """at most so many sentences without translation"""
+    """most sentences without translation"""

@@ -34,7 +34,7 @@ class DebConfig:
     package: Annotated[str, Matches(r"[a-z0-9][a-z0-9+.-]+", "the name of a package")]
     """its name"""
     sha256: Annotated[str, Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
-    """SHA-256 of the file in hexadecimal; a message tells that of the version which the mirror has"""
+    """SHA-256 of the file in hexadecimal; if it differs from that of the mirror's version, a message says so"""
 
     def __str__(self) -> str:
         return self.package

@@ -21,13 +21,13 @@ class DebianDescriptionsSource:
     kind: Literal["debian_descriptions"] = "debian_descriptions"
     """descriptions of Debian's packages, through apt"""
     optional: bool = True
-    """leave the source out with a message where there is no apt; else that is an error"""
+    """whether the source is left out with a message if there is no apt; false makes this an error"""
     licence: str = "per package"
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 4
     """fewest words of a sentence"""
     max_sentences: SentenceLimit | None = None
-    """at most so many sentences, chosen by hash"""
+    """most sentences, selected by hash"""
 
     language_keys = ()
 
@@ -57,19 +57,19 @@ class DebianCatalogSource:
     """where the catalogues lie in the packages, as in `wheel_catalog`; blocks of `.html` are aligned by their ids, then
     sentence by sentence where both sides have as many"""
     languages: dict[str, str] = field(default_factory=dict)
-    """how the packages spell languages where not as BCP 47 does, such as `{en: en-US}`"""
+    """names of languages in the packages that differ from BCP 47, such as `{en: en-US}`"""
     key_language: LanguageTag = "en"
     """language of the keys of gettext catalogues"""
     accelerators: str = ""
-    """characters that mark the letter under which a menu can be reached, such as `_`: taken out where a text has one"""
+    """characters that mark access keys of menus, such as `_`: removed if a text has exactly one"""
     optional: bool = False
-    """leave the source out with a message where there is no apt; else that is an error"""
+    """whether the source is left out with a message if there is no apt; false makes this an error"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 1
     """fewest words of a sentence that has no translation"""
     max_sentences: SentenceLimit | None = None
-    """at most so many pairs for training, and so many sentences without translation, chosen by hash"""
+    """most pairs for training, and most sentences without translation, selected by hash"""
 
     language_keys = ()
 

@@ -35,7 +35,7 @@ class FilterConfig:
     max_ratio: Annotated[float, Bounds(least=1)] = 3.0
     """longest side divided by the shortest, in characters, 8 added to each; raise it for Chinese or Japanese"""
     drop_identical: bool = True
-    """drop pairs whose target is the source, since catalogues fill untranslated entries so"""
+    """drop pairs whose target equals the source, which catalogues use for untranslated entries"""
     drop_message_format: bool = True
     """drop ICU messages with plural or select branches, whose keywords a translation model would translate"""
     drop_unequal_placeholders: bool = True

@@ -31,7 +31,7 @@ class WheelCatalogSource:
     """where the catalogues lie in the wheel: `{lang}` is the language, `{hash}` hexadecimal digits, `*` anything but
     `/`, `**/` any folders"""
     languages: dict[str, str] = field(default_factory=dict)
-    """how the wheel spells languages where not as BCP 47 does, such as `{pt-BR: pt_BR}`"""
+    """names of languages in the wheel that differ from BCP 47, such as `{pt-BR: pt_BR}`"""
     key_language: LanguageTag = "en"
     """language of the keys of gettext catalogues"""
     licence: str = ""
@@ -39,7 +39,7 @@ class WheelCatalogSource:
     min_words: PositiveInt = 1
     """fewest words of a sentence that has no translation"""
     max_sentences: SentenceLimit | None = None
-    """at most so many pairs for training, and so many sentences without translation, chosen by hash"""
+    """most pairs for training, and most sentences without translation, selected by hash"""
 
     optional = False
     language_keys = ()
@@ -71,13 +71,13 @@ class LinesSource:
     target: str
     """file in the target language"""
     source_language: LanguageTag | None = None
-    """language of the first file; needed, as `target_language`, where a recipe has several directions"""
+    """language of the first file; needed, like `target_language`, if a recipe has several directions"""
     target_language: LanguageTag | None = None
     """language of the second file; the pairs serve the opposite direction too"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     max_sentences: SentenceLimit | None = None
-    """at most so many pairs for training, chosen by hash"""
+    """most pairs for training, selected by hash"""
 
     min_words = 1
     optional = False
@@ -110,13 +110,13 @@ class TsvSource:
     target_column: Column = 2
     """column of the target text, counted from 1"""
     source_language: LanguageTag | None = None
-    """language of the source column; needed, as `target_language`, where a recipe has several directions"""
+    """language of the source column; needed, like `target_language`, if a recipe has several directions"""
     target_language: LanguageTag | None = None
     """language of the target column; the pairs serve the opposite direction too"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     max_sentences: SentenceLimit | None = None
-    """at most so many pairs for training, chosen by hash"""
+    """most pairs for training, selected by hash"""
 
     min_words = 1
     optional = False
@@ -146,13 +146,13 @@ class TextSource:
     path: str
     """the file"""
     language: LanguageTag | None = None
-    """its language; needed where a recipe has several directions, of which it serves all from this language"""
+    """its language; needed if a recipe has several directions; the text serves all directions from this language"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 1
     """fewest words of a sentence"""
     max_sentences: SentenceLimit | None = None
-    """at most so many sentences, chosen by hash"""
+    """most sentences, selected by hash"""
 
     optional = False
     language_keys = ("language",)
@@ -190,13 +190,13 @@ class WheelTextSource:
     only_sentences: bool = True
     """leave out what does not begin with a capital and end with a full stop, question or exclamation mark"""
     language: LanguageTag | None = None
-    """its language; needed where a recipe has several directions, of which it serves all from this language"""
+    """its language; needed if a recipe has several directions; the text serves all directions from this language"""
     licence: str = ""
     """licence of the text, for corpus.json"""
     min_words: PositiveInt = 1
     """fewest words of a sentence"""
     max_sentences: SentenceLimit | None = None
-    """at most so many sentences, chosen by hash"""
+    """most sentences, selected by hash"""
 
     optional = False
     language_keys = ("language",)

@@ -27,9 +27,9 @@ class SplitConfig:
     num_test: NaturalInt = 1000
     """pairs of test text"""
     min_words: PositiveInt = 3
-    """fewest words on the source side of held-out pairs, so that labels of one word do not decide the scores"""
+    """fewest words on the source side of held-out pairs, so that scores do not depend on strings of one word"""
     near_duplicates: Literal["count", "drop"] = "count"
-    """whether training text that equals test text but for one word is only counted or dropped"""
+    """whether training text that differs from test text in one word is counted or dropped"""
 
 
 class Candidates:

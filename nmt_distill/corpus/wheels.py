@@ -34,9 +34,9 @@ class WheelConfig:
     sha256: Annotated[str, Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
     """SHA-256 of the wheel in hexadecimal"""
     python_version: Annotated[str, Matches(r"[0-9]+(\.[0-9]+){0,2}", "a Python version such as 3.14.9")] | None = None
-    """the one that the wheel asks for, if it is not the running one"""
+    """Python version that the wheel needs, if it is not the running one"""
     platform: Annotated[str, Matches(r"[A-Za-z0-9_]+", "a platform tag such as manylinux2014_x86_64")] | None = None
-    """the platform of the wheel, if it is not the running one"""
+    """platform of the wheel, if it is not the running one"""
 
     def __str__(self) -> str:
         return f"{self.package}=={self.version}"

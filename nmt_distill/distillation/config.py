@@ -24,42 +24,43 @@ class DistillationConfig:
     """Labelling at both levels: translations, and soft targets over them."""
 
     targets: Literal["teacher", "human", "forced"] = "teacher"
-    """``teacher`` translates all source text; ``human`` takes the corpus pairs as they are, for baselines; ``forced``
-    takes them too, and reads the teacher's distributions over them (word-level distillation alone, Kim & Rush 2016)"""
+    """``teacher``: the teacher's translations of all source text; ``human``: human translations, for baselines and
+    teachers; ``forced``: human translations with the teacher's distributions over them (word-level distillation alone,
+    Kim & Rush 2016)"""
     human_share: Share = 0.0
-    """where ``targets`` is ``teacher``: share of the human translations that are learned from beside the teacher's,
-    with soft targets of their own; 1 is original and distilled text together (Gordon & Duh 2019)"""
+    """with ``targets: teacher``: share of the human translations that are labels too, with soft targets of their own; 1
+    is original and distilled text together (Gordon & Duh 2019)"""
     beam_size: PositiveInt = 1
-    """hypotheses under way in the teacher's search; 1 is greedy"""
+    """beam size of the teacher's search; 1 is greedy"""
     num_candidates: PositiveInt = 1
-    """hypotheses kept per sentence, from which labels are chosen; at most ``beam_size`` of a search"""
+    """hypotheses kept per sentence, from which labels are chosen; at most ``beam_size``, except with sampling"""
     sampling: Sampling | None = None
-    """draw the candidates at random instead of searching for the best; needs `beam_size: 1`"""
+    """draw the candidates at random instead of by beam search; needs `beam_size: 1`"""
     choose_by: Literal["score", "chrf", "bleu", "mbr"] = "chrf"
-    """``chrf`` and ``bleu`` rank by likeness to the human reference where there is one, else by score; ``mbr`` by mean
-    chrF2++ against all candidates"""
+    """how candidates are ranked: ``chrf`` and ``bleu`` by similarity to the human reference if there is one, otherwise
+    by score; ``mbr`` by mean chrF2++ against all candidates"""
     num_labels: PositiveInt = 1
-    """candidates of one sentence that the student learns from, as far as they differ in text"""
+    """most candidates of one sentence that the student learns from; equal texts count once"""
     filters: LabelFilterConfig = field(default_factory=LabelFilterConfig)
     """labels that are left out"""
     kept: Kept = "top"
-    """``top`` keeps the most probable next tokens, and what all others have together; ``drawn`` keeps tokens drawn from
-    the teacher's distribution, which are the whole of it on average (Anshumann et al. 2025)"""
+    """``top`` keeps the most probable next tokens and the total probability of all others; ``drawn`` keeps tokens drawn
+    from the teacher's distribution, an unbiased estimate of it (Anshumann et al. 2025)"""
     num_kept: NaturalInt = 16
-    """K most probable next tokens that are kept, or how many are drawn, for which 50 is usual; 0 keeps no soft
-    targets"""
+    """number K of most probable next tokens kept, or number of draws, for which 50 is usual; 0 keeps no soft targets"""
     probs_precision: Literal["float16", "float32"] = "float16"
-    """in which probabilities are written; float16 is off by 0.05 % at most above 6e-5, by more below: by 0.14 % at
+    """precision of stored probabilities; the error of float16 is at most 0.05 % above 6e-5, and more below: 0.14 % at
     1e-5, 1.3 % at 1e-6"""
     temperature: Positive = 1.0
-    """at which probabilities are kept and compared"""
+    """temperature T at which probabilities are stored and compared"""
     keep_states: bool = True
-    """keep the last decoder states too (float16), for students that share the teacher's output table"""
+    """also keep the last decoder states (float16), for students that share the teacher's output table
+    (``state_weight``)"""
     shard_sentences: PositiveInt = 4096
-    """sentences of one shard, the unit that a killed run makes again"""
+    """sentences of one shard; a killed run loses at most the shard under way"""
     max_source_tokens: PositiveInt = 200
-    """longer sources, or those for which the teacher has no room, are left out, and counted; of a teacher that shows no
-    ids words and wide characters are counted"""
+    """sources that are longer than this or than the teacher's positions are left out and counted; if the teacher gives
+    no ids, words and wide characters are counted instead of tokens"""
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""

@@ -21,19 +21,20 @@ class LabelFilterConfig:
     max_ratio: Annotated[float, Bounds(least=1)] = 4.0
     """longest side divided by the shortest, in characters, 8 added to each; raise it for Chinese or Japanese"""
     drop_oscillating: bool = True
-    """drop labels with a bigram 10 times or more that is not so often in the source"""
+    """drop labels with a bigram that occurs 10 times or more, and not as often in the source"""
     drop_lost_placeholders: bool = False
-    """drop labels whose placeholders such as `{name}` or `%s` are not those of the source"""
+    """drop labels whose placeholders, such as `{name}` or `%s`, differ from those of the source"""
     drop_copies: bool = False
-    """drop labels that are their source; names and commands rightly are"""
+    """drop labels that equal their source, which is correct for names and commands"""
     drop_wrong_language: bool = False
-    """drop labels that are surely in another language than the target (py3langid)"""
+    """drop labels that are with high confidence in another language than the target (py3langid)"""
     min_reference_chrf: Annotated[float, Bounds(least=0, most=100)] = 0.0
-    """drop labels with a lower chrF2++ against their human reference, where there is one"""
+    """drop labels with a lower chrF2++ against their human reference, if there is one"""
     max_reference_ter: NonNegative | None = None
-    """drop labels with a higher TER, in percent, against their human reference, where there is one"""
+    """drop labels with a higher TER, in percent, against their human reference, if there is one"""
     reverse: ReverseFilterConfig | None = None
-    """drop the worst share of all labels by how well the source can be told from them; null drops none"""
+    """drop the worst share of all labels, by how probable a model of the opposite direction finds their source; null
+    drops none"""
 
 
 @dataclass(frozen=True)

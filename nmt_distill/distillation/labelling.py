@@ -31,6 +31,7 @@ from nmt_distill.distillation.store import write_header
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, remove_partials, write_json
 from nmt_distill.languages import Direction
+from nmt_distill.memory import told_where_memory_ends
 from nmt_distill.progress import job, say
 from nmt_distill.teacher.base import Hypothesis, Teacher, WhiteBoxTeacher, longest_source, longest_target
 
@@ -39,6 +40,10 @@ STEP_SENTENCES = 2048
 """sentences that are labelled between two signs of progress"""
 _WHY_UNFINISHED = (
     "tokenizer and weights of the teacher may not belong together, or teacher.max_length_factor is too small"
+)
+_MEMORY_REMEDY = (
+    "while the teacher labelled; set teacher.batch_tokens to half of what it is (4096 where the recipe says nothing); "
+    "finished shards stay."
 )
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
@@ -188,16 +193,17 @@ class Labelling:
         target_ids: list[Array] = []
         rows: list[dict[str, Array]] = []
         for start in range(0, len(part), STEP_SENTENCES):
-            step, ids = self._label(part[start : start + STEP_SENTENCES])
-            sentences += self._scored(step)
-            if self.header:
-                pairs = [
-                    (row, label) for sentence, row in zip(step, ids, strict=True) for label in sentence.label_ids()
-                ]
-                source_ids += [row for row, _ in pairs]
-                target_ids += [label for _, label in pairs]
-                if pairs:
-                    rows.append(self._read_teacher(pairs))
+            with told_where_memory_ends(_MEMORY_REMEDY):
+                step, ids = self._label(part[start : start + STEP_SENTENCES])
+                sentences += self._scored(step)
+                if self.header:
+                    pairs = [
+                        (row, label) for sentence, row in zip(step, ids, strict=True) for label in sentence.label_ids()
+                    ]
+                    source_ids += [row for row, _ in pairs]
+                    target_ids += [label for _, label in pairs]
+                    if pairs:
+                        rows.append(self._read_teacher(pairs))
             advance(len(step))
         with atomic_file(hypotheses) as stream:
             stream.writelines(sentence.line() for sentence in sentences)

@@ -27,10 +27,10 @@ class ReverseFilterConfig:
     """The worst labels of the corpus, by how probable a model of the opposite direction finds their sources."""
 
     teacher: MarianTeacherConfig | TransformersTeacherConfig | None = None
-    """the model that translates back, whose probabilities must be seen; null takes the recipe's teacher of the opposite
-    direction"""
+    """the model that translates back, of a kind that gives probabilities; null takes the recipe's teacher of the
+    opposite direction"""
     share: Annotated[float, Bounds(above=0, below=1)] = 0.05
-    """of all labels that came through the other filters, how many are left out; rounded to whole labels"""
+    """share that is dropped of all labels that the other filters keep; rounded to whole labels"""
 
 
 @dataclass(frozen=True)

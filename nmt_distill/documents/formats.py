@@ -30,11 +30,16 @@ def format_of(path: Path) -> str:
     return _FORMATS.get(path.suffix.lower(), "text")
 
 
+def is_known(path: Path) -> bool:
+    """Whether the suffix of a file tells its format."""
+    return path.suffix.lower() in _FORMATS
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files of known suffix in a folder and its folders, in order; what is hidden is not looked at."""
     for path in sorted(folder.rglob("*")):
         is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in _FORMATS and path.is_file() and not is_hidden:
+        if is_known(path) and path.is_file() and not is_hidden:
             yield path
 
 

@@ -24,7 +24,7 @@ _INLINE = frozenset(
     )
 )
 _OPAQUE_INLINE = frozenset(["code", "kbd", "samp", "var", "math", "svg"])
-_OPAQUE = frozenset(["script", "style", "pre", "textarea", "template", "noscript", "object", "iframe", "canvas"])
+_OPAQUE = frozenset(["script", "style", "pre", "textarea", "template", "object", "iframe", "canvas"])
 _VOID = frozenset(
     re.findall(r"\w+", "area base br col embed hr img input link meta param source track wbr"),
 )
@@ -51,7 +51,9 @@ def read_html_page(content: bytes, path: Path, language: str | None = None) -> S
     """
     source = decode_page(content, path)
     tokens = _Reader(source.text).tokens
-    slots = _Blocks(source.text, 0).read(tokens)
+    told = _language_of(tokens)
+    is_source = language is None or told != primary_language(language)
+    slots = _Blocks(source.text, 0, told if is_source else None).read(tokens)
     if language is not None and slots:
         slots += _language_slots(source.text, tokens, language)
     return SlottedDocument(source=source, slots=slots)
@@ -64,6 +66,16 @@ def html_slots(text: str, offset: int = 0) -> list[Slot]:
     """
     reader = _Reader(text)
     return _Blocks(text, offset).read(reader.tokens)
+
+
+def _language_of(tokens: list[_Token]) -> str | None:
+    """Return the language that the root element names."""
+    roots = (token for token in tokens if token.kind == "start" and token.name == "html")
+    return next((_language(root) for root in roots), None)
+
+
+def _language(token: _Token) -> str | None:
+    return primary_language(token.attributes.get("lang", token.attributes.get("xml:lang", "")))
 
 
 def _language_slots(text: str, tokens: list[_Token], language: str) -> Iterator[Slot]:
@@ -127,9 +139,11 @@ class _Reader(HtmlReader):
 class _Blocks:
     """Gathers tokens into blocks of text with inline markup."""
 
-    def __init__(self, text: str, offset: int) -> None:
+    def __init__(self, text: str, offset: int, language: str | None = None) -> None:
+        """Take text whose language is known, or is not."""
         self._text = text
         self._offset = offset
+        self._language = language
         self._slots: list[Slot] = []
         self._run: list[tuple[_Token, int]] = []
 
@@ -145,7 +159,7 @@ class _Blocks:
                 continue
             if token.kind == "start":
                 self._read_attributes(token, following.start)
-                if _is_opaque(token):
+                if self._is_opaque(token):
                     opaque = [token.name]
                     if token.name in _INLINE | _OPAQUE_INLINE:
                         begins = token.start
@@ -195,6 +209,17 @@ class _Blocks:
                 )
             )
 
+    def _is_opaque(self, token: _Token) -> bool:
+        """Whether an element is copied: it is none of text, asks for it, or says that it is in another language."""
+        if token.name in _VOID or "/" in token.attributes:
+            return False
+        return (
+            token.name in _OPAQUE | _OPAQUE_INLINE
+            or token.attributes.get("translate", "").lower() == "no"
+            or "notranslate" in token.attributes.get("class", "").split()
+            or (self._language is not None and _language(token) not in {None, self._language})
+        )
+
     def _is_blank(self, token: _Token, end: int) -> bool:
         return token.kind == "text" and not self._text[token.start : end].strip()
 
@@ -224,16 +249,6 @@ def _merged(run: list[tuple[_Token, int]]) -> Iterator[tuple[_Token, int]]:
     for is_text, group in groupby(run, key=lambda item: item[0].kind == "text"):
         items = list(group)
         yield from [(items[0][0], items[-1][1])] if is_text else items
-
-
-def _is_opaque(token: _Token) -> bool:
-    if token.name in _VOID or "/" in token.attributes:
-        return False
-    return (
-        token.name in _OPAQUE | _OPAQUE_INLINE
-        or token.attributes.get("translate", "").lower() == "no"
-        or "notranslate" in token.attributes.get("class", "").split()
-    )
 
 
 def _after(opaque: list[str], token: _Token) -> list[str]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nmt_distill.documents.document import DocumentError
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.languages import normalize_tag
+from nmt_distill.languages import normalize_tag, standard_tag
 
 
 def primary_language(said: str) -> str | None:
-    """Return the language of a tag or a locale without region, script and charset; None if it names none."""
+    """Return the shortest code of a tag or locale, without region, script and charset, or None."""
     try:
-        return normalize_tag(re.split(r"[.@]", said.strip())[0]).split("-")[0]
+        return standard_tag(normalize_tag(re.split(r"[.@]", said.strip())[0])).split("-")[0]
     except NmtDistillError:
         return None
 

@@ -34,13 +34,13 @@ class TransformersEncoderConfig:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """of weights and arithmetic"""
     max_tokens: PositiveInt = 256
-    """what is longer is refused"""
+    """most tokens of a sentence; a longer one is an error"""
     batch_tokens: PositiveInt = 4096
     """tokens of one batch, padding included"""
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SentenceTransformersConfig:
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class CommandEncoderConfig:
     origin: str
     """what model it is, for the model card"""
     licence: str
-    """what is known of the licence of its output; shown before work starts, and in the model card"""
+    """what is known about the licence of its output; shown before work starts, and in the model card"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class WheelEncoderConfig:
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,28 +127,27 @@ class EmbeddingConfig:
     """
 
     teacher: EmbeddingTeacherConfig
-    """whose vectors; each source is embedded once"""
+    """the model whose vectors are learned; each source is embedded once"""
     distance: Literal["mse", "cosine"] = "mse"
-    """``mse``: the squared difference, a mean over dimensions (Reimers & Gurevych 2020); ``cosine``: 1 less the
-    cosine"""
+    """``mse``: the mean squared difference over dimensions (Reimers & Gurevych 2020); ``cosine``: 1 minus the cosine"""
     distance_weight: NonNegative = 1.0
-    """of the distances"""
+    """weight of the distances"""
     on_translations: bool = True
-    """whether the student's vector of the translation is held near the teacher's of the source too"""
+    """whether the student's vector of the translation also learns the teacher's vector of the source"""
     contrastive_weight: NonNegative = 0.0
-    """of the contrastive term: of all translations in a batch, a source must find its own, and the other way round"""
+    """weight of the contrastive term: a source must find its translation among all in the batch, and vice versa"""
     contrastive_margin: NonNegative = 0.3
-    """taken from the cosine of true pairs first (LaBSE's additive margin)"""
+    """margin that is first subtracted from the cosine of true pairs (LaBSE)"""
     contrastive_scale: Positive = 20.0
-    """by which cosines are multiplied before the softmax"""
+    """factor of cosines before the softmax"""
     projection: Literal["where_needed", "always"] = "where_needed"
-    """the matrix between the student's pooled states and its vectors, which is trained along: ``where_needed`` has one
-    only where the teacher's vectors are of another width"""
+    """whether a trained matrix projects the student's pooled states to vectors: ``where_needed`` only if the teacher's
+    vectors have another width"""
     shard_sentences: PositiveInt = 20_000
     """vectors of one file"""
     validation_share: Share = 0.5
-    """share of retrieval accuracy on the development text, 0 to 100 and both ways, in the score that chooses the best
-    weights; the rest is chrF"""
+    """weight of retrieval accuracy on the development text (0 to 100, mean of both directions) in the score that
+    selects the best weights; the rest is chrF"""
 
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""

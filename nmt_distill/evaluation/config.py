@@ -17,9 +17,9 @@ class SuiteConfig:
     suite: str
     """YAML that names its origin, licence and checksums, such as ``eval/suites/tatoeba.yaml``"""
     folder: str
-    """where its files lie"""
+    """folder with its files"""
     max_sentences: PositiveInt | None = None
-    """sentences to take from the beginning; None takes all"""
+    """number of sentences to take from the beginning; null takes all"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,18 @@ class EvaluationConfig:
     """What the finished systems are measured on, besides the held-out text of the corpus."""
 
     max_sentences: PositiveInt | None = None
-    """held-out sentences to translate; None takes all"""
+    """held-out sentences to translate; null takes all"""
     speed_repetitions: NaturalInt = 3
-    """timed passes over them, of which the median counts; 0 measures no speed"""
+    """timed passes over them, whose median is reported; 0 measures no speed"""
     suites: tuple[SuiteConfig, ...] = ()
-    """outside test sets to score on as well"""
+    """further test sets"""
     efficiency_sentences: NaturalInt = 0
-    """held-out sentences for latency, throughput and memory on one core and on all, each system in a process of its
-    own; 0 measures none of it"""
+    """held-out sentences on which latency, throughput and memory are measured, on one core and on all, each system in
+    its own process; 0 measures nothing"""
     tokenizer: str = AUTO
-    """of BLEU, by sacreBLEU's name, such as ``flores200``; ``auto`` is that of the target language"""
+    """tokenizer of BLEU, by sacreBLEU's name, such as ``flores200``; ``auto`` is that of the target language"""
     noises: tuple[Noise, ...] = ()
-    """ways of typing that every test set is scored with as well"""
+    """kinds of noise with which every test set is scored again"""
     outside_metrics: tuple[OutsideMetricConfig, ...] = ()
     """metrics of outside programs, such as COMET in an environment of its own"""
     examples: tuple[str, ...] = ()

@@ -27,11 +27,11 @@ class VocabularyMapConfig:
     """Which pieces may follow which pieces of a source, so that not all have to be tried."""
 
     num_pairs: PositiveInt = 20_000
-    """pairs of the distilled corpus of each direction that it is learned from, evenly spaced"""
+    """evenly spaced pairs of the distilled corpus of each direction from which it is learned"""
     num_candidates: PositiveInt = 50
-    """target pieces for a source piece, those that it was linked with most often, beside what may always follow"""
+    """most target pieces for a source piece, those with the most links, besides the pieces that are always possible"""
     num_frequent: NaturalInt = 4000
-    """target pieces that may always follow: the most frequent ones of all labels"""
+    """target pieces that are always possible: the most frequent ones of all labels"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +41,24 @@ class ExportConfig:
     precisions: Annotated[tuple[Precision, ...], NotEmpty()] = ("float32", "int8")
     """CTranslate2 folders to make, each under ``export/``"""
     beam_size: PositiveInt = 1
-    """the default of ``translate``, and what validation and scores use"""
+    """beam size of validation and scores, and the default of ``translate``"""
     encoder: bool = False
-    """lay beside each model its encoder alone, in ``encoder/``, though it has learned no sentence vectors; with a
-    section `embedding` it lies there in any case"""
+    """also export the encoder alone, in ``encoder/``, even if it has learned no sentence vectors; with a section
+    `embedding` it is always there"""
     formats: tuple[Literal["fairseq2", "onnx", "transformers"], ...] = ()
     """other formats to write: a checkpoint of fairseq2 (nllb graph), ONNX, which needs ``optimum-onnx``, or the student
     of transformers in float16, half as large"""
     vocabulary_map: VocabularyMapConfig | None = None
-    """learn from the distilled corpus which pieces can translate which, and search among these alone; kept only where
+    """learn from the distilled corpus which pieces can translate which, and search only among these; kept only if
     ``translate`` is faster with it and loses at most ``max_drop``"""
     num_parity_sentences: PositiveInt = 200
     """held-out sentences on which an export is compared with the student in transformers"""
     min_parity: Share = 0.99
-    """smallest share of them that must have the same greedy ids in float32, else the command ends with status 3"""
+    """smallest share of these sentences with the same greedy ids in float32; if it is missed, the command ends with
+    status 3"""
     max_drop: NonNegative = 1.0
-    """most that a precision may lose against the student on them, in points of BLEU or of chrF2++, else the command
-    ends with status 3 unless it is told ``--allow-drop``"""
+    """most points of BLEU or chrF2++ that a precision may lose against the student on these sentences; if it loses
+    more, the command ends with status 3, unless ``--allow-drop`` is given"""
 
     @property
     def ordered_precisions(self) -> tuple[Precision, ...]:

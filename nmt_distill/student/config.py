@@ -15,14 +15,15 @@ class StudentConfig:
     graph: Literal["marian", "nllb"] = "marian"
     """``marian`` is post-norm (MarianMTModel), ``nllb`` pre-norm (M2M100ForConditionalGeneration)"""
     preset: Literal["micro", "tiny", "small", "base", "deep-12-1", "deep-12-3"] | None = None
-    """depth, widths and heads by a name, see the guide's shapes of students; keys that are given beside it win"""
+    """depth, widths and heads by a name, see "Shapes of students" in the guide; other keys override it"""
     initialization: Literal["teacher", "embeddings", "random"] = "teacher"
-    """``teacher`` copies layers at even distances and embeddings, ``embeddings`` these alone"""
+    """``teacher`` starts from evenly spaced layers of the teacher and its embeddings, ``embeddings`` from the
+    embeddings alone, ``random`` from random weights"""
     initialize_from: str | None = None
-    """folder of another student, such as a grown one, whose weights it starts from in place of the teacher's"""
+    """folder of another student, such as a grown one, to start from instead of the teacher"""
     width_projection: Literal["svd", "slice"] = "svd"
-    """how a student narrower than its teacher starts from it: ``svd`` keeps of the embeddings what matters most,
-    ``slice`` their first dimensions"""
+    """how a student narrower than its teacher starts from it: ``svd`` projects to the principal directions of the
+    embeddings, ``slice`` keeps their first dimensions"""
     model_dim: PositiveInt = 256
     """width of embeddings and layers"""
     ffn_inner_dim: PositiveInt = 1536
@@ -34,7 +35,7 @@ class StudentConfig:
     num_decoder_layers: PositiveInt = 2
     """layers of the decoder"""
     activation: Literal["relu", "swish", "gelu"] = "relu"
-    """between the two matrices of a feed-forward block; OPUS models of transformers have ``swish``"""
+    """activation between the two matrices of a feed-forward block; OPUS models of transformers have ``swish``"""
     max_positions: Annotated[int, Bounds(least=16)] = 512
     """longest source or target, in tokens"""
     dropout: Decay = 0.1

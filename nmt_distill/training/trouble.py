@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import save
 from torch import Tensor
 
-from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, write_json
+from nmt_distill.memory import told_where_memory_ends
 from nmt_distill.training.batches import Batch, Indices
 
 KEPT = "The last checkpoint is kept."
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-"""what the messages of a processor's allocator, CUDA and its libraries hold"""
 
 
 @dataclass(frozen=True)
@@ -103,20 +101,14 @@ def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Plac
     return f"lower training.phases[{place.phase - 1}].learning_rate, with which training starts over"
 
 
-@contextlib.contextmanager
-def told_of_memory(place: Place, *, batch_tokens: int, num_accumulated: int) -> Iterator[None]:
+def told_of_memory(place: Place, *, batch_tokens: int, num_accumulated: int) -> AbstractContextManager[None]:
     """Say which budget of tokens to try, where a block runs out of memory.
 
     :raises NmtDistillError: in the place of the error that torch raises
     """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
-            raise
-        phase = f"training.phases[{place.phase - 1}]"
-        raise NmtDistillError(
-            f"memory ran out in {place}, on a batch of up to {batch_tokens:,} target positions; set "
-            f"{phase}.batch_tokens={max(batch_tokens // 2, 1)} and {phase}.num_accumulated={2 * num_accumulated}, with "
-            "which an update learns from as many tokens as before; with other batches training starts over."
-        ) from None
+    phase = f"training.phases[{place.phase - 1}]"
+    return told_where_memory_ends(
+        f"in {place}, on a batch of up to {batch_tokens:,} target positions; set "
+        f"{phase}.batch_tokens={max(batch_tokens // 2, 1)} and {phase}.num_accumulated={2 * num_accumulated}, with "
+        "which an update learns from as many tokens as before; with other batches training starts over."
+    )

@@ -25,8 +25,8 @@ class VocabularyConfig:
     """The one SentencePiece model of source and target."""
 
     size: Annotated[int, MultipleOf(8)] | None = None
-    """pieces to keep of the teacher's vocabulary, the most frequent ones of the distilled corpus and every single
-    character; None keeps all"""
+    """number of pieces: of a teacher's vocabulary every single character and the pieces most frequent in the distilled
+    corpus are kept, null keeps all; a vocabulary of the student's own is trained with this size"""
 
 
 def choose_pieces(model: bytes, counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ from tests.integration.conftest import Fails, Toy
 
 
 def test_model_folder_that_is_none(fails: Fails, finished_run: Path, tmp_path: Path) -> None:
-    assert "does not exist; --model wants one like runs/quickstart/export/int8" in fails(
+    assert "does not exist; a model is a folder such as runs/quickstart/export/int8" in fails(
         "translate", "--model", tmp_path / "nothing", "text"
     )
     error = fails("translate", "--model", finished_run, "text")

@@ -11,30 +11,9 @@ import pytest
 from nmt_distill.files import locked
 from nmt_distill.pipeline import LOCK, Pipeline
 from nmt_distill.recipe import load_recipe
-from tests.integration.commands import Command, run_command
+from tests.integration.commands import run_command
 from tests.integration.conftest import Toy
-
-STAGES = ["corpus", "distilled", "vocabulary", "student", "export", "scores"]
-
-
-def plan_of(stdout: str) -> dict[str, str]:
-    """Read what ``--plan`` prints: the state of each stage."""
-    return dict(line.split(maxsplit=1) for line in stdout.splitlines()[1:])
-
-
-def will_run(toy: Toy, tmp_path: Path, run_folder: Path, *overrides: str) -> list[str]:
-    """Ask ``--plan`` which stages a recipe with overrides would make in a run folder."""
-    settings = [word for override in overrides for word in ("--set", override)]
-    recipe = toy.write_recipe(tmp_path)
-    finished = run_command("run", recipe, "--out", run_folder, "--plan", *settings, cwd=tmp_path)
-    assert finished.status == 0, finished.stderr
-    return [name for name, state in plan_of(finished.stdout).items() if state == "runs"]
-
-
-def times_of(folder: Path) -> dict[str, int]:
-    """Tell when each file was written."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
+from tests.integration.plans import STAGES, plan_of, times_of, will_run
 
 
 @pytest.fixture
@@ -247,94 +226,6 @@ def test_folder_of_somebody_else_is_not_a_run(toy: Toy, tmp_path: Path) -> None:
     assert mine.read_text(encoding="utf-8") == "years of work"
 
 
-@pytest.fixture(scope="module")
-def small_run(toy: Toy, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A smaller student out of the first run's corpus and labels, beside it, and what its run said."""
-    folder = tmp_path_factory.mktemp("small")
-    shutil.copytree(finished_run, folder / "first")
-    before = times_of(folder / "first")
-    recipe = toy.write_recipe(folder, *SMALLER)
-    finished = run_command("run", recipe, "--out", folder / "second", cwd=folder)
-    assert finished.status == 0, finished.stderr
-    assert times_of(folder / "first") == before
-    return folder / "second", finished.stderr
-
-
-SMALLER = (
-    "reuse=first",
-    "vocabulary.size=360",
-    "student.num_encoder_layers=1",
-    "training.phases[0].trainable=all",
-    "training.phases[0].num_steps=120",
-)
-
-
-def test_second_student_reuses_corpus_and_labels(small_run: tuple[Path, str]) -> None:
-    folder, said = small_run
-    states = plan_of("\n".join(said.splitlines()[: len(STAGES) + 1]))
-    first = folder.parent / "first"
-    assert [states[name] for name in ("corpus", "distilled")] == [f"reused from {first}"] * 2
-    assert [states[name] for name in STAGES[2:]] == ["runs"] * 4
-    assert not (folder / "corpus").exists()
-    assert not (folder / "distilled").exists()
-
-
-def test_second_student_is_smaller_and_still_good(small_run: tuple[Path, str], finished_run: Path, toy: Toy) -> None:
-    folder, said = small_run
-    assert "vocabulary trimmed: " in said
-    config = json.loads((folder / "student" / "config.json").read_text())
-    assert (config["vocab_size"], config["encoder_layers"]) == (361, 1)
-    sizes = [(run / "export" / "int8" / "model.bin").stat().st_size for run in (folder, finished_run)]
-    assert sizes[0] < 0.8 * sizes[1]
-    scores = json.loads((folder / ".stages" / "scores.json").read_text())["result"]["held-out"]
-    assert scores["student int8"]["chrf"] > 0.8 * scores["teacher"]["chrf"], f"seed {toy.seed}"
-
-
-def test_only_stages_that_fit_are_reused(toy: Toy, small_run: tuple[Path, str], tmp_path: Path) -> None:
-    folder, _ = small_run
-    recipe = toy.write_recipe(tmp_path, *SMALLER, "distillation.num_kept=4")
-    finished = run_command("run", recipe, "--out", folder.parent / "third", "--plan", cwd=tmp_path)
-    states = plan_of(finished.stdout)
-    assert states["corpus"].startswith("reused from")
-    assert states["distilled"] == "runs"
-
-
-def test_student_of_drawn_tokens_through_a_trimmed_vocabulary(
-    toy: Toy, small_run: tuple[Path, str], tmp_path: Path
-) -> None:
-    folder, _ = small_run
-    drawn = ("distillation.kept=drawn", "distillation.num_kept=50", "training.phases[1].divergence=skew_kl")
-    out = folder.parent / "drawn"
-    finished = run_command("train", toy.write_recipe(tmp_path, *SMALLER, *drawn), "--out", out, cwd=tmp_path)
-    assert finished.status == 0, finished.stderr
-    header = json.loads((out / "distilled" / "en-pt-BR" / "store.json").read_text())["header"]
-    assert (header["kept"], header["num_kept"], header["probs_precision"]) == ("drawn", 50, "float16")
-    last, plain = (json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]) for run in (out, folder))
-    assert plain["divergence"] == plain["kl"]
-    assert last["divergence"] != last["kl"]
-    assert abs(last["kl"]) < 0.1, f"seed {toy.seed}: an estimate, which may also lie a little below 0"
-    assert last["agreed"] > 0.8 * plain["agreed"], f"seed {toy.seed}"
-    text = (out / "distilled" / "en-pt-BR" / "distilled.pt-BR").read_bytes()
-    assert text == (folder.parent / "first" / "distilled" / "en-pt-BR" / "distilled.pt-BR").read_bytes()
-
-
-def test_what_a_reused_run_has_reused_serves_too(toy: Toy, small_run: tuple[Path, str], tmp_path: Path) -> None:
-    folder, _ = small_run
-    recipe = toy.write_recipe(tmp_path, *SMALLER, "reuse=second", "training.seed=2")
-    finished = run_command("run", recipe, "--out", folder.parent / "fourth", "--plan", cwd=tmp_path)
-    states = plan_of(finished.stdout)
-    assert states["distilled"] == f"reused from {folder.parent / 'first'}"
-    assert states["vocabulary"] == f"reused from {folder}"
-    assert states["student"] == "runs"
-
-
-def test_run_that_cannot_be_reused_is_told(toy: Toy, tmp_path: Path) -> None:
-    recipe = toy.write_recipe(tmp_path, "reuse=no_such_run")
-    finished = run_command("prepare-data", recipe, "--out", tmp_path / "run", cwd=tmp_path)
-    assert finished.status == 0
-    assert "nothing of the run no_such_run fits this recipe, so all stages are made here" in finished.stderr
-
-
 def test_two_processes_do_not_work_in_one_folder(toy: Toy, own_run: Path, tmp_path: Path) -> None:
     with locked(own_run / LOCK):
         finished = run_command("run", toy.write_recipe(tmp_path), "--out", own_run, cwd=tmp_path)
@@ -356,43 +247,3 @@ def test_changed_suite_is_noticed(toy: Toy, finished_run: Path, tmp_path: Path) 
         suite.write_text(f"name: {name}\n", encoding="utf-8")
         fingerprints.append(Pipeline(load_recipe(recipe), finished_run).scores.fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
-
-
-def test_labelling_is_shared_between_processes(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
-    recipe, folder = toy.write_recipe(tmp_path), tmp_path / "run"
-    labels, whole = (run / "distilled" / "en-pt-BR" for run in (folder, finished_run))
-    share = ("distill", recipe, "--out", folder, "--num-shards", 3)
-    assert "has no valid corpus yet; run `prepare-data`" in run_command(*share, "--shard-idx", 0, cwd=tmp_path).error
-    assert run_command("prepare-data", recipe, "--out", folder, cwd=tmp_path).status == 0
-    side_by_side = [Command(*share, "--shard-idx", index, cwd=tmp_path) for index in (0, 2)]
-    for command in side_by_side:
-        finished = command.wait()
-        assert finished.status == 0, finished.stderr
-        assert finished.stderr.startswith("teacher: a toy teacher; licence: CC0-1.0\n"), "before any work"
-    every = {path.name for path in whole.glob("shard-*")}
-    assert {path.name for path in labels.glob("shard-*")} == {name for name in every if int(name[6:11]) % 3 != 1}
-    assert will_run(toy, tmp_path, folder) == STAGES[2:]
-    before = times_of(labels)
-    finished = run_command("distill", recipe, "--out", folder, cwd=tmp_path)
-    assert (finished.status, finished.stdout) == (0, f"{folder / 'distilled'}\n"), finished.stderr
-    after = times_of(labels)
-    assert {name for name in before if before[name] != after[name]} == set()
-    for name in times_of(whole):
-        assert (labels / name).read_bytes() == (whole / name).read_bytes()
-    assert run_command(*share, "--shard-idx", 1, cwd=tmp_path).status == 0, "nothing is left to do"
-
-
-@pytest.mark.parametrize("options", [("--num-shards", 2), ("--num-shards", 2, "--shard-idx", 2), ("--shard-idx", 1)])
-def test_share_that_is_none_is_told(toy: Toy, tmp_path: Path, options: tuple[object, ...]) -> None:
-    finished = run_command("distill", toy.write_recipe(tmp_path), "--out", tmp_path / "run", *options, cwd=tmp_path)
-    assert finished.status == 2
-    assert "--shard-idx must be from 0 to" in finished.error
-
-
-def test_nobody_else_may_work_where_shares_are_labelled(toy: Toy, finished_run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    with locked(folder / LOCK, shared=True):
-        finished = run_command("run", toy.write_recipe(tmp_path), "--out", folder, cwd=tmp_path)
-    assert finished.status == 2
-    assert "another nmt-distill works in" in finished.error

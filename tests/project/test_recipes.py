@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nmt_distill.configuration import configuration_reference, field_documentation, load_dataclass, to_content
 from nmt_distill.errors import NmtDistillError
@@ -47,6 +49,19 @@ def test_recipe_comes_with_its_claim_and_its_command(path: Path) -> None:
     script = path.parent / "run.sh"
     assert script.stat().st_mode & 0o111, f"{script} must be executable"
     assert f"nmt-distill run {path.parent.name}" in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("parts", [1, 2], ids=["NLLB", "OPUS-MT"])
+def test_recipe_of_the_guide_loads(parts: int, tmp_path: Path) -> None:
+    """The second changes some sections of the first, as the guide says."""
+    from nmt_distill.recipe import load_recipe
+
+    section = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8").partition("\n## Distil your own model\n")[2]
+    blocks = re.findall(r"```yaml\n(.*?)```", section.partition("\n## ")[0], flags=re.DOTALL)
+    assert len(blocks) == 2
+    content = {key: value for block in blocks[:parts] for key, value in yaml.safe_load(block).items()}
+    (tmp_path / "my_pair.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert load_recipe(tmp_path / "my_pair.yaml").name == "my_pair"
 
 
 def test_recipes_share_corpus_and_labels_with_the_run_they_reuse() -> None:

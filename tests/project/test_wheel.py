@@ -62,7 +62,7 @@ def test_wheel_names_the_command_the_licence_and_what_it_needs(wheel: zipfile.Zi
     required = {line.split(": ")[1] for line in metadata if line.startswith("Requires-Dist: ") and ";" not in line}
     names = {re.split(r"[<>=]", line)[0].lower() for line in required}
     library = {"ctranslate2", "sentencepiece", "sentencex", "sacrebleu", "numpy", "rich"}
-    assert names == library | {"pyyaml", "polib", "markdown-it-py", "javaproperties"}
+    assert names == library | {"pyyaml", "polib", "markdown-it-py", "javaproperties", "langcodes"}
     extras = {line.split(": ")[1] for line in metadata if line.startswith("Provides-Extra: ")}
     assert extras == {
         "train", "fairseq2", "ray", "tensorboard", "onnx", "embed", "sentence-transformers", "report", "dev",

@@ -53,3 +53,13 @@ def test_errors_are_one_line(arguments: list[str], said: str, capsys: pytest.Cap
     assert error.startswith(said)
     assert error.endswith("--help`.\n")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("verb", "what"), [("train", "Train the student; start"), ("mine", "Find parallel")])
+def test_a_verb_says_what_it_does(verb: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert what in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert what[0].lower() + what[1:] in capsys.readouterr().out

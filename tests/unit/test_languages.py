@@ -40,6 +40,12 @@ def test_what_is_no_tag_is_refused(written: str) -> None:
         ("PT_br", ["pt-PT", "pt-BR"], "pt-BR"),
         ("zh", ["zh-Hans"], "zh-Hans"),
         ("de", ["de"], "de"),
+        ("por", ["pt-BR", "de"], "pt-BR"),
+        ("por_Latn", ["pt-BR", "de"], "pt-BR"),
+        ("de", ["deu", "pt-BR"], "deu"),
+        ("zho_Hant", ["zh-Hans", "zh-Hant"], "zh-Hant"),
+        ("arb_Arab", ["ar", "he"], "ar"),
+        ("iw", ["ar", "he"], "he"),
     ],
 )
 def test_the_one_fitting_language_is_found(wanted: str, available: list[str], found: str) -> None:

@@ -75,9 +75,9 @@ def test_one_direction_is_chosen(known: list[Direction], source: str, target: st
 @pytest.mark.parametrize(
     ("known", "source", "target", "message"),
     [
-        ([EN_PT, EN_DE], None, None, r"m translates en-de, en-pt-BR; choose one with --to\."),
-        ([DE_EN, FR_EN], None, "en", r"m translates de-en, fr-en; choose one with --from\."),
-        ([DE_EN, FR_EN], None, None, r"m translates de-en, fr-en; choose one with --from\."),
+        ([EN_PT, EN_DE], None, None, r"m translates en-de, en-pt-BR; choose one with --to "),
+        ([DE_EN, FR_EN], None, "en", r"m translates de-en, fr-en; choose one with --from "),
+        ([DE_EN, FR_EN], None, None, r"m translates de-en, fr-en; choose one with --from "),
         ([EN_PT, EN_DE], None, "fr", r"`fr` is not a language of this model; choose one of: de, pt-BR\."),
         ([EN_PT, DE_EN], "en", "en", r"`en` is not a language of this model; choose one of: de\."),
         ([EN_PT], None, "english!", r"`english!` is not a language tag"),
@@ -105,7 +105,7 @@ def test_the_exports_of_a_run_are_suggested(make: Make, tmp_path: Path) -> None:
 
 def test_a_folder_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(
-        NmtDistillError, match=r"none does not exist; --model wants one like runs/\S+, or a name that `nmt-di"
+        NmtDistillError, match=r"none does not exist; a model is a folder such as runs/\S+, or a name that `nmt-di"
     ):
         read_model_folder(tmp_path / "none")
     (tmp_path / "file").touch()
@@ -176,7 +176,7 @@ def test_checksums_may_be_absent_until_asked_for(make: Make) -> None:
     ):
         verify_checksums(path)
     with pytest.raises(
-        NmtDistillError, match=r"none does not exist; --model wants one like .* `nmt-distill models` lists"
+        NmtDistillError, match=r"none does not exist; a model is a folder such as .* `nmt-distill models` lists"
     ):
         verify_checksums(path / "none")
 

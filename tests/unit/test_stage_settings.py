@@ -15,6 +15,7 @@ from nmt_distill.stage_settings import (
     evaluation_settings,
     export_settings,
     student_settings,
+    teacher_settings,
     vocabulary_settings,
 )
 
@@ -99,6 +100,20 @@ def test_bounds_of_an_export_count_only_where_they_choose(text: Path) -> None:
     assert export_settings(plain) == export_settings(other)
     chosen, elsewhere = (read(text, f"export.max_drop={drop}", export={"vocabulary_map": {}}) for drop in (1, 9))
     assert export_settings(chosen) != export_settings(elsewhere)
+
+
+def test_less_memory_keeps_labels(text: Path) -> None:
+    teacher = {"kind": "transformers", "name": "a", "origin": "a test", "licence": "none"}
+    one, other = (read(text, teacher=teacher | settings).teacher for settings in ({}, {"batch_tokens": 2048}))
+    assert teacher_settings(one) == teacher_settings(other)
+
+
+@pytest.mark.parametrize("key", ["origin", "licence"])
+def test_where_a_teacher_comes_from_counts_for_the_card_alone(text: Path, key: str) -> None:
+    one, other = read(text), read(text, f"teacher.{key}=another")
+    (direction,) = one.teachers
+    assert teacher_settings(one.teachers[direction]) == teacher_settings(other.teachers[direction])
+    assert export_settings(one) != export_settings(other)
 
 
 def test_graph_counts_for_the_vocabulary(text: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -16,23 +15,8 @@ import pytest
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
-from nmt_distill.translate_command import LineReader, _read, add_arguments, run
-from tests.pipes import read_pipe
-
-PROGRAM = """
-import argparse, sys
-from nmt_distill.translate_command import add_arguments, run
-parser = argparse.ArgumentParser()
-add_arguments(parser)
-sys.exit(run(parser.parse_args()))
-"""
-
-
-def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser.parse_args(arguments)
-
+from nmt_distill.translate_command import run
+from tests.translate_arguments import PROGRAM, parse
 
 Feed = Callable[[bytes], None]
 Captured = pytest.CaptureFixture[bytes]
@@ -108,72 +92,11 @@ def test_a_bad_argument_is_replaced(mute_export: Path, capfdbinary: Captured) ->
     assert capfdbinary.readouterr().out.decode() == "1 \ufffd\n"
 
 
-def test_files_are_translated_in_order_into_a_file(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
-    for name in ("b", "a"):
-        (tmp_path / name).write_bytes(f"{name} 1\n{name} 2".encode())
-    output = tmp_path / "out"
-    files = [str(tmp_path / "b"), str(tmp_path / "a")]
-    assert run(parse("--model", str(mute_export), "--output", str(output), "--file", *files)) == 0
-    assert output.read_bytes() == b"b 1\nb 2\na 1\na 2\n"
-    assert capfdbinary.readouterr().out == b""
-
-
-def test_texts_go_into_a_folder_one_by_one(mute_export: Path, tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1\n")
-    (tmp_path / "b").write_bytes(b"2")
-    files = [str(tmp_path / "a"), str(tmp_path / "b")]
-    assert run(parse("--model", str(mute_export), "--output", f"{tmp_path}/out/", "--file", *files)) == 0
-    assert [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())] == [b"1\n", b"2"]
-
-
-def test_an_output_that_is_a_link_stays_one(mute_export: Path, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("text")
-    assert run(parse("--model", str(mute_export), "--output", str(tmp_path / "link"), "1")) == 0
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "text").read_bytes() == b"1\n"
-
-
-def test_what_is_no_text_is_refused(mute_export: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.docx").write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
-    for where in (f"{tmp_path}/out", f"{tmp_path}/out/"):
-        with pytest.raises(NmtDistillError, match=r"a\.docx is no text, and of no format that is known; extract its"):
-            run(parse("--model", str(mute_export), "--output", where, "--file", str(tmp_path / "a.docx")))
-    assert [path.name for path in tmp_path.iterdir()] == ["a.docx"]
-
-
-def test_nul_bytes_are_content_of_what_is_said_to_be_text(
-    mute_export: Path, tmp_path: Path, capfdbinary: Captured
-) -> None:
-    for name, options in (("a.txt", []), ("a", ["--format", "text"])):
-        (tmp_path / name).write_bytes(b"1\x00\n")
-        assert run(parse("--model", str(mute_export), *options, "--file", str(tmp_path / name))) == 0
-        assert capfdbinary.readouterr().out == b"1\x00\n"
-
-
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_refused_by_lines_and_read_into_a_folder(mute_export: Path, tmp_path: Path, encoding: str) -> None:
-    content = "\ufeff1\n2\n".encode(encoding)
-    (tmp_path / "a.txt").write_bytes(content)
-    with pytest.raises(NmtDistillError, match=r"a\.txt is UTF-16, but lines are read as UTF-8; convert it, .*a folder"):
-        run(parse("--model", str(mute_export), "--file", str(tmp_path / "a.txt")))
-    assert (
-        run(parse("--model", str(mute_export), "--output", f"{tmp_path}/out/", "--file", str(tmp_path / "a.txt"))) == 0
-    )
-    assert (tmp_path / "out/a.txt").read_bytes() == content
-
-
 @pytest.mark.parametrize("stream", ["stdin", "stdout"])
 def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
     monkeypatch.setattr(f"sys.{stream}", None)
     with pytest.raises(NmtDistillError, match=r"standard (in|out)put is closed; give "):
         run(parse("--model", str(mute_export), *(["text"] if stream == "stdout" else [])))
-
-
-def test_an_output_that_is_no_file_is_written_through(mute_export: Path, tmp_path: Path) -> None:
-    with read_pipe(tmp_path / "pipe") as content:
-        assert run(parse("--model", str(mute_export), "--output", str(tmp_path / "pipe"), "Stop")) == 0
-    assert content == [b"Stop\n"]
-    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(
@@ -204,12 +127,6 @@ def test_what_is_wrong_is_told(mute_export: Path, tmp_path: Path, arguments: lis
     with pytest.raises(NmtDistillError, match=message):
         run(parse("--model", str(mute_export), *(argument.format(here=tmp_path) for argument in arguments)))
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
-
-
-def test_an_empty_file_has_no_answers(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
-    (tmp_path / "empty").touch()
-    assert run(parse("--model", str(mute_export), "--file", str(tmp_path / "empty"))) == 0
-    assert capfdbinary.readouterr() == (b"", b"")
 
 
 def test_all_checksums_are_compared_on_demand(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
@@ -244,30 +161,6 @@ def test_counts_must_be_whole(option: str, value: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         parse("--model", "m", option, value)
     assert "must be a whole number of at least 1" in capsys.readouterr().err or value == "-1"
-
-
-class Dribble:
-    """A stream that hands out what it is told to, a bit at a time."""
-
-    def __init__(self, blocks: list[bytes]) -> None:
-        self.blocks = blocks
-
-    def read1(self, size: int, /) -> bytes:
-        return self.blocks.pop(0) if self.blocks else b""
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_lines_do_not_depend_on_blocks(size: int) -> None:
-    content = "one\n\ntw\u00f6\r\n\n\u4e2d\u6587 and more\nend".encode()
-    blocks = [content[start : start + size] for start in range(0, len(content), size)]
-    windows = list(_read(Dribble(blocks), "here", LineReader(), None))
-    assert [line for window in windows for line in window] == content.decode().split("\n")
-
-
-def test_bad_lines_are_counted_across_blocks() -> None:
-    reader = LineReader()
-    list(_read(Dribble([b"a\nb\n", b"c\n\xff", b"\n\xff"]), "here", reader, None))
-    assert (reader.num_invalid, reader.first_invalid) == (2, "here, line 4")
 
 
 def test_a_line_is_answered_before_the_next_is_there(start: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -342,24 +235,6 @@ def test_a_line_of_100000_characters_is_answered(mute_export: Path, feed: Feed, 
     assert capfdbinary.readouterr().out == content
 
 
-@pytest.mark.parametrize("watched", [True, False])
-def test_files_show_progress_to_who_watches(mute_export: Path, tmp_path: Path, watched: bool) -> None:
-    pty = pytest.importorskip("pty")
-    (tmp_path / "text").write_bytes(b"42\n" * 1000)
-    command = [sys.executable, "-c", PROGRAM, "--model", str(mute_export), "--file", str(tmp_path / "text")]
-    ours, theirs = pty.openpty()
-    try:
-        stderr = theirs if watched else subprocess.PIPE
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, check=True)
-        talk = os.read(ours, 10_000) if watched else done.stderr
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert done.stdout == b"42\n" * 1000
-    assert (b"translate: 3/3 kB" in talk) == watched
-    assert bool(talk) == watched
-
-
 def test_json_tells_text_and_score(mute_export: Path, toy_export: Path, capfdbinary: Captured) -> None:
     assert run(parse("--model", str(mute_export), "--json", "42")) == 0
     assert capfdbinary.readouterr().out == b'{"source": "42", "text": "42", "score": null}\n'
@@ -367,14 +242,3 @@ def test_json_tells_text_and_score(mute_export: Path, toy_export: Path, capfdbin
     answer = json.loads(capfdbinary.readouterr().out)
     assert [answer["candidates"][0][key] for key in ("text", "score")] == [answer["text"], answer["score"]]
     assert len(answer["candidates"]) == 2
-
-
-def test_a_document_is_translated_in_its_place(mute_export: Path, tmp_path: Path, capfdbinary: Captured) -> None:
-    path = tmp_path / "strings.json"
-    path.write_bytes(b'{"a": "Stop {x}"}')
-    path.chmod(0o600)
-    assert run(parse("--model", str(mute_export), "--in-place", "--file", str(path))) == 0
-    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b'{"a": "Stop {x}"}', 0o600)
-    assert b"left untranslated" in capfdbinary.readouterr().err
-    assert run(parse("--model", str(mute_export), "--file", str(path))) == 0
-    assert capfdbinary.readouterr().out == b'{"a": "Stop {x}"}'

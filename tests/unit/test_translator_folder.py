@@ -19,7 +19,8 @@ HEAVY = ("torch", "transformers", "rich", "sacrebleu", "yaml")
 @pytest.mark.parametrize("setting", ["threads", "beam_size"])
 def test_settings_that_cannot_be(toy_export: Path, setting: str) -> None:
     for value in (0, 100_000):
-        with pytest.raises(NmtDistillError, match=rf"`{setting}` must be from 1 to 256, but is {value} instead"):
+        message = rf"`{setting}` must be a whole number from 1 to 256, but is {value} instead"
+        with pytest.raises(NmtDistillError, match=message):
             Translator(
                 toy_export, threads=value if setting == "threads" else 1, beam_size=1 if setting == "threads" else value
             )

@@ -184,6 +184,23 @@ def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
     assert not pieces.reads("the do\u00f6r")
 
 
+def test_letters_in_bytes_are_read_where_a_script_is_too_large_for_a_vocabulary(tmp_path: Path) -> None:
+    han = [chr(0x4E00 + number) for number in range(600)]
+    models = []
+    for name, letters in (("latin", []), ("han", han)):
+        text, model = tmp_path / f"{name}.text", str(tmp_path / name)
+        text.write_text("".join(f"open the {letter} door\n" for letter in (letters or "x")) * 3, encoding="utf-8")
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(text), model_prefix=model, vocab_size=900, byte_fallback=True, hard_vocab_limit=False,
+            character_coverage=1.0, minloglevel=2,
+        )  # fmt: skip
+        models.append(Pieces(Path(f"{model}.model")))
+    latin, chinese = models
+    assert latin.reads("the door")
+    assert [latin.reads(sign) for sign in "\u9f98\u0159\u20ac"] == [False] * 3
+    assert [chinese.reads(sign) for sign in "\u4e00\u9f98\u0159\u20ac"] == [True, True, False, False]
+
+
 def test_a_capital_of_a_stand_in_is_no_capital_of_the_text(make: Make) -> None:
     assert make(lambda seen: "portas X1").translate(["{n} doors"]) == ["portas {n}"]
     assert make(lambda seen: "abra X1").translate(["Open {n}"]) == ["Abra {n}"]
@@ -300,5 +317,5 @@ def test_plain_lines_are_read_and_answered_as_they_stand(make: Make) -> None:
     seen.clear()
     make(note).translate(lines)
     assert not {*lines} & {*seen}
-    with pytest.raises(NmtDistillError, match="A glossary is honoured by what `plain` leaves out"):
+    with pytest.raises(NmtDistillError, match="`glossary` and `plain` exclude each other: with `plain` no term"):
         make(plain=True, glossary="terms.tsv")

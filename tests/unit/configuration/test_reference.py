@@ -115,11 +115,12 @@ def test_reference_is_markdown_with_a_table_a_section() -> None:
     assert "| `path` | text | required | where it is: a \\| b |\n" in text
     assert text.count("\n## ") == 4
     assert "| `student` | section | see below | what is trained |" in text
+    assert "\n\nSections: [`sources[]{lines}`](#sourceslines) · [`sources[]{tsv}`](#sourcestsv) · " in text
 
 
 def test_section_that_stands_twice_is_told_once() -> None:
     text = configuration_reference(Settings)
-    assert text.endswith("## `teacher`\n\nColumns.\n\nKeys as in `sources[]{tsv}`.\n")
+    assert text.endswith("## `teacher`\n\nColumns.\n\nKeys as in [`sources[]{tsv}`](#sourcestsv).\n")
 
 
 def test_module_writes_the_reference_of_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,25 @@ def test_text_without_any_label_is_told(letter_teacher: LetterTeacher, letters: 
     assert summary["samples_of_dropped"]["unfinished"] == ["zoo", "zoo"]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_memory_that_ends_is_told_with_a_remedy(
+    letter_teacher: LetterTeacher,
+    letters: Encode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise error
+
+    write_lines(tmp_path / "mono.en", SOURCES)
+    monkeypatch.setattr(letter_teacher, "translate", full)
+    with pytest.raises(
+        NmtDistillError, match=r"^memory ran out while the teacher labelled; set teacher\.batch_tokens to"
+    ):
+        label(letter_teacher, letters, [SourceText(tmp_path / "mono.en", None)], tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("sources", "targets", "is_told"),
     [

@@ -1,4 +1,4 @@
-"""JSON, ARB, YAML, .properties and PO: what is written is what their own readers read."""
+"""JSON, ARB, YAML and .properties: what is written is what their own readers read; what is broken is told."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import javaproperties
-import polib
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt_distill.documents.document import Document, DocumentError
-from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, read_document
 from nmt_distill.documents.gettext_catalog import read_gettext_catalog
 from nmt_distill.documents.json_catalog import read_json_catalog
 from nmt_distill.documents.properties import read_properties
 from nmt_distill.documents.yaml_catalog import read_yaml_catalog
-from nmt_distill.errors import NmtDistillError
+from tests.rendered import shouted, unchanged
 
 HERE = Path("strings")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -29,14 +27,6 @@ PRINTABLE = st.text(
 """what YAML's and XML's readers take"""
 
 Read = Callable[[bytes, Path], Document]
-
-
-def shouted(document: Document) -> str:
-    return document.render([segment.upper() for segment in document.segments]).decode()
-
-
-def unchanged(document: Document) -> bytes:
-    return document.render(document.segments)
 
 
 JSON = st.recursive(
@@ -210,99 +200,6 @@ def test_properties_get_escapes_where_nothing_shows_utf_8(text: str, encoding: s
     assert document.render(["caf\u00e9 \U0001f600"]) == written
 
 
-PO = """\
-# a header
-msgid ""
-msgstr ""
-"Plural-Forms: nplurals=2; plural=(n>1);\\n"
-
-#. for whom
-#: main.c:1
-#, c-format
-msgid "Open %s"
-msgstr ""
-
-#| msgid "older"
-msgctxt "menu"
-msgid ""
-"Close "
-"it\\n"
-msgstr ""
-
-msgid "done"
-msgstr "feito"
-
-msgid "one file"
-msgid_plural "%d files"
-msgstr[0] ""
-msgstr[1] ""
-
-#~ msgid "gone"
-#~ msgstr ""
-"""
-
-
-def test_only_what_lacks_in_po_is_filled_and_marked() -> None:
-    document = read_gettext_catalog(PO.encode(), HERE)
-    assert [segment for segment in document.segments if segment] == ["Open %s", "Close it\n", "one file", "%d files"]
-    expected = PO.replace(
-        '#, c-format\nmsgid "Open %s"\nmsgstr ""', '#, fuzzy, c-format\nmsgid "Open %s"\nmsgstr "OPEN %S"'
-    )
-    expected = expected.replace('msgctxt "menu"', '#, fuzzy\nmsgctxt "menu"')
-    expected = expected.replace('it\\n"\nmsgstr ""', 'it\\n"\nmsgstr "CLOSE IT\\n"')
-    expected = expected.replace('msgid "one', '#, fuzzy\nmsgid "one')
-    expected = expected.replace('msgstr[0] ""\nmsgstr[1] ""', 'msgstr[0] "ONE FILE"\nmsgstr[1] "%D FILES"')
-    assert shouted(document) == expected
-    assert unchanged(read_gettext_catalog(expected.encode(), HERE)) == expected.encode()
-
-
-def test_an_entry_is_marked_fuzzy_once() -> None:
-    text = '#, c-format, fuzzy\nmsgid "a"\nmsgstr ""\n\n#, fuzzy\n#, c-format\nmsgid "b"\nmsgstr ""\n\n'
-    more = 'msgid "c"\nmsgstr ""\n'
-    expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
-    marked = '#, fuzzy\nmsgid "c"\nmsgstr "C"\n'
-    assert shouted(read_gettext_catalog((text + more).encode(), HERE)) == expected + marked
-
-
-def test_flags_need_no_space() -> None:
-    text = '#,fuzzy\nmsgid "a"\nmsgstr ""\n\n#,c-format\nmsgid "b"\nmsgstr ""\n\n#,fuzzy\nmsgid "c"\nmsgstr "d"\n'
-    document = read_gettext_catalog(text.encode(), HERE)
-    expected = text.replace('"a"\nmsgstr ""', '"a"\nmsgstr "A"').replace('"b"\nmsgstr ""', '"b"\nmsgstr "B"')
-    assert shouted(document) == expected.replace("#,c-format", "#,fuzzy, c-format")
-
-
-@pytest.mark.parametrize("charset", ["ISO-8859-1", "CP1252", "ISO-8859-15"])
-def test_po_keeps_the_encoding_that_its_header_names(charset: str) -> None:
-    head = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\n# caf\u00e9\n'
-    text = head + 'msgid "d\u00e9j\u00e0"\nmsgstr ""\n'
-    document = read_gettext_catalog(text.encode(charset), HERE)
-    assert "d\u00e9j\u00e0" in document.segments
-    told = [segment and "\u00e9t\u00e9" for segment in document.segments]
-    assert document.render(told).decode(charset).startswith(head)
-    cyrillic = [segment and "\u0434\u0430" for segment in document.segments]
-    assert document.render(cyrillic).decode().startswith(head.replace(charset, "UTF-8")), "all in one encoding still"
-
-
-@pytest.mark.parametrize("charset", ["CHARSET", "base64", "hex"])
-def test_po_whose_charset_is_none_of_text_is_utf_8(charset: str) -> None:
-    text = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\nmsgid "\u00e9"\nmsgstr ""\n'
-    assert "\u00e9" in read_gettext_catalog(text.encode(), HERE).segments
-
-
-@settings(max_examples=40)
-@given(st.dictionaries(PRINTABLE.filter(bool), PRINTABLE.filter(bool), min_size=1, max_size=4))
-def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
-    catalog = polib.POFile(wrapwidth=30)
-    catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
-    for source in content:
-        catalog.append(polib.POEntry(msgid=source))
-    document = read_gettext_catalog(str(catalog).encode(), HERE)
-    translations = [content.get(segment, "") for segment in document.segments]
-    written = polib.pofile(document.render(translations).decode())
-    assert {entry.msgid: entry.msgstr for entry in written} == content
-    assert all("fuzzy" in entry.flags for entry in written)
-
-
 @pytest.mark.parametrize(
     ("read", "content", "message"),
     [
@@ -331,39 +228,3 @@ def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
 def test_what_is_broken_is_told_with_its_line(read: Read, content: bytes, message: str) -> None:
     with pytest.raises(DocumentError, match=message):
         read(content, HERE)
-
-
-def test_the_suffix_tells_the_format(tmp_path: Path) -> None:
-    for name in ("b.PO", "a.json", "sub/c.md", ".git/d.json", "e.bin"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [str(path.relative_to(tmp_path)) for path in files_below(tmp_path)] == ["a.json", "b.PO", "sub/c.md"]
-    assert (format_of(Path("b.PO")), format_of(Path("e.bin"))) == ("po", "text")
-
-
-@pytest.mark.parametrize("name", SUFFIXES)
-def test_every_format_has_a_reader(name: str, tmp_path: Path) -> None:
-    content = b"<xliff version='1.2'/>" if name == "xliff" else b"{}" if name in {"json", "arb"} else b""
-    (tmp_path / "file").write_bytes(content)
-    document = read_document(tmp_path / "file", name, column="1")
-    assert document.render(document.segments) == content
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "javaproperties", None)
-    (tmp_path / "a.properties").touch()
-    with pytest.raises(NmtDistillError, match=r"needs the package javaproperties; install it with `pip install java"):
-        read_document(tmp_path / "a.properties", "properties")
-
-
-def test_a_table_needs_a_column_that_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "a.tsv"
-    path.write_bytes(b"id\ttext\r\n1\thello\tz\r\n\r\n2\tbye\r\n")
-    with pytest.raises(NmtDistillError, match=r"a\.tsv is a table; name the column to translate with --column"):
-        read_document(path, "tsv")
-    with pytest.raises(NmtDistillError, match=r"line 1: `name` must be a column, but there are id, text"):
-        read_document(path, "tsv", column="name")
-    with pytest.raises(NmtDistillError, match=r"line 1: there is no column 3: it has 2"):
-        read_document(path, "tsv", column="3")
-    assert list(read_document(path, "tsv", column="text").segments) == ["hello", "bye"]
-    assert shouted(read_document(path, "tsv", column="2")) == "id\tTEXT\r\n1\tHELLO\tz\r\n\r\n2\tBYE\r\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from nmt_distill import (
 )
 from nmt_distill.arguments import CommandParser, VerbParser, add_verb
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
+from nmt_distill.files import atomic_folder, check_output_folder, flush_output
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
@@ -166,18 +168,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that people are meant to read become one line and an exit status."""
     parsed = build_parser().parse_args(arguments)
     ranks = Ranks.of_environment()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.stdout.errors)  # whatever the locale is
     try:
         status: int = parsed.run(parsed) if ranks.is_main or not _may_train(parsed) else _train_along(parsed, ranks)
+        flush_output()
     except NmtDistillError as error:
         if parsed.debug:
             raise
         say(f"nmt-distill: {error}")
         return error.exit_status
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            flush_output()
         return translate_command.BROKEN_PIPE_STATUS
     except KeyboardInterrupt:
-        say("nmt-distill: interrupted; the same command goes on where this one stopped")
+        goes_on = "; the same command goes on where this one stopped" if getattr(parsed, "recipe", None) else ""
+        say(f"nmt-distill: interrupted{goes_on}")
         return INTERRUPTED_STATUS
     except Exception as error:
         disk, path = disk_problem(error), path_problem(error)
@@ -185,6 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         remedy = "make room or name another folder with --out. Nothing is lost." if disk else "name another place."
         say(f"nmt-distill: {disk or path}; {remedy}")
+        with contextlib.suppress(OSError):
+            flush_output()
         return NmtDistillError.exit_status
     return status
 
@@ -270,13 +279,17 @@ def _run_to(arguments: argparse.Namespace) -> int:
 
 
 def _grow(arguments: argparse.Namespace) -> int:
+    from nmt_distill.embedding.student_vectors import DESCRIPTION_NAME, read_description, write_description
     from nmt_distill.student.checkpoint import load_student, save_student
     from nmt_distill.student.graph import count_parameters
     from nmt_distill.student.growth import grow
 
     if arguments.out.exists():
         raise NmtDistillError(f"{arguments.out} exists; give --out another folder, or remove it.")
+    check_output_folder(arguments.out)
     student = load_student(arguments.student)
+    has_vectors = (arguments.student / DESCRIPTION_NAME).is_file()
+    vectors = read_description(arguments.student) if has_vectors else None
     grown = grow(
         student,
         ffn_inner_dim=arguments.ffn_inner_dim,
@@ -285,7 +298,10 @@ def _grow(arguments: argparse.Namespace) -> int:
         depth=arguments.depth,
         seed=arguments.seed,
     )
-    save_student(grown, arguments.student / "source.spm", arguments.out)
+    with atomic_folder(arguments.out) as partial:
+        save_student(grown, arguments.student / "source.spm", partial)
+        if vectors is not None:
+            write_description(partial, *vectors)
     say(f"from {count_parameters(student):,} to {count_parameters(grown):,} parameters")
     print(arguments.out)
     return 0

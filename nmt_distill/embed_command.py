@@ -170,10 +170,10 @@ def _json_lines(encoder: SentenceEncoder, lines: Iterable[str]) -> Iterator[str]
 
 
 def _write_table(path: Path, encoder: SentenceEncoder, source: Path | None) -> None:
-    """Write a table of numpy, a window of lines at a time: only the text of standard input is kept in memory."""
+    """Write a table of numpy, a window of lines at a time: only text that cannot be read twice is kept in memory."""
     import numpy as np
 
-    kept: list[str] | None = list(input_lines(None)) if source is None else None
+    kept: list[str] | None = list(input_lines(source)) if source is None or not source.is_file() else None
     count = sum(1 for _ in input_lines(source)) if kept is None else len(kept)
     header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (count, encoder.dim)}
     with output_file(path, "wb") as stream, job("embed", total=count) as running:
@@ -186,7 +186,8 @@ def _write_table(path: Path, encoder: SentenceEncoder, source: Path | None) -> N
 def _write_classes(folder: Path, encoder: SentenceEncoder, source: Path | None) -> None:
     from nmt_distill.embedding.head import load_head
 
-    head = load_head(folder)
+    head, first = load_head(folder), 1
     for window in _windows(input_lines(source)):
-        for label, probability in head.classify(encoder, window):
+        for label, probability in head.classify(encoder, window, first_line=first):
             print(f"{label}\t{probability:.3f}")
+        first += len(window)

@@ -10,6 +10,7 @@ import mmap
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -79,6 +80,20 @@ def _is_standard_output(path: Path) -> bool:
         return False
 
 
+def flush_output() -> None:
+    """Write out what standard output still holds.
+
+    :raises OSError: if that cannot be; Python does not try again, and complain, at its end
+    """
+    if sys.stdout is None:  # closed by who started us
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
 def check_output(path: Path) -> None:
     """Tell before the work whether a file can come to stand somewhere.
 
@@ -136,7 +151,12 @@ def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder to fill; it replaces ``path`` when the block ends well."""
+    """Give a new folder to fill; it replaces ``path`` when the block ends well.
+
+    :raises NmtDistillError: if that is the folder in which the command runs, or above it
+    """
+    if path.name in ("", ".."):
+        raise NmtDistillError(f"{path} cannot be replaced from within; go elsewhere, and name the folder itself.")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partials(path)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))

@@ -127,7 +127,10 @@ def _front_matter(card: Path) -> dict[str, Any]:
     """Read the YAML between the first two lines ``---`` of a card; nothing where there is none."""
     import yaml
 
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    try:
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    except UnicodeDecodeError:
+        raise NmtDistillError(f"{card} is not valid UTF-8; export the model again.") from None
     begin, _, rest = text.partition("---\n")
     head, end, _ = rest.partition("\n---\n")
     try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt_distill.arguments import add_verb
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output, output_file
+from nmt_distill.files import check_output, output_file, read_sentences
 from nmt_distill.progress import say
 
 
@@ -53,8 +56,9 @@ def run_search(arguments: argparse.Namespace) -> int:
 
     if arguments.top < 1:
         raise NmtDistillError(f"--top must be at least 1, but is {arguments.top} instead.")
+    queries = list(_as_text(arguments.query))
     index = SentenceIndex(arguments.index, open_encoder(arguments))
-    queries = arguments.query or list(input_lines(None))
+    queries = queries or list(input_lines(None))
     for query, hits in zip(
         queries, index.search(queries, num_hits=arguments.top, exact=arguments.exact) if queries else [], strict=True
     ):
@@ -68,15 +72,29 @@ def run_search(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _as_text(queries: Sequence[str]) -> Iterator[str]:
+    """Read arguments as UTF-8, whatever the locale.
+
+    :raises NmtDistillError: if one is not
+    """
+    for number, query in enumerate(queries, start=1):
+        try:
+            yield os.fsencode(query).decode()
+        except UnicodeDecodeError:
+            raise NmtDistillError(f"query {number} is not valid UTF-8; convert it with iconv.") from None
+
+
 def run_mine(arguments: argparse.Namespace) -> int:
     """Mine as the arguments say; return the exit status."""
     from nmt_distill.embedding.mining import MIN_MARGIN, aligned_margins, mine
 
+    least = MIN_MARGIN if arguments.min_margin is None else arguments.min_margin
+    if math.isnan(least):
+        raise NmtDistillError("--min-margin must be a number, but is nan instead.")
     if arguments.output is not None:
         check_output(arguments.output)
     encoder = open_encoder(arguments)
-    least = MIN_MARGIN if arguments.min_margin is None else arguments.min_margin
-    sources, targets = list(input_lines(arguments.source)), list(input_lines(arguments.target))
+    sources, targets = read_sentences(arguments.source), read_sentences(arguments.target)
     if arguments.aligned:
         pairs = [pair for pair in aligned_margins(sources, targets, encoder) if pair.margin >= least]
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt_distill.arguments import add_verb
 from nmt_distill.embed_command import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output_folder, read_lines
+from nmt_distill.files import read_lines
 from nmt_distill.progress import say
 
 
@@ -60,12 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise NmtDistillError("train-head needs --examples LABEL=FILE for each class, or --tsv FILE, one of both.")
     if not 0 <= arguments.unknown_share < 1:
         raise NmtDistillError(f"--unknown-share must be from 0 to below 1, but is {arguments.unknown_share} instead.")
-    check_output_folder(arguments.out)
-    from nmt_distill.embedding.head import UNKNOWN
+    from nmt_distill.embedding.head import UNKNOWN, check_head_folder
     from nmt_distill.embedding.head_training import score_head, train_head
 
-    encoder = open_encoder(arguments)
+    check_head_folder(arguments.out)
     sentences, labels = read_examples(arguments.tsv) if arguments.tsv else _of_classes(arguments.examples)
+    test = read_examples(arguments.test_tsv) if arguments.test_tsv else None
+    if test is not None and (strangers := sorted({*test[1]} - {*labels, UNKNOWN})):
+        raise NmtDistillError(
+            f"{arguments.test_tsv} has the label {strangers[0][:60]}, which no example has; give it one that they have."
+        )
+    outside = _sentences(arguments.outside) if arguments.outside else None
+    encoder = open_encoder(arguments)
     head, scores = train_head(
         encoder,
         sentences,
@@ -75,11 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
         min_letters=arguments.min_letters,
     )
     measured = {"held_out": dataclasses.asdict(scores)}
-    if arguments.test_tsv:
-        measured["test"] = dataclasses.asdict(score_head(head, encoder, *read_examples(arguments.test_tsv)))
-    if arguments.outside:
-        answers = [label for label, _ in head.classify(encoder, list(read_lines(arguments.outside)))]
-        measured["outside"] = {"num_examples": len(answers), "unknown": answers.count(UNKNOWN) / max(len(answers), 1)}
+    if test is not None:
+        measured["test"] = dataclasses.asdict(score_head(head, encoder, *test))
+    if outside is not None:
+        answers = [label for label, _ in head.classify(encoder, outside)]
+        measured["outside"] = {"num_examples": len(answers), "unknown": answers.count(UNKNOWN) / len(answers)}
     head.save(arguments.out)
     print(json.dumps(measured, indent=1))
     say(f"head: {arguments.out}")
@@ -110,7 +116,18 @@ def _of_classes(examples: list[str]) -> tuple[list[str], list[str]]:
         label, sign, path = example.partition("=")
         if not (sign and label and path):
             raise NmtDistillError(f"--examples must be LABEL=FILE, but is {example} instead.")
-        lines = [line for line in read_lines(Path(path)) if line.strip()]
+        lines = _sentences(Path(path))
         sentences += lines
         labels += [label] * len(lines)
     return sentences, labels
+
+
+def _sentences(path: Path) -> list[str]:
+    """Read the lines of a file that are not empty.
+
+    :raises NmtDistillError: if there is none
+    """
+    lines = [line for line in read_lines(path) if line.strip()]
+    if not lines:
+        raise NmtDistillError(f"{path} is empty, but must hold examples.")
+    return lines

@@ -21,12 +21,13 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, read_json, write_json
 from nmt_distill.model_folder import CHECKSUMS_FILE, ENCODER_FOLDER, MODEL_FILE, verify_checksums
 from nmt_distill.segmentation import split_to_fit
-from nmt_distill.translator import WINDOW_LINES
+from nmt_distill.translator import MOST, WINDOW_LINES
 
 ABOUT_NAME = "encoder.json"
 FORMAT = 1
 BATCH_TOKENS = 1024
 """padded tokens in one batch"""
+_NOT_ONE = "`sentences` must be several texts, such as a list; for one write [text]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def read_encoder_folder(path: Path) -> EncoderFolder:
     """Read what the folder of an encoder says about itself, without its weights.
 
     :param path: an export that has one, or the folder itself
-    :raises NmtDistillError: if there is none
+    :raises NmtDistillError: if there is none, or what it says is damaged
     """
     folder = path / ENCODER_FOLDER if (path / ENCODER_FOLDER).is_dir() else path
     where = folder / ABOUT_NAME
@@ -67,13 +68,16 @@ def read_encoder_folder(path: Path) -> EncoderFolder:
     content = read_json(where)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise NmtDistillError(f"{where} is of another format than {FORMAT}; export the model again.")
-    return EncoderFolder(
-        path=folder,
-        name=str(content["name"]),
-        precision=str(content["precision"]),
-        max_tokens=int(content["max_tokens"]),
-        model_dim=int(content["model_dim"]),
-    )
+    try:
+        return EncoderFolder(
+            path=folder,
+            name=str(content["name"]),
+            precision=str(content["precision"]),
+            max_tokens=int(content["max_tokens"]),
+            model_dim=int(content["model_dim"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise NmtDistillError(f"{where} lacks what describes an encoder; export the model again.") from None
 
 
 class SentenceEncoder:
@@ -85,8 +89,8 @@ class SentenceEncoder:
     """
 
     def __init__(self, folder: str | Path, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise NmtDistillError(f"`threads` must be at least 1, but is {threads} instead.")
+        if threads is not None and not 1 <= threads <= MOST:
+            raise NmtDistillError(f"`threads` must be from 1 to {MOST}, but is {threads} instead.")
         self.folder = read_encoder_folder(Path(folder))
         self.described: SentenceVectors
         self.described, self._projection = read_description(self.folder.path)
@@ -119,7 +123,12 @@ class SentenceEncoder:
         return project(pooled, self.described, self._projection)
 
     def embed_lines(self, lines: Iterable[str], *, window: int = WINDOW_LINES) -> Iterator[Vectors]:
-        """Embed a stream of lines, so many at a time; memory does not grow with it."""
+        """Embed a stream of lines, so many at a time; memory does not grow with it.
+
+        :raises TypeError: if it is a single text
+        """
+        if isinstance(lines, str):
+            raise TypeError(_NOT_ONE)
         stream, first = iter(lines), 1
         while chunk := list(islice(stream, window)):
             yield self.project(self.pooled(chunk, first_line=first))
@@ -132,7 +141,13 @@ class SentenceEncoder:
 
         :param first_line: number of the first, for the message
         :raises NmtDistillError: if a sentence is empty
+        :raises TypeError: if it is a single text, or a sentence is none
         """
+        if isinstance(sentences, str):
+            raise TypeError(_NOT_ONE)
+        given: Sequence[object] = sentences
+        if wrong := [sentence for sentence in given if not isinstance(sentence, str)]:
+            raise TypeError(f"every sentence must be a str, but one is {wrong[0]!r:.80}")
         for number, sentence in enumerate(sentences, start=first_line):
             if not sentence.strip():
                 raise NmtDistillError(

@@ -14,16 +14,15 @@ from zipfile import BadZipFile
 import numpy as np
 
 from nmt_distill.embedding.encoder import SentenceEncoder
-from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, read_json, write_json
+from nmt_distill.files import atomic_folder, check_output_folder, read_json, write_json
 
 HEAD_NAME = "head.json"
 WEIGHTS_NAME = "head.npz"
-FORMAT = 1
+FORMAT = 2
 UNKNOWN = "unknown"
-_ARRAYS = ("weights", "bias", "mean", "deviation", "centroids")
+_ARRAYS = ("weights", "bias", "mean", "deviation", "centroids", "whitening")
 
 Features = Literal["states", "vectors"]
 
@@ -47,17 +46,22 @@ class Head:
     deviation: Vectors
     """(F,) by which that is divided"""
     centroids: Vectors
-    """(C, F) mean direction of each class, of length 1"""
+    """(C, F) mean of each class, scaled"""
+    whitening: Vectors
+    """(F, F) by which differences from these are multiplied, so that they are as large in every direction"""
     min_probability: float = 0.0
     """below, the answer is unknown"""
-    min_similarity: float = -1.0
-    """smallest cosine to the centroid of the answer; below, the text is like none that it was trained on"""
+    max_distance: float | None = None
+    """largest distance from the mean of the answer; beyond, the text is like none that it was trained on; None: any"""
     min_letters: int = 1
     """texts with fewer letters are unknown"""
 
-    def classify(self, encoder: SentenceEncoder, sentences: Sequence[str]) -> list[tuple[str, float]]:
+    def classify(
+        self, encoder: SentenceEncoder, sentences: Sequence[str], *, first_line: int = 1
+    ) -> list[tuple[str, float]]:
         """Return the class of each sentence, or :data:`UNKNOWN`, and the probability of the best class.
 
+        :param first_line: number of the first, for the message
         :raises NmtDistillError: if the encoder is another, or a sentence is empty
         """
         if encoder.fingerprint != self.model:
@@ -65,15 +69,15 @@ class Head:
                 f"the head was trained on model {self.model}, but {encoder.folder.path} is {encoder.fingerprint}; "
                 "train it again on this one."
             )
-        scaled = self.scale(features(encoder, sentences, self.reads))
+        scaled = self.scale(features(encoder, sentences, self.reads, first_line=first_line))
         probabilities, best = self.probabilities(scaled), self.probabilities(scaled).argmax(axis=1)
-        similarities = (scaled_to_one(scaled) * self.centroids[best]).sum(axis=1)
+        distances = self.distances(scaled, best)
         answers = []
         for number, sentence in enumerate(sentences):
             probability = float(probabilities[number, best[number]])
             is_known = (
                 probability >= self.min_probability
-                and similarities[number] >= self.min_similarity
+                and (self.max_distance is None or distances[number] <= self.max_distance)
                 and sum(map(str.isalpha, sentence)) >= self.min_letters
             )
             answers.append((self.labels[best[number]] if is_known else UNKNOWN, probability))
@@ -89,18 +93,34 @@ class Head:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
+    def distances(self, scaled: Vectors, classes: Vectors) -> Vectors:
+        """Return how far what is read (N, F) is from the means of classes (N,), by their numbers: (N,).
+
+        Mahalanobis distances under one covariance of all classes (Lee et al. 2018, arXiv 1807.03888, section 2.1).
+        """
+        return np.asarray(np.linalg.norm((scaled - self.centroids[classes]) @ self.whitening, axis=1))
+
     def save(self, folder: Path) -> None:
         """Write the head; the folder appears whole or not at all.
 
-        :raises NmtDistillError: if something stands there that is no head
+        :raises NmtDistillError: as :func:`check_head_folder` does
         """
-        if folder.exists() and not (folder / HEAD_NAME).is_file():
-            raise NmtDistillError(f"{folder} exists, but is no head; name another folder.")
+        check_head_folder(folder)
         with atomic_folder(folder) as partial:
             with (partial / WEIGHTS_NAME).open("wb") as stream:
                 np.savez(stream, **{name: getattr(self, name).astype(np.float32) for name in _ARRAYS})
             content = {name: value for name, value in vars(self).items() if name not in _ARRAYS}
             write_json(partial / HEAD_NAME, {"format": FORMAT} | content)
+
+
+def check_head_folder(folder: Path) -> None:
+    """Tell before the work whether a head can come to stand somewhere.
+
+    :raises NmtDistillError: if something stands there that is no head, or above it a file
+    """
+    check_output_folder(folder)
+    if folder.exists() and not (folder / HEAD_NAME).is_file():
+        raise NmtDistillError(f"{folder} exists, but is no head; name another folder.")
 
 
 def load_head(folder: Path) -> Head:
@@ -115,12 +135,25 @@ def load_head(folder: Path) -> Head:
         raise NmtDistillError(f"{folder / HEAD_NAME} is of another format than {FORMAT}; train the head again.")
     try:
         with np.load(folder / WEIGHTS_NAME, allow_pickle=False) as arrays:
-            return Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})
+            head = Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})
+        _check_shapes(head)
     except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise NmtDistillError(f"{folder} is no whole head ({error}); train it again.") from None
+    return head
 
 
-def features(encoder: SentenceEncoder, sentences: Sequence[str], reads: Features) -> Vectors:
-    """Return what a head reads of sentences, (N, F)."""
-    pooled = encoder.pooled(sentences)
+def _check_shapes(head: Head) -> None:
+    (width,), num_labels = head.mean.shape, len(head.labels)
+    shapes = ((width, num_labels), (num_labels,), (width,), (width,), (num_labels, width), (width, width))
+    for name, shape in zip(_ARRAYS, shapes, strict=True):
+        if getattr(head, name).shape != shape:
+            raise ValueError(f"{name} must be {shape}, but is {getattr(head, name).shape}")
+
+
+def features(encoder: SentenceEncoder, sentences: Sequence[str], reads: Features, *, first_line: int = 1) -> Vectors:
+    """Return what a head reads of sentences, (N, F).
+
+    :param first_line: number of the first, for the message
+    """
+    pooled = encoder.pooled(sentences, first_line=first_line)
     return pooled if reads == "states" else encoder.project(pooled)

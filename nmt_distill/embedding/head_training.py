@@ -15,7 +15,6 @@ import numpy as np
 
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.head import UNKNOWN, Features, Head, features
-from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.classification import accuracy, macro_f1
@@ -24,6 +23,10 @@ HELD_OUT_EVERY = 5
 """of so many examples of each class one is kept apart"""
 MIN_EXAMPLES = 2 * HELD_OUT_EVERY
 """fewest of a class"""
+LEAST_VARIANCE = 1e-6
+"""added to variances within classes, which are 1 at most: those of examples that are all the same are 0"""
+NAMED = 5
+"""most classes that a message names"""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ def train_head(
     """Train a head on four fifths of the examples, and measure it on the rest.
 
     :param reads: ``states`` for languages, ``vectors`` for what should hold across languages
-    :param unknown_share: share of the examples kept apart whose probability, and as many whose likeness to their class,
-        may fall below what the head believes, so that foreign text is told from known text; 0 always gives a class
+    :param unknown_share: share of the examples kept apart whose probability may fall below what the head believes, and
+        of as many the distance from their class beyond it, so that foreign text is told from known text; 0 always
+        gives a class
     :param min_letters: texts with fewer letters are unknown
     :raises NmtDistillError: if scikit-learn is missing, a class has too few examples, or there is only one class
     """
@@ -78,10 +82,7 @@ def train_head(
     deviation = np.where(deviation == 0, 1, deviation)
     scaled = (read - mean) / deviation
     weights, bias = _logistic_regression(scaled[~is_held_out], numbers[~is_held_out])
-    known = scaled_to_one(scaled)
-    centroids = scaled_to_one(
-        np.stack([known[~is_held_out & (numbers == number)].mean(axis=0) for number in range(len(classes))])
-    )
+    centroids = np.stack([scaled[~is_held_out & (numbers == number)].mean(axis=0) for number in range(len(classes))])
     head = Head(
         labels=classes,
         reads=reads,
@@ -91,14 +92,14 @@ def train_head(
         mean=mean,
         deviation=deviation,
         centroids=centroids,
+        whitening=_whitening((scaled - centroids[numbers])[~is_held_out]),
         min_letters=min_letters,
     )
     if unknown_share:
         probabilities, own = head.probabilities(scaled[is_held_out]).max(axis=1), numbers[is_held_out]
-        similarities = (known[is_held_out] * centroids[own]).sum(axis=1)
         believed = {
             "min_probability": float(np.quantile(probabilities, unknown_share)),
-            "min_similarity": float(np.quantile(similarities, unknown_share)),
+            "max_distance": float(np.quantile(head.distances(scaled[is_held_out], own), 1 - unknown_share)),
         }
         head = Head(**(vars(head) | believed))
     apart = [place for place, held in enumerate(is_held_out) if held]
@@ -133,9 +134,12 @@ def _check(classes: Sequence[str], labels: Sequence[str]) -> None:
         raise NmtDistillError(f"a head needs examples of two classes or more, but there is {', '.join(classes)} alone.")
     if UNKNOWN in classes:
         raise NmtDistillError(f"`{UNKNOWN}` is what a head answers where it knows none; give the class another name.")
-    few = [f"{label} has {count}" for label, count in sorted(Counter(labels).items()) if count < MIN_EXAMPLES]
+    few = [f"{label[:60]} has {count}" for label, count in sorted(Counter(labels).items()) if count < MIN_EXAMPLES]
     if few:
-        raise NmtDistillError(f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few)}.")
+        others = f", and {len(few) - NAMED:,} others have too few" if len(few) > NAMED else ""
+        raise NmtDistillError(
+            f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few[:NAMED])}{others}."
+        )
 
 
 def _logistic_regression(scaled: Vectors, numbers: Vectors) -> tuple[Vectors, Vectors]:
@@ -148,3 +152,14 @@ def _logistic_regression(scaled: Vectors, numbers: Vectors) -> tuple[Vectors, Ve
         weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
         bias = np.concatenate([[0.0], bias])
     return np.asarray(weights), np.asarray(bias)
+
+
+def _whitening(differences: Vectors) -> Vectors:
+    """Return W (F, F) of W W^T, the inverse of the covariance of differences (N, F) from the means of their classes.
+
+    The covariance is shrunk as Ledoit & Wolf 2004 do, so that it has an inverse however few examples there are.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    covariance: Vectors = LedoitWolf(assume_centered=True).fit(differences.astype(np.float64)).covariance_
+    return np.linalg.cholesky(np.linalg.inv(covariance + LEAST_VARIANCE * np.eye(len(covariance))))

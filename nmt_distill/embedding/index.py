@@ -14,15 +14,17 @@ import numpy as np
 
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.student_vectors import scaled_to_one
-from nmt_distill.embedding.vectors import Vectors, VectorStore, write_vectors
+from nmt_distill.embedding.vectors import HEADER_NAME, Vectors, VectorStore, write_vectors
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, read_lines, sha256_of
+from nmt_distill.files import atomic_folder, read_lines, sha256_of, write_lines
 
 LINES_NAME = "lines.txt"
 APPROXIMATE_NAME = "approximate.usearch"
 SHARD_SENTENCES = 65_536
 ROWS_AT_ONCE = 16_384
 """vectors that are in memory at once as float32"""
+QUERIES_AT_ONCE = 128
+"""queries whose cosines to these are in memory at once"""
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,15 @@ def make_index(
 
     :param approximate: build a graph too, through which a search looks at some vectors only
     :param advance: told how many lines are done since it was told last
-    :raises NmtDistillError: if something stands there that is no index, a line is empty, or usearch is missing
+    :raises NmtDistillError: if something stands there that is no index, a line is empty or holds an LF, usearch is
+        missing, or there is no room for its graph
     """
-    if folder.exists() and not (folder / LINES_NAME).is_file():
+    if folder.exists() and not _is_index(folder):
         raise NmtDistillError(f"{folder} exists, but is no index; name another folder.")
     if approximate:
         load_usearch()
     with atomic_folder(folder) as partial:
-        with (partial / LINES_NAME).open("w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(line + "\n" for line in lines)
-        if (partial / LINES_NAME).stat().st_size == 0:
+        if write_lines(partial / LINES_NAME, iter(lines)) == 0:
             raise NmtDistillError(f"{folder} would be empty: there is no line to embed.")
         header = write_vectors(
             partial,
@@ -68,13 +69,25 @@ def make_index(
     return header.num_vectors
 
 
+def _is_index(folder: Path) -> bool:
+    """Tell whether a folder holds an index; text that somebody calls ``lines.txt`` alone makes none."""
+    return all((folder / name).is_file() for name in (LINES_NAME, HEADER_NAME))
+
+
 def _write_graph(folder: Path, dim: int) -> None:
     graph = load_usearch()(ndim=dim, metric="cos", dtype="f16")
     first = 0
     for shard in VectorStore(folder).shards:
         graph.add(np.arange(first, first + len(shard)), np.ascontiguousarray(shard))
         first += len(shard)
-    graph.save(str(folder / APPROXIMATE_NAME))
+    path = folder / APPROXIMATE_NAME
+    try:  # of a full disk usearch says little, or nothing
+        graph.save(str(path))
+        is_whole = path.stat().st_size == graph.serialized_length
+    except RuntimeError:
+        is_whole = False
+    if not is_whole:
+        raise NmtDistillError(f"{path} cannot be written whole; make room, or leave --approximate out.")
 
 
 def load_usearch() -> Any:
@@ -100,7 +113,7 @@ class SentenceIndex:
         :param encoder: the one that made it, which embeds the queries
         :raises NmtDistillError: if the folder is no whole index, or another encoder made it
         """
-        if not (folder / LINES_NAME).is_file():
+        if not _is_index(folder):
             raise NmtDistillError(f"{folder} is no index; make one with `nmt-distill embed --index {folder}`.")
         self.folder, self._encoder, self._store = folder, encoder, VectorStore(folder)
         remedy = "make the index again with this model, or search with the model that made it"
@@ -135,22 +148,34 @@ class SentenceIndex:
         return {place: line for place, line in enumerate(read_lines(self.folder / LINES_NAME)) if place in places}
 
     def _by_brute_force(self, queries: Vectors, count: int) -> tuple[list[list[int]], list[list[float]]]:
+        places, cosines = [], []
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            found, best = self._nearest(queries[start : start + QUERIES_AT_ONCE], count)
+            places += found.tolist()
+            cosines += best.tolist()
+        return places, cosines
+
+    def _nearest(self, queries: Vectors, count: int) -> tuple[Vectors, Vectors]:
+        """Return places and cosines (Q, count) of the nearest of all vectors to Q queries; of equals the first."""
         best = np.full((len(queries), count), -np.inf, dtype=np.float32)
         places = np.zeros((len(queries), count), dtype=np.int64)
         first = 0
         for shard in self._store.shards:
             for start in range(0, len(shard), ROWS_AT_ONCE):
-                rows = shard[start : start + ROWS_AT_ONCE].astype(np.float32)
+                rows = scaled_to_one(shard[start : start + ROWS_AT_ONCE].astype(np.float32))  # float16 has moved them
                 found = np.concatenate([best, queries @ rows.T], axis=1)
                 numbers = np.broadcast_to(first + start + np.arange(len(rows)), (len(queries), len(rows)))
                 order = np.argsort(-found, axis=1, kind="stable")[:, :count]
                 places = np.take_along_axis(np.concatenate([places, numbers], axis=1), order, axis=1)
                 best = np.take_along_axis(found, order, axis=1)
             first += len(shard)
-        return places.tolist(), best.tolist()
+        return places, best
 
     def _by_graph(self, queries: Vectors, count: int) -> tuple[list[list[int]], list[list[float]]]:
-        graph = load_usearch().restore(str(self.folder / APPROXIMATE_NAME), view=True)
+        try:
+            graph = load_usearch().restore(str(self.folder / APPROXIMATE_NAME), view=True)
+        except (RuntimeError, ValueError):
+            graph = None
         if graph is None or len(graph) != len(self):
             raise NmtDistillError(f"{self.folder / APPROXIMATE_NAME} is damaged; search with --exact, or index again.")
         places, cosines = [], []

@@ -35,9 +35,10 @@ class SentenceVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the vectors of sentences, float32 (N, D).
 
         :raises NmtDistillError: if a sentence is empty
+        :raises TypeError: if it is a single text, or a sentence is none
         """
         encoder = getattr(self, "encoder_", None) or SentenceEncoder(self.model, threads=self.threads)
-        return encoder.embed(list(sentences))
+        return encoder.embed(sentences if isinstance(sentences, str) else list(sentences))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the engine out, which opens anew where the pipeline is loaded."""

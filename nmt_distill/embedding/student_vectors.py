@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt_distill.embedding.vectors import Vectors
+from nmt_distill.embedding.vectors import Vectors, write_table
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_file, read_json, write_json
+from nmt_distill.files import read_json, write_json
 
 DESCRIPTION_NAME = "sentence_vectors.json"
 PROJECTION_NAME = "sentence_projection.npy"
@@ -38,8 +38,7 @@ def write_description(folder: Path, described: SentenceVectors, projection: Vect
     :param projection: float32 (d + 1, D), the bias last
     """
     if projection is not None:
-        with atomic_file(folder / PROJECTION_NAME, "wb") as stream:
-            np.save(stream, projection.astype(np.float32))
+        write_table(folder / PROJECTION_NAME, projection.astype(np.float32))
     write_json(folder / DESCRIPTION_NAME, {"format": FORMAT} | asdict(described))
 
 

@@ -81,10 +81,11 @@ def write_vectors(
         path = shard_path(folder, index)
         shard = _read_shard(path, len(part))
         if shard is None:
-            shard = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1).astype(np.float16)
+            vectors = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1)
+            with np.errstate(over="ignore"):  # which is told with its line
+                shard = vectors.astype(np.float16)
             checked_vectors(shard, len(part), first_line=total + 1)
-            with atomic_file(path, "wb") as file:
-                np.save(file, shard)
+            write_table(path, shard)
         if dim is not None and shard.shape[1] != dim:
             raise NmtDistillError(
                 f"{path} has vectors of {shard.shape[1]} numbers, but those before have {dim}; the teacher must give "
@@ -129,6 +130,17 @@ def _embed_once(lines: Sequence[str], embed: Embed) -> Vectors:
             f"{vectors.shape} instead."
         )
     return np.asarray(vectors[places])
+
+
+def write_table(path: Path, table: Vectors) -> None:
+    """Write a table (n, D) as a file of numpy, which appears whole or not at all.
+
+    :raises OSError: as the system has it, where :func:`numpy.save` keeps to itself that a disk is full
+    """
+    header = {"descr": table.dtype.str, "fortran_order": False, "shape": table.shape}
+    with atomic_file(path, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(np.ascontiguousarray(table).data)
 
 
 def _read_shard(path: Path, num_lines: int) -> Vectors | None:
@@ -192,8 +204,13 @@ class VectorStore:
             raise NmtDistillError(
                 f"{folder / HEADER_NAME} is of another format than {VECTORS_FORMAT}; delete the folder and embed again."
             )
-        self.folder, self.header = folder, VectorsHeader(**content["header"])
-        num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
+        try:
+            self.folder, self.header = folder, VectorsHeader(**content["header"])
+            num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
+        except (KeyError, TypeError, ZeroDivisionError):
+            raise NmtDistillError(
+                f"{folder / HEADER_NAME} lacks what describes vectors; delete the folder and embed again."
+            ) from None
         self.shards = [_map(shard_path(folder, index)) for index in range(num_shards)]
         if sum(map(len, self.shards)) != len(self) or any(shard.shape[1] != self.header.dim for shard in self.shards):
             raise NmtDistillError(

@@ -9,7 +9,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, MarianTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    M2M100ForConditionalGeneration,
+    MarianMTModel,
+    MarianTokenizer,
+)
 from transformers.utils import logging as transformers_logging
 
 from nmt_distill.errors import NmtDistillError
@@ -71,11 +77,19 @@ def save_student(student: StudentModel, sentencepiece_path: Path, folder: Path) 
 def load_student(folder: Path) -> StudentModel:
     """Load a student folder.
 
-    :raises NmtDistillError: if the folder holds no model
+    :raises NmtDistillError: if the folder holds no student, or a damaged one
     """
     _require_config(folder)
-    with quiet_transformers():
-        student: StudentModel = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
+    try:
+        with quiet_transformers():
+            student = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers raises what its parts raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NmtDistillError(
+            f"{folder} cannot be loaded as a student ({reason}); name the folder `student` of a run, or train it again."
+        ) from None
+    if not isinstance(student, MarianMTModel | M2M100ForConditionalGeneration):
+        raise NmtDistillError(f"{folder} holds no student, but a {type(student).__name__}; name one of a run.")
     return student.eval()
 
 

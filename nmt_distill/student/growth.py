@@ -36,8 +36,8 @@ def grow(
     number (Gong et al. 2019); it is a start for training, not the same function.
 
     :param seed: of the new units
-    :raises NmtDistillError: if a size is smaller than it is, nothing grows, or layers of a post-norm graph should add
-        nothing
+    :raises NmtDistillError: if a size is smaller than it is, nothing grows, layers of a post-norm graph should add
+        nothing, or there is no memory for the larger student
     """
     config = copy.deepcopy(student.config)
     old = (config.encoder_ffn_dim, config.encoder_layers, config.decoder_layers)
@@ -49,7 +49,13 @@ def grow(
     config.encoder_ffn_dim = config.decoder_ffn_dim = sizes[0]
     config.encoder_layers, config.decoder_layers = sizes[1:]
     config.num_hidden_layers = config.encoder_layers
-    grown: StudentModel = type(student)(config).eval()
+    try:
+        grown: StudentModel = type(student)(config).eval()
+    except (RuntimeError, TypeError, MemoryError):  # beyond memory; beyond what a size can be
+        raise NmtDistillError(
+            f"there is no memory for a student of {sizes[0]:,} feed-forward units and {sizes[1]:,}-{sizes[2]:,} "
+            "layers; give smaller sizes."
+        ) from None
     generator = torch.Generator().manual_seed(seed)
     own, given = dict(learned_parameters(grown)), dict(learned_parameters(student))
     with torch.no_grad():

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
+
+from nmt_distill.embedding.student_vectors import SentenceVectors, read_description, write_description
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails, Toy
 
@@ -46,3 +50,19 @@ def test_what_cannot_grow_is_told(finished_run: Path, tmp_path: Path, fails: Fai
     assert "holds no student" in fails("grow", tmp_path, "--ffn-inner-dim", 9, "--out", tmp_path / "grown")
     assert not (tmp_path / "grown").exists()
     assert "exists; give --out another folder" in fails("grow", student, "--ffn-inner-dim", 200, "--out", tmp_path)
+
+
+def test_sentence_vectors_grow_along(finished_run: Path, tmp_path: Path, fails: Fails) -> None:
+    student = Path(shutil.copytree(finished_run / "student", tmp_path / "student"))
+    projection = np.random.default_rng().standard_normal((65, 8)).astype(np.float32)
+    described = SentenceVectors(dim=8, is_normalized=True, languages=("en",), teacher="x", has_projection=True)
+    write_description(student, described, projection)
+    grown = run_command("grow", student, "--ffn-inner-dim", 192, "--out", tmp_path / "grown", cwd=tmp_path)
+    assert grown.status == 0, grown.stderr
+    found, matrix = read_description(tmp_path / "grown")
+    assert found == described
+    assert matrix is not None
+    assert np.array_equal(matrix, projection)
+    (student / "sentence_projection.npy").write_bytes(b"")
+    assert "is no whole matrix" in fails("grow", student, "--ffn-inner-dim", 192, "--out", tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grown", "student"]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from nmt_distill import models_command
 from nmt_distill.cli import main
+from nmt_distill.packaged_models import models_folder
 
 Captured = pytest.CaptureFixture[str]
 
@@ -82,3 +88,62 @@ def test_report_that_cannot_be_is_told_before_the_work(file: Path, capsys: Captu
     assert "nmt-distill: file is a file, but must be a folder" in capsys.readouterr().err
     assert main(["evaluate", *options, "--report", "file/report"]) == 2
     assert "file/report cannot be written, because file is a file" in capsys.readouterr().err
+
+
+def command(*arguments: str, environment: dict[str, str], stdout: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """Start a command whose output Python keeps back until there is much of it, or the end."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "nmt_distill", *arguments],
+        cwd=Path(__file__).parents[2],
+        env=inherited | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_output_that_cannot_be_written_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = command("models", environment={}, stdout=full)
+        _, error = process.communicate(timeout=60)
+    assert error.decode().splitlines() == [
+        "nmt-distill: No space left on device; make room or name another folder with --out. Nothing is lost."
+    ]
+    assert process.returncode == 2
+
+
+def test_a_reader_that_has_left_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = command("models", environment={}, stdout=writing)
+    os.close(writing)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (141, b"")
+
+
+def test_output_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    (tmp_path / "ação").mkdir()
+    shutil.copytree(models_folder() / "software_teacher", tmp_path / "ação" / "modelo")
+    for name in ("ascii", "latin-1"):
+        environment = {"NMT_DISTILL_MODELS": str(tmp_path / "ação"), "PYTHONIOENCODING": name}
+        output, _ = command("models", "--json", environment=environment, stdout=subprocess.PIPE).communicate(timeout=60)
+        assert "ação/modelo/README.md" in output.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["models"], "nmt-distill: interrupted\n"),
+        (["run", "recipe"], "nmt-distill: interrupted; the same command goes on where this one stopped\n"),
+    ],
+)
+def test_only_what_goes_on_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, arguments: list[str], said: str
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models_command, "packaged_models", interrupt)
+    monkeypatch.setattr("nmt_distill.recipe.find_recipe", interrupt)
+    assert main(arguments) == 130
+    assert capsys.readouterr().err == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -94,3 +95,74 @@ def test_pairs_go_into_pipes(text: Path, tmp_path: Path) -> None:
         assert call("mine", text, text, "--aligned", "--min-margin", 0, "--output", tmp_path / "pipe") == 0
     assert [line.split(b"\t")[:2] for line in content[0].splitlines()] == [[b"a", b"a"], [b"bcd", b"bcd"]]
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_table_of_what_can_be_read_once_is_whole(text: Path, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, text.read_bytes())
+    os.close(writing)
+    try:
+        assert call("embed", f"/dev/fd/{reading}", "--output", tmp_path / "v.npy") == 0
+    finally:
+        os.close(reading)
+    assert np.load(tmp_path / "v.npy").tolist() == [[1, 1], [3, 9]]
+
+
+def test_classes_of_a_later_window_know_their_lines(
+    text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Numbers:
+        """Answers every sentence with the number of its line."""
+
+        def classify(self, encoder: Counter, sentences: Sequence[str], *, first_line: int) -> list[tuple[str, float]]:
+            return [(str(number), 1.0) for number, _ in enumerate(sentences, start=first_line)]
+
+    monkeypatch.setattr("nmt_distill.embedding.head.load_head", lambda folder: Numbers())
+    monkeypatch.setattr("nmt_distill.translator.WINDOW_LINES", 1)
+    assert call("embed", text, "--head", "head") == 0
+    assert capsys.readouterr().out == "1\t1.000\n2\t1.000\n"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_pair(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbfa\nbcd\n")
+    options = ["--aligned", "--min-margin", 0, "--output", tmp_path / "pairs.tsv"]
+    assert call("mine", tmp_path / "marked", text, *options) == 0
+    assert [line.split("\t")[0] for line in (tmp_path / "pairs.tsv").read_text(encoding="utf-8").splitlines()] == [
+        "a",
+        "bcd",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine", "text", "text", "--min-margin", "nan"], r"--min-margin must be a number, but is nan instead\."),
+        (["train-head", "--examples", "a=text", "--examples", "b=none", "--out", "h"], r"none does not exist\."),
+        (
+            ["train-head", "--examples", "a=text", "--examples", "b=blank", "--out", "h"],
+            r"blank is empty, but must hold",
+        ),
+        (["train-head", "--examples", "a=text", "--outside", "none", "--out", "h"], r"none does not exist\."),
+        (["train-head", "--examples", "a=text", "--outside", "blank", "--out", "h"], r"blank is empty, but must hold"),
+        (["train-head", "--tsv", "tsv", "--test-tsv", "text", "--out", "h"], r"text, line 1: must be a label, a tab"),
+        (["train-head", "--tsv", "tsv", "--test-tsv", "test", "--out", "h"], r"test has the label A, which no example"),
+        (["train-head", "--tsv", "tsv", "--out", "folder"], r"folder exists, but is no head; name another folder\."),
+    ],
+)
+def test_what_cannot_be_read_is_told_before_the_work(
+    text: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(text.parent)
+    for module in (embed_command, search_command, train_head_command):
+        monkeypatch.setattr(module, "open_encoder", None)
+    Path("folder").mkdir()
+    Path("blank").write_text("\n \n")
+    Path("tsv").write_text("a\tb\n")
+    Path("test").write_text("a\tb\nA\tb\nunknown\tb\n")
+    with pytest.raises(NmtDistillError, match=message):
+        call(*arguments)
+
+
+def test_a_query_that_is_no_text_is_told(text: Path) -> None:
+    with pytest.raises(NmtDistillError, match=r"query 2 is not valid UTF-8; convert it with iconv\."):
+        call("search", "index", "a", os.fsdecode(b"\xff"))

@@ -138,6 +138,16 @@ def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == ["model"]
 
 
+@pytest.mark.parametrize("name", [".", "..", "folder/.."])
+def test_folder_is_not_replaced_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    told = rf"^{name} cannot be replaced from within; go elsewhere"
+    with pytest.raises(NmtDistillError, match=told), atomic_folder(Path(name)):
+        raise AssertionError
+    assert names(tmp_path) == ["folder"]
+
+
 def test_folder_that_fails_leaves_the_old_one_and_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.mkdir()

@@ -107,13 +107,14 @@ def test_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 @pytest.mark.parametrize(
     ("card", "message"),
     [
+        ("---\nlicense: \udcff\n---\n", r"README\.md is not valid UTF-8; export the model again\."),
         ("---\na: [\n---\n", r"README\.md: what stands between its lines `---` is no YAML \("),
         ("---\nmodel-index: [3]\n---\n", r"README\.md: `model-index` is not laid out as the hub has it"),
         ("---\nmodel-index: [{results: [{dataset: {}}]}]\n---\n", r"`model-index` is not laid out"),
     ],
 )
 def test_card_that_is_damaged(models: Path, card: str, message: str) -> None:
-    (models / "toy" / "README.md").write_text(card, encoding="utf-8")
+    (models / "toy" / "README.md").write_text(card, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(NmtDistillError, match=message):
         packaged_models()
 

@@ -132,3 +132,28 @@ def test_commands_need_neither_torch_nor_transformers(toy_encoder: Path, tmp_pat
     assert (index, hit.split("\t")[1:]) == ("index", ["2", "stop music"])
     assert sorted(pair.split("\t")[0] for pair in pairs) == ["stop music", "turn on the light"]
     assert "was never trained for sentence vectors" in result.stderr
+
+
+def test_a_single_text_is_not_taken_for_its_letters(toy_encoder: Path) -> None:
+    encoder = SentenceEncoder(toy_encoder, threads=1)
+    for embed in (encoder.embed, encoder.pooled, lambda text: list(encoder.embed_lines(text))):
+        with pytest.raises(TypeError, match=r"must be several texts, such as a list; for one write \[text\]"):
+            embed("abc")
+    missing: list[Any] = ["abc", float("nan")]  # as pandas has it
+    with pytest.raises(TypeError, match=r"every sentence must be a str, but one is nan"):
+        encoder.embed(missing)
+
+
+@pytest.mark.parametrize("threads", [0, 257])
+def test_threads_out_of_range_are_refused(toy_encoder: Path, threads: int) -> None:
+    with pytest.raises(NmtDistillError, match=rf"`threads` must be from 1 to 256, but is {threads} instead"):
+        SentenceEncoder(toy_encoder, threads=threads)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"format": 1}', '{"format": 1, "name": "a", "precision": "b", "max_tokens": "c"}']
+)
+def test_damaged_description_of_an_encoder_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "encoder.json").write_text(content, encoding="utf-8")
+    with pytest.raises(NmtDistillError, match=r"encoder\.json lacks what describes an encoder; export the model again"):
+        read_encoder_folder(tmp_path)

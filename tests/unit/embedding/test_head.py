@@ -57,6 +57,7 @@ def hand_made(encoder: SentenceEncoder) -> Head:
         mean=zeros[:, 0],
         deviation=zeros[:, 0] + 1,
         centroids=zeros.T,
+        whitening=2 * np.eye(16, dtype=np.float32),
     )
 
 
@@ -66,7 +67,8 @@ def test_probability_and_bounds_by_hand(encoder: SentenceEncoder, hand_made: Hea
     for bounds, answer in (
         ({"min_probability": 0.73}, "a"),
         ({"min_probability": 0.74}, UNKNOWN),
-        ({"min_similarity": 0.1}, UNKNOWN),  # centroids of zeros are like nothing
+        ({"max_distance": 2.01}, "a"),  # twice the length of a vector, which is 1
+        ({"max_distance": 1.99}, UNKNOWN),
         ({"min_letters": 2}, UNKNOWN),
     ):
         assert replace(hand_made, **bounds).classify(encoder, ["x 1"])[0][0] == answer
@@ -75,6 +77,9 @@ def test_probability_and_bounds_by_hand(encoder: SentenceEncoder, hand_made: Hea
 def test_head_comes_back_from_its_folder(encoder: SentenceEncoder, hand_made: Head, tmp_path: Path) -> None:
     hand_made.save(tmp_path / "head")
     assert load_head(tmp_path / "head").classify(encoder, ["x"]) == hand_made.classify(encoder, ["x"])
+    replace(hand_made, labels=("a", "b", "c")).save(tmp_path / "other")
+    with pytest.raises(NmtDistillError, match=r"no whole head \(weights must be \(16, 3\), but is \(16, 2\)\); train"):
+        load_head(tmp_path / "other")
     (tmp_path / "head" / "head.npz").write_bytes(b"")
     with pytest.raises(NmtDistillError, match=r"is no whole head"):
         load_head(tmp_path / "head")
@@ -88,6 +93,11 @@ def test_head_comes_back_from_its_folder(encoder: SentenceEncoder, hand_made: He
 def test_head_of_another_model_is_refused(encoder: SentenceEncoder, hand_made: Head) -> None:
     with pytest.raises(NmtDistillError, match=r"the head was trained on model other, but .* train it again"):
         replace(hand_made, model="other").classify(encoder, ["x"])
+
+
+def test_an_empty_line_is_told_by_its_number(encoder: SentenceEncoder, hand_made: Head) -> None:
+    with pytest.raises(NmtDistillError, match=r"line 4,098 is empty"):
+        hand_made.classify(encoder, ["a", ""], first_line=4097)
 
 
 def test_the_last_of_five_of_each_class_is_kept_apart() -> None:
@@ -118,12 +128,49 @@ def test_foreign_text_is_unknown_where_some_known_text_may_be() -> None:
     assert 1 / 12 <= scores.unknown <= 4 / 12
 
 
+class Points(Letters):
+    """Reads numbers as what they are."""
+
+    fingerprint = "points"
+
+    def pooled(self, sentences: Sequence[str], *, first_line: int = 1) -> Vectors:
+        """Return the numbers of each sentence, (N, F)."""
+        return np.array([[float(number) for number in sentence.split()] for sentence in sentences], dtype=np.float32)
+
+
+def test_what_lies_beyond_a_class_in_its_own_direction_is_unknown() -> None:
+    """Text of another script is far from all that a head has read, and may well be on one side of it."""
+    pytest.importorskip("sklearn")
+    labels = ["left", "right"] * 100
+    means = np.array([[-1.0, 0, 0], [1, 0, 0]] * 100)
+    points = means + np.random.default_rng().normal(size=means.shape) * [0.1, 0.1, 1.0]
+    sentences = [" ".join(map(str, point)) for point in points.tolist()]
+    head, _ = train_head(Points(), sentences, labels, reads="states", unknown_share=0.05, min_letters=0)
+    asked = ["-1 0 0", "1 0 0", "9 0 0", "-9 0 0"]
+    assert [label for label, _ in head.classify(Points(), asked)] == ["left", "right", UNKNOWN, UNKNOWN]
+    always, _ = train_head(Points(), sentences, labels, reads="states", min_letters=0)
+    assert [label for label, _ in always.classify(Points(), asked)] == ["left", "right", "right", "left"]
+
+
+def test_examples_that_are_all_the_same_teach_a_head() -> None:
+    pytest.importorskip("sklearn")
+    sentences, labels = ["1 0 5", "0 1 5"] * 20, ["one", "other"] * 20
+    head, scores = train_head(Points(), sentences, labels, reads="states", unknown_share=0.1, min_letters=0)
+    assert scores.accuracy == 1
+    assert [label for label, _ in head.classify(Points(), ["1 0 5", "0 1 5", "2 0 5"])] == ["one", "other", UNKNOWN]
+
+
 @pytest.mark.parametrize(
     ("sentences", "labels", "message"),
     [
         (LIGHT, ["light"] * len(LIGHT), r"there is light alone"),
         (LIGHT[:20], ["light"] * 19 + ["song"], r"each class needs 10 examples or more, but song has 1\.$"),
         (LIGHT[:20], ["light"] * 10 + ["unknown"] * 10, r"give the class another name"),
+        (
+            ["x"] * 9,
+            [*"abcdefg", "h" * 99, "h" * 99],
+            r"but a has 1, b has 1, c has 1, d has 1, e has 1, and 3 others ",
+        ),
     ],
 )
 def test_examples_that_teach_nothing_are_refused(
@@ -147,6 +194,8 @@ def test_pipeline_of_scikit_learn(toy_encoder: Path) -> None:
     pipeline = make_pipeline(clone(SentenceVectorizer(str(toy_encoder), threads=1)), LogisticRegression(C=100))
     pipeline.fit(LIGHT + SONG, labels)
     assert pipeline.score(LIGHT + SONG, labels) > 0.9
+    with pytest.raises(TypeError, match=r"must be several texts"):
+        pipeline.predict("Turn on the light")
     again = pickle.loads(pickle.dumps(pipeline))  # noqa: S301
     assert (again.predict(LIGHT[:3]) == pipeline.predict(LIGHT[:3])).all()
 

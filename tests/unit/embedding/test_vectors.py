@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
-from nmt_distill.embedding.vectors import BEGUN_NAME, HEADER_NAME, VectorStore, shard_path, write_vectors
+from nmt_distill.embedding.vectors import (
+    BEGUN_NAME,
+    HEADER_NAME,
+    VectorStore,
+    shard_path,
+    write_table,
+    write_vectors,
+)
 from nmt_distill.errors import NmtDistillError
 
 LINES = ["one", "two", "three", "two", "five"]
@@ -73,12 +81,13 @@ def test_shards_of_another_teacher_or_text_are_not_kept(tmp_path: Path, other: d
     assert VectorStore(tmp_path)[0].tolist() == [6.0, 2.0, 1.0]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])
 def test_what_is_not_finite_in_float16_is_told_with_its_line(tmp_path: Path, bad: float) -> None:
     def embed(part: Sequence[str]) -> Any:
         return np.array([[bad if text == "five" else 1.0, 0.0] for text in part])
 
-    with np.errstate(over="ignore"), pytest.raises(NmtDistillError, match=r"the vector of line 5 holds NaN, or a"):
+    with pytest.raises(NmtDistillError, match=r"the vector of line 5 holds NaN, or a"):
         write_vectors(tmp_path, LINES, embed, **FACTS)
     assert not (tmp_path / HEADER_NAME).exists()
 
@@ -121,3 +130,31 @@ def test_damage_is_told(tmp_path: Path) -> None:
     np.save(shard_path(tmp_path, 1), np.zeros((1, 3), dtype=np.float16))
     with pytest.raises(NmtDistillError, match=r"do not hold 5 vectors of 3 numbers"):
         VectorStore(tmp_path)
+
+
+@pytest.mark.parametrize("header", ["", ', "header": {}', ', "header": null', ', "header": {"shard_sentences": 0}'])
+def test_damaged_header_is_told(tmp_path: Path, header: str) -> None:
+    write_vectors(tmp_path, LINES, lengths, **FACTS)
+    (tmp_path / HEADER_NAME).write_text(f'{{"format": 1{header}}}', encoding="utf-8")
+    with pytest.raises(NmtDistillError, match=r"vectors\.json lacks what describes vectors; delete the folder"):
+        VectorStore(tmp_path)
+
+
+def test_a_full_disk_is_told_by_what_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.contextmanager
+    def full(path: Path, mode: str) -> Iterator[IO[bytes]]:
+        with Path("/dev/full").open(mode) as stream:
+            yield stream
+            stream.flush()
+
+    monkeypatch.setattr("nmt_distill.embedding.vectors.atomic_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_vectors(tmp_path, LINES, lambda part: np.ones((len(set(part)), 9000)), **FACTS)
+
+
+def test_a_table_is_what_numpy_writes(tmp_path: Path) -> None:
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for name, content in (("rows", table), ("columns", np.asfortranarray(table))):
+        write_table(tmp_path / name, content)
+        np.save(tmp_path / "expected.npy", table)
+        assert (tmp_path / name).read_bytes() == (tmp_path / "expected.npy").read_bytes()

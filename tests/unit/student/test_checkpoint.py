@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import sentencepiece
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.checkpoint import load_student, save_student, special_ids
@@ -99,4 +100,33 @@ def test_saving_replaces_the_old_folder_and_leaves_no_trace(
 
 def test_folder_without_student(tmp_path: Path) -> None:
     with pytest.raises(NmtDistillError, match=r"holds no student \(no config\.json\)"):
+        load_student(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("config.json", b"{", r"student cannot be loaded as a student \(.*\); name the folder `student` of a run"),
+        ("config.json", b"{}", r"cannot be loaded as a student \(Unrecognized model"),
+        ("config.json", b'{"model_type": "bert"}', r"cannot be loaded as a student \("),
+        ("model.safetensors", b"no weights", r"cannot be loaded as a student \("),
+        ("model.safetensors", None, r"cannot be loaded as a student \(.*no file named model\.safetensors"),
+    ],
+)
+def test_damaged_folder_is_told_in_one_line(
+    toy_student: Path, tmp_path: Path, name: str, content: bytes | None, told: str
+) -> None:
+    folder = Path(shutil.copytree(toy_student, tmp_path / "student"))
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    with pytest.raises(NmtDistillError, match=told) as raised:
+        load_student(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_another_model_is_no_student(tmp_path: Path) -> None:
+    config = T5Config(vocab_size=8, d_model=4, d_kv=2, d_ff=4, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    with pytest.raises(NmtDistillError, match=r"holds no student, but a T5ForConditionalGeneration; name one of a run"):
         load_student(tmp_path)

@@ -151,6 +151,8 @@ def test_seed_decides_about_new_units() -> None:
         ("marian", {"num_decoder_layers": 1}, r"--num-decoder-layers must be at least the 2 that the student has"),
         ("nllb", {}, r"nothing would grow; give one of --ffn-inner-dim, --num-encoder-layers, --num-decoder-layers a"),
         ("nllb", {"ffn_inner_dim": 24}, r"nothing would grow"),
+        ("nllb", {"ffn_inner_dim": 10**14}, r"there is no memory for a student of 100,000,000,000,000 feed-forward"),
+        ("nllb", {"ffn_inner_dim": 10**20}, r"there is no memory for a student of .* 3-2 layers; give smaller sizes"),
         ("marian", {"num_encoder_layers": 4}, r"a layer of the marian graph cannot leave .*; give --depth stack,"),
     ],
 )

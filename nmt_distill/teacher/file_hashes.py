@@ -20,6 +20,11 @@ SETTLED_SECONDS = 2.0
 """a file that was changed more lately may change again within the clock of its disk, and is not kept"""
 
 
+def decides(path: Path) -> bool:
+    """Whether a file in a model's folder decides about its answers; its card, its licence and hidden files do not."""
+    return path.is_file() and path.suffix.lower() != ".md" and not path.name.startswith((".", "LICENSE"))
+
+
 def known_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal, reading it only if it is not known.
 

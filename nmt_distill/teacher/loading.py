@@ -20,7 +20,7 @@ from nmt_distill.teacher.config import (
     TeacherConfig,
     TransformersTeacherConfig,
 )
-from nmt_distill.teacher.file_hashes import known_sha256
+from nmt_distill.teacher.file_hashes import decides, known_sha256
 from nmt_distill.teacher.marian.folder import MarianFiles, find_marian_files
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
 
@@ -116,7 +116,7 @@ def local_files(config: TeacherConfig) -> list[Path]:
             return [path for each in (folder, *further) for path in _files_in(each)]
         case Fairseq2TeacherConfig():
             given = [Path(name).expanduser() for name in (config.name, *config.ensemble)]
-            named = [file for path in given for file in (path, *sorted(path.glob("*")))]
+            named = [file for path in given for file in (path, *_files_in(str(path)))]
             named += [Path(config.vocabulary).expanduser()] if config.vocabulary else []
             return [file for file in named if file.is_file()]
         case CTranslate2TeacherConfig():
@@ -143,7 +143,7 @@ def _marian_folder(folder: str) -> list[Path]:
 
 
 def _files_in(folder: str) -> list[Path]:
-    return sorted(path for path in Path(folder).expanduser().glob("*") if path.is_file())
+    return sorted(path for path in Path(folder).expanduser().glob("*") if decides(path))
 
 
 def identify_teacher(config: TeacherConfig) -> dict[str, Any]:

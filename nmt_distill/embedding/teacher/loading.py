@@ -18,7 +18,7 @@ from nmt_distill.embedding.config import (
 from nmt_distill.embedding.teacher.base import EmbeddingTeacher
 from nmt_distill.teacher.base import Teacher
 from nmt_distill.teacher.command.command_line import files_of
-from nmt_distill.teacher.file_hashes import known_sha256
+from nmt_distill.teacher.file_hashes import decides, known_sha256
 from nmt_distill.teacher.transformers.hub import local_commit
 
 
@@ -31,7 +31,7 @@ def identify_embedding_teacher(config: EmbeddingTeacherConfig) -> dict[str, Any]
     path = Path(config.name).expanduser()
     if commit := local_commit(config.name, config.revision):
         return {"commit": commit}
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+    files = sorted(filter(decides, path.rglob("*"))) if path.is_dir() else []
     return {"files": [known_sha256(file) for file in files]}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
-from nmt_distill.teacher.file_hashes import known_sha256
+from nmt_distill.teacher.file_hashes import decides, known_sha256
 
 
 class SentenceTransformersEncoder:
@@ -51,5 +51,5 @@ def folder_hashes(path: Path) -> list[str]:
     """Name the content of every file in a folder, those in folders below too; nothing for a name on the hub."""
     if not path.is_dir():
         return []
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = sorted(filter(decides, path.rglob("*")))
     return [f"{file.relative_to(path)} {known_sha256(file)}" for file in files]

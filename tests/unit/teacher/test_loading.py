@@ -114,7 +114,11 @@ def test_all_files_of_a_converted_folder_count(tmp_path: Path) -> None:
     config = CTranslate2TeacherConfig(
         folder=str(tmp_path), vocabulary=str(tmp_path / "other.spm"), origin="a test", licence="none"
     )
-    assert {path.name for path in local_files(config)} == {path.name for path in tmp_path.iterdir()}
+    found = {path.name for path in local_files(config)}
+    assert found == {path.name for path in tmp_path.iterdir()}
+    for name in ("README.md", "LICENSE", ".gitattributes"):
+        (tmp_path / name).write_text("for people")
+    assert {path.name for path in local_files(config)} == found
 
 
 @pytest.mark.parametrize(

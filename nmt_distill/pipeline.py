@@ -235,7 +235,12 @@ def _making(recipe: Recipe) -> list[str]:
             which = f"{labels.num_labels} of {labels.num_candidates} translations of each sentence by the teacher"
             which += f", chosen by {labels.choose_by}"
         sentences.append(f"Labels: {which}, found with a beam of {labels.beam_size}{soft}.")
-    sentences.append(f"Student: the {student.graph} graph, begun from {student.initialization}.")
+    start = {
+        "teacher": "layers and embeddings of its teacher",
+        "embeddings": "the embeddings of its teacher",
+        "random": "random weights",
+    }
+    sentences.append(f"Student: the {student.graph} graph, started from {start[student.initialization]}.")
     steps = ", ".join(f"{phase.num_steps:,} updates" for phase in phases)
     return [*sentences, f"Training: {len(phases)} phases, {steps}." if len(phases) > 1 else f"Training: {steps}."]
 

@@ -16,9 +16,9 @@ TERMS = (
     "teacher's terms may apply to it. Whoever publishes it decides on that, not this card."
 )
 LIMITS = (
-    "- Trained on sentences: what stands in another sentence is not seen, and a text that is longer than the model's "
-    "positions is translated in pieces.",
-    "- A small model makes mistakes that who reads the translation alone may not notice: names, numbers, negation.",
+    "- It translates each sentence alone, without its context. Text longer than the model's positions is translated in "
+    "pieces.",
+    "- A small model makes mistakes that a reader of the translation alone may not notice: names, numbers, negation.",
     "- It knows the kinds of text named under Origin; on others it is worse than its scores here.",
 )
 
@@ -150,14 +150,22 @@ def _origin(facts: CardFacts) -> Iterator[str]:
         )
     if facts.teachers or facts.vectors_of:
         yield TERMS
+    yield from _texts(facts)
+    yield ""
+
+
+def _texts(facts: CardFacts) -> Iterator[str]:
+    """Name each source of text once, with its pairs in every direction."""
+    used: dict[tuple[str, str], list[str]] = {}
     for direction, account in facts.corpus["directions"].items():
         for source in account["sources"]:
             if not source["skipped"]:
-                yield (
-                    f"- Text, {direction}: {source['origin']}, licence {source['licence']}, {source['train']:,} pairs "
-                    f"for training and {source['mono']:,} sentences without translation."
-                )
-    yield ""
+                count = f"{direction} {source['train']:,} + {source['mono']:,}"
+                used.setdefault((source["origin"], source["licence"]), []).append(count)
+    if used:
+        yield "- Text, with pairs for training + sentences without translation of each direction:"
+    for (origin, licence), counts in used.items():
+        yield f"  - {origin}, licence {licence}: {', '.join(counts)}."
 
 
 def _making(facts: CardFacts) -> Iterator[str]:
@@ -171,7 +179,7 @@ def _scores(result: PrecisionResult) -> Iterator[str]:
     yield from (
         "## Scores",
         "",
-        "On held-out text, what model and search make of each line as it stands. `nmt-distill translate` also guards",
+        "On held-out text, each line given to the model as it stands. `nmt-distill translate` also protects",
         "placeholders, capitals and characters that the model does not know, so scores of reports differ a little:",
         "",
     )

@@ -65,7 +65,7 @@ def test_card_tells_what_it_is_and_where_it_comes_from() -> None:
         "nmt-distill translate --model . --to pt-BR",
         "Teacher: a large model of somebody. Licence of its weights: CC-BY-NC 4.0.",
         "the teacher's terms may apply to it",
-        "Text, en-pt-BR: catalogues 1.0, licence Apache-2.0, 12,345 pairs for training and 0 sentences without",
+        "- catalogues 1.0, licence Apache-2.0: en-pt-BR 12,345 + 0.\n",
         "| en-pt-BR | 200 | 39.75 | 60.75 | 40.00 / 60.50 |",
         "`BLEU|nrefs:1`, `chrF2++|nrefs:1`",
         "Float32: 199 of 200 held-out sentences have the same greedy ids",
@@ -76,6 +76,12 @@ def test_card_tells_what_it_is_and_where_it_comes_from() -> None:
         assert told in card
     assert "not here" not in card
     assert card.endswith("\n")
+
+
+def test_card_names_a_text_of_several_directions_once() -> None:
+    accounts = FACTS.corpus["directions"]
+    card = model_card(replace(FACTS, corpus={"directions": accounts | {"en-de": accounts["en-pt-BR"]}}), RESULT)
+    assert "- catalogues 1.0, licence Apache-2.0: en-pt-BR 12,345 + 0, en-de 12,345 + 0.\n" in card
 
 
 def test_card_tells_how_it_was_made() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 
@@ -22,6 +22,19 @@ def add_verb(verbs: argparse._SubParsersAction[Any], name: str, what: str) -> ar
     """
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
     return parser
+
+
+def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int]:
+    """Make what reads a whole number of an option, within bounds, and says what it must be."""
+
+    def read(text: str) -> int:
+        number = int(text) if text.isdecimal() else None
+        if number is None or number < least or (most is not None and number > most):
+            bounds = f"of at least {least}" if most is None or (number or 0) <= most else f"of at most {most}"
+            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, but is {text} instead")
+        return number
+
+    return read
 
 
 class VerbParser(CommandParser):

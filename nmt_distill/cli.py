@@ -21,7 +21,7 @@ from nmt_distill import (
     train_head_command,
     translate_command,
 )
-from nmt_distill.arguments import CommandParser, VerbParser, add_verb
+from nmt_distill.arguments import CommandParser, VerbParser, add_verb, whole_number
 from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
 from nmt_distill.files import atomic_folder, check_output_folder, flush_output
 from nmt_distill.progress import say, silence
@@ -109,7 +109,7 @@ def _add_growth(parser: argparse.ArgumentParser) -> None:
         ("--num-encoder-layers", "layers of the encoder"),
         ("--num-decoder-layers", "layers of the decoder"),
     ):
-        parser.add_argument(name, type=_count, metavar="N", help=f"{what} (default: the student's)")
+        parser.add_argument(name, type=whole_number(), metavar="N", help=f"{what} (default: the student's)")
     parser.add_argument(
         "--depth",
         choices=("identity", "stack"),
@@ -117,7 +117,9 @@ def _add_growth(parser: argparse.ArgumentParser) -> None:
         help="`identity`: new layers change nothing at first (nllb graph); `stack`: all layers are repeated "
         "(default: identity)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the new units (default: 1)")
+    parser.add_argument(
+        "--seed", type=whole_number(0, 2**63 - 1), default=1, metavar="N", help="seed of the new units (default: 1)"
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +131,7 @@ def _add_share(parser: argparse.ArgumentParser) -> None:
     share = parser.add_argument_group(
         "several processes", "each labels its share; then run `distill` once without these options to put all together"
     )
-    share.add_argument("--num-shards", type=_count, default=1, metavar="N", help="how many processes there are")
+    share.add_argument("--num-shards", type=whole_number(), default=1, metavar="N", help="how many processes there are")
     share.add_argument("--shard-idx", type=int, metavar="I", help="which of them this is, from 0 to N - 1")
     cluster = parser.add_argument_group("Ray", "one worker on each device labels shards; the result is put together")
     cluster.add_argument(
@@ -141,16 +143,10 @@ def _add_share(parser: argparse.ArgumentParser) -> None:
     )
     cluster.add_argument(
         "--cpus-per-worker",
-        type=_count,
+        type=whole_number(),
         metavar="N",
         help="processor cores of a worker without a GPU (default: all of its machine)",
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text} instead")
-    return int(text)
 
 
 def _add_allow_drop(parser: argparse.ArgumentParser) -> None:

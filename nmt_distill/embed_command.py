@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_distill.arguments import add_verb
+from nmt_distill.arguments import add_verb, whole_number
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, check_output_folder, output_file, read_lines
 from nmt_distill.progress import job, say
@@ -50,7 +50,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add what every verb on sentence vectors asks for."""
     parser.add_argument("--model", required=True, type=Path, metavar="FOLDER", help="export folder of a run")
-    parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
+    parser.add_argument("--threads", type=whole_number(), metavar="N", help="processor cores to use (default: all)")
     parser.add_argument(
         "--language",
         action="append",
@@ -58,12 +58,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="LANGUAGE",
         help="language of the sentences; an error if the model has not learned its vectors",
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text} instead")
-    return int(text)
 
 
 def open_encoder(arguments: argparse.Namespace) -> SentenceEncoder:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt_distill.arguments import whole_number
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.noise import NOISES, Noise
 from nmt_distill.files import check_output_folder
@@ -71,19 +72,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--note", action="append", default=[], metavar="TEXT", help="a note for readers of the report; may be repeated"
     )
     systems.add_argument(
-        "--beam-size", type=_count, metavar="N", help="beam size of all systems (default: each system's own)"
+        "--beam-size", type=whole_number(), metavar="N", help="beam size of all systems (default: each system's own)"
     )
-    systems.add_argument("--max-sentences", type=_count, metavar="N", help="use the first N sentences of each test set")
+    systems.add_argument(
+        "--max-sentences", type=whole_number(), metavar="N", help="use the first N sentences of each test set"
+    )
     systems.add_argument(
         "--speed-repetitions",
-        type=_count_or_none,
+        type=whole_number(0),
         default=0,
         metavar="N",
         help="how often to time each system on each test set (default: not at all)",
     )
     systems.add_argument(
         "--efficiency-sentences",
-        type=_count_or_none,
+        type=whole_number(0),
         default=0,
         metavar="N",
         help="sentences for latency, throughput and memory, on one core and on all (default: not measured)",
@@ -113,20 +116,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=COMMAND",
         help="a metric of an outside program, such as COMET; see eval/README.md",
     )
-
-
-def _count(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _count_or_none(text: str) -> int:
-    return _at_least(0, text)
-
-
-def _at_least(least: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, but is {text} instead")
-    return int(text)
 
 
 def check_mixture(arguments: argparse.Namespace) -> None:

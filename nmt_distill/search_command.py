@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nmt_distill.arguments import add_verb
+from nmt_distill.arguments import add_verb, whole_number
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file, read_sentences
@@ -25,7 +25,9 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "query", nargs="*", metavar="QUERY", help="sentence to search for (default: standard input, one on each line)"
     )
     add_model(search)
-    search.add_argument("--top", type=int, default=10, metavar="K", help="number of hits for each query (default: 10)")
+    search.add_argument(
+        "--top", type=whole_number(), default=10, metavar="K", help="number of hits for each query (default: 10)"
+    )
     search.add_argument("--exact", action="store_true", help="compare all vectors, even if the index has a graph")
     search.add_argument("--json", action="store_true", help="write hits as JSON objects, not as tab-separated text")
     search.set_defaults(run=run_search)
@@ -54,8 +56,6 @@ def run_search(arguments: argparse.Namespace) -> int:
     """Search as the arguments say; return the exit status."""
     from nmt_distill.embedding.index import SentenceIndex
 
-    if arguments.top < 1:
-        raise NmtDistillError(f"--top must be at least 1, but is {arguments.top} instead.")
     queries = list(_as_text(arguments.query))
     index = SentenceIndex(arguments.index, open_encoder(arguments))
     queries = queries or list(input_lines(None))

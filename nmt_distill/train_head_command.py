@@ -7,7 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from nmt_distill.arguments import add_verb
+from nmt_distill.arguments import add_verb, whole_number
 from nmt_distill.embed_command import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
@@ -46,7 +46,11 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="share of the examples that may be called `unknown`, so that foreign text is too (default: 0, never)",
     )
     parser.add_argument(
-        "--min-letters", type=int, default=1, metavar="N", help="text with fewer letters is `unknown` (default: 1)"
+        "--min-letters",
+        type=whole_number(0),
+        default=1,
+        metavar="N",
+        help="text with fewer letters is `unknown` (default: 1)",
     )
     parser.add_argument(
         "--outside", type=Path, metavar="FILE", help="text of no class: count how often it is called `unknown`"

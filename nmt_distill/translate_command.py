@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from nmt_distill.arguments import whole_number
 from nmt_distill.document_translation import check_text, is_folder_name, warn_of_unknown_formats
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
@@ -40,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="source", metavar="LANGUAGE", help="language of the text, where the model has several"
     )
-    parser.add_argument("--beam-size", type=_count, metavar="N", help="width of the search (default: as validated)")
-    parser.add_argument("--threads", type=_count, metavar="N", help="processor cores to use (default: all)")
+    parser.add_argument(
+        "--beam-size", type=whole_number(), metavar="N", help="width of the search (default: as validated)"
+    )
+    parser.add_argument("--threads", type=whole_number(), metavar="N", help="processor cores to use (default: all)")
     parser.add_argument(
         "--glossary", metavar="FILE", help="file of fixed translations: on each line a term, a tab and its translation"
     )
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="first compare all files of the model with its checksums")
     parser.add_argument("--json", action="store_true", help="write a JSON object for each line: source, text, score")
     parser.add_argument(
-        "--num-candidates", type=_count, metavar="N", help="with --json: up to N translations of each line"
+        "--num-candidates", type=whole_number(), metavar="N", help="with --json: up to N translations of each line"
     )
     files = parser.add_argument_group(
         "files", "plain text, or documents whose format the suffix tells; a folder stands for all files in it"
@@ -73,13 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="*", metavar="TEXT", help="text to translate, each argument a line (default: standard input)"
     )
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is `{text}` instead")
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

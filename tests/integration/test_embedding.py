@@ -230,7 +230,3 @@ class TestBadInput:
         assert "bad.tsv, line 1: must be a label, a tab and a sentence" in fails(*options, "--tsv", bad)
         error = fails(*options, "--tsv", bad, "--unknown-share", 1)
         assert "--unknown-share must be from 0 to below 1" in error
-
-    def test_top_must_be_positive(self, run: Path, tmp_path: Path, fails: Fails) -> None:
-        error = fails("search", tmp_path, "x", "--model", run / "export" / "int8", "--top", 0)
-        assert "--top must be at least 1" in error

@@ -43,6 +43,14 @@ def test_paths_of_an_option_end_with_the_next() -> None:
         (["translate", "--nosuch", "--", "a"], "nmt-distill translate: unrecognized arguments: --nosuch; see `nmt-dis"),
         (["evaluate", "a", "b"], "nmt-distill evaluate: unrecognized arguments: b; see `nmt-distill evaluate --help`."),
         (["translate", "--beam-size", "1\n2"], "nmt-distill translate: argument --beam-size: must be a whole number"),
+        (
+            ["search", "index", "x", "--top", "0"],
+            "nmt-distill search: argument --top: must be a whole number of at least 1",
+        ),
+        (
+            ["grow", "a", "b", "--seed", "9" * 30],
+            "nmt-distill grow: argument --seed: must be a whole number of at most 9",
+        ),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

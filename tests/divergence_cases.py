@@ -62,7 +62,8 @@ class Case(RandomTensors):
     """A student and its teacher; the loss between them here, and by definition."""
 
     def own(self, temperature: float = 1.0) -> Tensor:
-        logits = torch.addmm(self.bias, self.states, self.weight.T).double()
+        kind = torch.promote_types(self.states.dtype, torch.float32)  # in which the bias is added
+        logits = ((self.states @ self.weight.T).to(kind) + self.bias.to(kind)).double()
         return (logits / temperature).softmax(dim=-1)
 
     def loss(self, soft: SoftTargets, measure: Divergence, **options: Any) -> tuple[VocabularyLoss, Tensor, Tensor]:

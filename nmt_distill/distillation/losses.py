@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.distillation.divergences import Divergence, SoftTargetRows, SoftTargets, compare
+from nmt_distill.distillation.output_table import OutputTable, rows_of_a_chunk, wide
 
 RULED_OUT = -1e3
 """a token whose bias is below this is never predicted, and label smoothing passes it over"""
@@ -30,7 +31,7 @@ class VocabularyLoss:
     nll: Tensor
     """scalar: negative log-likelihood of the targets, without label smoothing"""
     num_agreed: Tensor
-    """scalar: rows whose most probable token is the teacher's (with soft targets) or the target (without)"""
+    """scalar: rows where no token is more probable than the teacher's best, or than the target without soft targets"""
     divergence: Tensor
     """scalar: the divergence that is trained, over the rows that it is trained on"""
     kl: Tensor
@@ -71,6 +72,11 @@ class LossOptions:
         return 1 - self.kd_weight if self.has_likelihood else 0.0
 
     @property
+    def smoothing(self) -> float:
+        """Mass of the likelihood's target that is spread."""
+        return self.label_smoothing if self.nll_weight > 0 else 0.0
+
+    @property
     def selects(self) -> bool:
         """Whether the divergence is trained on some of the rows only."""
         return self.kd_share < 1 and self.kd_weight > 0
@@ -95,7 +101,7 @@ def vocabulary_loss(
     scale_by_temperature: bool = True,
     label_smoothing: float = 0.0,
     has_likelihood: bool = True,
-    chunk_rows: int = 512,
+    chunk_rows: int | None = None,
 ) -> VocabularyLoss:
     """Project decoder states to the vocabulary and compare with targets and teacher, a chunk of rows at a time.
 
@@ -116,6 +122,7 @@ def vocabulary_loss(
     :param label_smoothing: mass spread evenly over the tokens that the bias does not rule out, on the likelihood part
         only
     :param has_likelihood: false leaves the likelihood out of the total, where targets are no model to follow
+    :param chunk_rows: rows that are projected at once; None takes as many as make some 16 million logits, 512 at least
     :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets, or if drawn tokens do not
         tell the divergence
     """
@@ -132,7 +139,7 @@ def vocabulary_loss(
     device = states.device.type
     if states.dtype == torch.float32 and torch.is_autocast_enabled(device):
         states = states.to(torch.get_autocast_dtype(device))  # a GPU's norms leave float32: its products would be slow
-    chosen = None
+    chosen, chunk_rows = None, chunk_rows or rows_of_a_chunk(len(weight))
     with torch.autocast(device, enabled=False):  # it would round products of float32 logits too
         if options.selects:
             with torch.no_grad():
@@ -159,34 +166,34 @@ class _VocabularyLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         need_states, need_weight = ctx.needs_input_grad[:2]
         states_gradient = torch.empty_like(states) if need_states else None
-        weight_gradient = torch.zeros_like(weight, dtype=_wide(states)) if need_weight else None
-        total, sums = (torch.zeros(size, dtype=_wide(states), device=states.device) for size in ((), NUM_SUMS))
-        possible = (bias > RULED_OUT).to(_wide(states))
-        spread = possible / possible.sum()
+        weight_gradient = torch.zeros_like(weight, dtype=wide(states)) if need_weight else None
+        total, sums = (torch.zeros(size, dtype=wide(states), device=states.device) for size in ((), NUM_SUMS))
         if soft is not None and options.temperature != 1:
             chunk_rows = max(chunk_rows // 2, 1)
+        table = OutputTable(states, weight, bias, chunk_rows)
         for start in range(0, states.shape[0], chunk_rows):
             rows = slice(start, start + chunk_rows)
             chunk = states[rows]
             part, others, gradient = _chunk(
-                _logits(chunk, weight, bias),
+                table.logits(chunk),
                 target[rows],
                 None if soft is None else soft.rows(rows),
                 None if chosen is None else chosen[rows],
-                spread,
                 options,
             )
             total += part
             sums += others
-            gradient = gradient.to(chunk.dtype)
+            gradient = table.narrowed(gradient)
             if states_gradient is not None:
-                torch.mm(gradient, weight.to(chunk.dtype), out=states_gradient[rows])
+                torch.mm(gradient, table.weight, out=states_gradient[rows])
             if weight_gradient is not None:
                 if chunk.dtype == weight_gradient.dtype:
                     weight_gradient.addmm_(gradient.T, chunk)
                 else:
                     weight_gradient += gradient.T @ chunk
-            del gradient  # or it would be there still while the next logits are computed
+        if options.smoothing:
+            share = options.nll_weight * options.smoothing
+            total += _smooth(states, weight, bias, share, states_gradient, weight_gradient)
         ctx.save_for_backward(states_gradient, weight_gradient)
         ctx.weight_dtype = weight.dtype
         ctx.mark_non_differentiable(sums)
@@ -203,33 +210,47 @@ class _VocabularyLoss(torch.autograd.Function):
         )
 
 
-def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+def _exponentiate(logits: Tensor, maximum: Tensor) -> Tensor:
+    """Take exponentials of logits (R, V) in place, those of the maxima (R, 1) being 1, and return their sums (R, 1)."""
+    return logits.sub_(maximum).exp_().sum(dim=-1, keepdim=True)
 
 
-def _logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.addmm(bias.to(states.dtype), states, weight.to(states.dtype).T).to(_wide(states))
+def _smooth(
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    share: float,
+    states_gradient: Tensor | None,
+    weight_gradient: Tensor | None,
+) -> Tensor:
+    """Add to the gradients what label smoothing does to the mean of the logits, and return what it adds to the loss.
 
+    That mean is linear in the states, so it takes two products of vectors instead of passes over all logits.
 
-def _normalize(logits: Tensor, maximum: Tensor) -> Tensor:
-    """Turn logits (R, V) into probabilities in place, and return the logarithm (R,) of the normaliser.
-
-    :param maximum: (R, 1)
+    :param share: of the loss; spread evenly over the tokens that the bias does not rule out
     """
-    total = logits.sub_(maximum).exp_().sum(dim=-1, keepdim=True)
-    logits /= total
-    return (total.log() + maximum)[:, 0]
+    possible = (bias > RULED_OUT).to(wide(states))
+    spread = possible / possible.sum()
+    mean_row, state_sum = spread @ weight.to(spread.dtype), states.sum(dim=0, dtype=spread.dtype)
+    if states_gradient is not None:
+        states_gradient -= (share * mean_row).to(states_gradient.dtype)
+    if weight_gradient is not None:
+        weight_gradient.addr_(spread, state_sum, alpha=-share)
+    return -share * (state_sum @ mean_row + len(states) * (spread @ bias.to(spread.dtype)))
 
 
 def _row_nll(states: Tensor, weight: Tensor, bias: Tensor, target: Tensor, chunk_rows: int) -> Tensor:
     """Return the negative log-likelihood (R,) of each target, a chunk of logits at a time."""
 
-    def of_chunk(logits: Tensor, wanted: Tensor) -> Tensor:
-        target_logit = logits.gather(1, wanted[:, None])[:, 0]
-        return _normalize(logits, logits.max(dim=-1, keepdim=True).values) - target_logit
+    table = OutputTable(states, weight, bias, chunk_rows)
+
+    def of_chunk(own: Tensor, wanted: Tensor) -> Tensor:
+        logits = table.logits(own)
+        target_logit, maximum = logits.gather(1, wanted[:, None]), logits.amax(dim=-1, keepdim=True)
+        return (_exponentiate(logits, maximum).log() + maximum - target_logit)[:, 0]
 
     chunks = zip(torch.split(states, chunk_rows), torch.split(target, chunk_rows), strict=True)
-    return torch.cat([of_chunk(_logits(own, weight, bias), wanted) for own, wanted in chunks])
+    return torch.cat([of_chunk(*chunk) for chunk in chunks])
 
 
 def hardest(row_nll: Tensor, share: float) -> Tensor:
@@ -241,55 +262,50 @@ def hardest(row_nll: Tensor, share: float) -> Tensor:
 
 
 def _chunk(
-    logits: Tensor,
-    target: Tensor,
-    soft: SoftTargets | None,
-    chosen: Tensor | None,
-    spread: Tensor,
-    options: LossOptions,
+    logits: Tensor, target: Tensor, soft: SoftTargets | None, chosen: Tensor | None, options: LossOptions
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the total of one chunk, its other sums, and the gradient with respect to the logits, which it overwrites.
 
+    Total and gradient lack what label smoothing takes from the mean of the logits: :func:`_smooth` adds it.
+
     :param chosen: (R,) 1 for rows that the divergence is trained on, 0 for others; None trains it on all
-    :param spread: (V,) where label smoothing puts its mass; sums to 1
     """
-    maximum, best = logits.max(dim=-1, keepdim=True)
     temperature, nll_weight = options.temperature, options.nll_weight
-    smoothing = options.label_smoothing if nll_weight > 0 else 0.0
-    mean_logit = logits @ spread if smoothing else None
-    target_logit = logits.gather(1, target[:, None])[:, 0]
+    maximum = logits.amax(dim=-1, keepdim=True)
+    target_logit = logits.gather(1, target[:, None])
+    best_logit = target_logit if soft is None else logits.gather(1, soft.top[:, None])
     warm = logits / temperature if soft is not None and temperature != 1 else None
     kept_logits = None if soft is None else logits.gather(1, soft.token_ids)
 
     gradient = logits
-    log_normalizer = _normalize(gradient, maximum)
+    normalizer = _exponentiate(gradient, maximum)
+    log_normalizer = normalizer.log() + maximum
     nll = (log_normalizer - target_logit).sum()
-    likelihood = nll
-    if mean_logit is not None:
-        likelihood = (1 - smoothing) * nll + smoothing * (log_normalizer - mean_logit).sum()
-    total = nll_weight * likelihood
-    agreed = best[:, 0] == (target if soft is None else soft.top)
-    sums = [nll, agreed.sum().to(nll.dtype)]
+    total = nll_weight * ((1 - options.smoothing) * nll + options.smoothing * log_normalizer.sum())
+    sums = [nll, (best_logit >= maximum).sum().to(nll.dtype)]
+    on_all: Tensor | float = nll_weight
+    on_kept = None
     if soft is not None and kept_logits is not None:
-        log_warm = log_normalizer if warm is None else _normalize(warm, maximum / temperature)
-        found = compare(options.divergence, soft, kept_logits / temperature - log_warm[:, None])
+        warm_normalizer = normalizer if warm is None else _exponentiate(warm, maximum / temperature)
+        log_warm = log_normalizer if warm is None else warm_normalizer.log() + maximum / temperature
+        found = compare(options.divergence, soft, kept_logits / temperature - log_warm)
         divergence = (found.divergence if chosen is None else found.divergence * chosen).sum()
         sums += [divergence, *(rows.sum() for rows in found.logged)]
         if options.kd_weight > 0:
             total = total + options.kd_weight * options.scale * divergence
             factor = options.kd_weight * options.scale / temperature * (1 if chosen is None else chosen[:, None])
+            on_kept = factor * found.on_kept
             if warm is None:
-                gradient *= nll_weight + factor * found.on_all[:, None]
+                on_all = nll_weight + factor * found.on_all[:, None]
             else:
-                gradient.mul_(nll_weight).add_(warm.mul_(factor * found.on_all[:, None]))
-            gradient.scatter_add_(1, soft.token_ids, factor * found.on_kept)
-    if not (options.kd_weight or options.has_likelihood):
-        gradient.zero_()
+                warm *= factor * found.on_all[:, None] / warm_normalizer
+    gradient *= on_all / normalizer
+    if soft is not None and on_kept is not None:
+        if warm is not None:
+            gradient += warm
+        gradient.scatter_add_(1, soft.token_ids, on_kept)
     if nll_weight:
-        on_target = torch.full_like(target_logit, -nll_weight * (1 - smoothing))
-        gradient.scatter_add_(1, target[:, None], on_target[:, None])
-        if smoothing:
-            gradient -= nll_weight * smoothing * spread
+        gradient.scatter_add_(1, target[:, None], torch.full_like(target_logit, -nll_weight * (1 - options.smoothing)))
     sums += [torch.zeros_like(nll)] * (NUM_SUMS - len(sums))
     return total, torch.stack(sums), gradient
 

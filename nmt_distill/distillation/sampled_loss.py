@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt_distill.distillation.divergences import Divergence, SoftTargets, compare
 from nmt_distill.distillation.losses import KL, NUM_SUMS, RULED_OUT, LossOptions, VocabularyLoss, hardest
+from nmt_distill.distillation.output_table import wide
 
 _GONE = -1e9
 
@@ -59,7 +60,7 @@ def sampled_vocabulary_loss(
     log_weights = torch.zeros(len(candidates), device=states.device)
     log_weights[len(targets) :] = log_share
 
-    logits = (states @ weight[candidates].T + bias[candidates]).to(_wide(states))  # (R, C)
+    logits = (states @ weight[candidates].T + bias[candidates]).to(wide(states))  # (R, C)
     place = torch.full((vocab_size,), -1, device=states.device)
     place[candidates] = torch.arange(len(candidates), device=states.device)
     target_logits = logits.gather(1, place[target][:, None])[:, 0]
@@ -100,10 +101,6 @@ def sampled_vocabulary_loss(
         sums += [distance, *(rows.sum() for rows in found.logged)]
     sums += [torch.zeros_like(nll)] * (NUM_SUMS - len(sums))
     return VocabularyLoss(total, *(value.detach() for value in sums))
-
-
-def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
 def _is_kept(token_ids: Tensor, place: Tensor, num_candidates: int) -> Tensor:

@@ -21,8 +21,8 @@ from tests.loss_cases import Case, top_of
 @given(temperature=st.floats(0.5, 4.0), num_kept=st.integers(1, 11), seed=st.integers(0, 1 << 16))
 def test_loss_of_bfloat16_states_is_never_negative(temperature: float, num_kept: int, seed: int) -> None:
     case = Case(seed=seed, dtype=torch.bfloat16, rows=1)
-    # the teacher sees the very logits that the student's bfloat16 product gives
-    logits = torch.addmm(case.bias, case.states, case.weight.T).double()
+    # the teacher sees the very logits that the student's bfloat16 product gives, to which the bias comes in float32
+    logits = ((case.states @ case.weight.T).float() + case.bias.float()).double()
     soft = top_of((logits / temperature).softmax(dim=-1), num_kept)
     loss = vocabulary_loss(
         case.states, case.weight, case.bias, case.target, soft, kd_weight=1.0, temperature=temperature
@@ -87,8 +87,9 @@ def test_label_smoothing_is_in_float32_where_the_training_is_in_bfloat16() -> No
         torch.manual_seed(seed)
         states, weight, bias = torch.randn(1, 8), torch.randn(30, 8), torch.full((30,), 4.0)
         target = torch.tensor([seed])
-        logits = torch.addmm(bias.bfloat16(), states.bfloat16(), weight.bfloat16().T).float()
-        expected = F.cross_entropy(logits, target, label_smoothing=0.5)
+        logits = (states.bfloat16() @ weight.bfloat16().T).float() + bias
+        mean_logit = (states.bfloat16().float() @ weight.T + bias).mean()
+        expected = 0.5 * F.cross_entropy(logits, target) + 0.5 * (torch.logsumexp(logits, dim=1) - mean_logit)
         with torch.autocast("cpu", torch.bfloat16):
             found = vocabulary_loss(states, weight, bias, target, label_smoothing=0.5)
         assert float(found.total) == pytest.approx(float(expected), rel=1e-5)

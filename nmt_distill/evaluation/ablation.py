@@ -121,6 +121,11 @@ class Ablation:
     created: str | None = None
     """date"""
 
+    def label(self, test_set: AblationSet) -> str:
+        """Return the name of a test set, with its direction where the report has several."""
+        several = len({(one.source, one.target) for one in self.test_sets}) > 1
+        return f"{test_set.name} {test_set.source}-{test_set.target}" if several else test_set.name
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON-like content."""
         return {"format_version": FORMAT_VERSION, "kind": "ablation", **dataclasses.asdict(self)}

@@ -32,6 +32,7 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
         yield Paragraph(sentence, "lead")
     for note in report.notes:
         yield Paragraph(f"Note: {note}")
+    yield overview_table(report)
     if can_draw():
         yield Plots(tuple(gain_plots(report)))
     else:
@@ -85,6 +86,18 @@ def summary(report: Ablation) -> list[str]:
     return [f"{row}, against {report.baselines[0]}: {', '.join(words)}." for row, words in told.items()]
 
 
+def overview_table(report: Ablation) -> Table:
+    """Return the mean chrF2++ of each row on every test set, and in brackets what it gains over the first baseline."""
+    baseline = report.baselines[0]
+    return Table(
+        headers=("chrF2++", "seeds", *(report.label(test_set) for test_set in report.test_sets)),
+        rows=tuple(
+            (row.name, str(len(row.seeds)), *(_mean_and_gain(row.name, one, baseline) for one in report.test_sets))
+            for row in report.rows
+        ),
+    )
+
+
 def score_rows_table(report: Ablation, test_set: AblationSet) -> Table:
     """Return mean and spread of BLEU and chrF2++ over the seeds of each row."""
     return Table(
@@ -136,6 +149,16 @@ def rows_table(report: Ablation) -> Table:
         ),
         num_text_columns=2,
     )
+
+
+def _mean_and_gain(name: str, test_set: AblationSet, baseline: str) -> str:
+    (row,) = [row for row in test_set.rows if row.row == name]
+    gains = [
+        f" ({gain.summary.mean:+.2f})"
+        for gain in test_set.gains
+        if (gain.row, gain.baseline, gain.metric) == (name, baseline, "chrF2++")
+    ]
+    return "".join([f"{fmean(scores.chrf.value for scores in row.scores):.2f}", *gains])
 
 
 def _mean(values: list[float], digits: int) -> str:

@@ -15,7 +15,7 @@ def gain_plots(report: Ablation) -> Iterator[Plot]:
     baseline = report.baselines[0]
     for number, test_set in enumerate(report.test_sets, start=1):
         gains = [gain for gain in test_set.gains if gain.baseline == baseline and gain.metric == "chrF2++"]
-        title = f"{test_set.name}: chrF2++ against {baseline}"
+        title = f"{report.label(test_set)}: chrF2++ against {baseline}"
         yield draw_plot(_bars(test_set, gains, title), title, f"gains_{number}.svg", height=1.1 + 0.32 * len(gains))
 
 

@@ -79,6 +79,25 @@ def test_recipes_share_corpus_and_labels_with_the_run_they_reuse() -> None:
     assert any(recipe.teacher == other.teacher for recipe, other in pairs)
 
 
+def test_students_of_the_software_teacher_see_none_of_what_is_held_out() -> None:
+    """The same sources and split as the teacher's own recipe, so that held-out text is the same text."""
+    from nmt_distill.recipe import load_recipe
+
+    teacher, student, compared = (
+        load_recipe(ROOT / path)
+        for path in (
+            "recipes/software_teacher/recipe.yaml",
+            "recipes/software_student/recipe.yaml",
+            "eval/recipes/kd_pays_multilingual.yaml",
+        )
+    )
+    for recipe in (student, compared):
+        assert recipe.directions == teacher.directions
+        assert recipe.corpus.sources == teacher.corpus.sources
+        assert recipe.corpus.split == teacher.corpus.split
+    assert (compared.corpus, compared.teacher) == (student.corpus, student.teacher)
+
+
 def test_small_recipe_is_smaller_out_of_the_same_labels() -> None:
     from nmt_distill.recipe import load_recipe
 

@@ -122,6 +122,25 @@ def test_report_tells_every_seed(tmp_path: Path) -> None:
     ]
 
 
+def test_overview_has_every_test_set_with_its_direction_where_there_are_several(tmp_path: Path) -> None:
+    outputs = {"none": {1: POOR, 2: WORSE}, "all": {1: GOOD, 2: GOOD}}
+    portuguese, german = (scored(outputs, "none", target=target) for target in ("pt-BR", "de"))
+    rows: dict[str, tuple[int, ...]] = {"none": (1, 2), "all": (1, 2)}
+    write_ablation(report(portuguese, rows), tmp_path / "one")
+    assert "| chrF2++ | seeds | toy |" in (tmp_path / "one" / "report.md").read_text(encoding="utf-8")
+    write_ablation(report(portuguese, rows, german), tmp_path / "two")
+    page = (tmp_path / "two" / "report.md").read_text(encoding="utf-8")
+    assert "| chrF2++ | seeds | toy en-pt-BR | toy en-de |" in page
+    good, poor, worse = (
+        sacrebleu.corpus_chrf(lines, [REFERENCES], word_order=2).score for lines in (GOOD, POOR, WORSE)
+    )
+    baseline = (poor + worse) / 2
+    cell = f"{good:.2f} ({good - baseline:+.2f})"
+    assert f"| none | 2 | {baseline:.2f} | {baseline:.2f} |" in page
+    assert f"| all | 2 | {cell} | {cell} |" in page
+    assert "toy en-de: chrF2++ against none" in (tmp_path / "two" / "plots" / "gains_2.svg").read_text(encoding="utf-8")
+
+
 def test_plots_show_every_row_and_name_what_they_are(tmp_path: Path) -> None:
     test_set = scored({"none": {1: GOOD, 2: GOOD}, "up": {1: GOOD, 2: REFERENCES}, "down": {1: POOR, 2: POOR}}, "none")
     write_ablation(report(test_set, {"none": (1, 2), "up": (1, 2), "down": (1, 2)}), tmp_path)

@@ -59,9 +59,9 @@ def student_settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def _training_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return how it learns: not how often a checkpoint is written, nor where it runs."""
+    """Return how it learns: not how often a checkpoint is written, nor where it runs and in how much memory."""
     content: dict[str, Any] = to_content(recipe.training)
-    others = ("checkpoint_every", "device", "compile", "tensorboard")
+    others = ("batch_parts", "checkpoint_every", "device", "compile", "tensorboard")
     return {key: value for key, value in content.items() if key not in others} | {
         "temperature": recipe.distillation.temperature
     }

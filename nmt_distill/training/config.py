@@ -136,6 +136,11 @@ class PhaseConfig:
         """Whether some layers may have no part in the loss: hidden states do not need what stands above them."""
         return bool(self.hidden) and not (self.vocabulary_weight or self.state_weight)
 
+    @property
+    def can_divide_batches(self) -> bool:
+        """Whether no record of a batch is compared with the others, so that parts of it add up to the same loss."""
+        return self.kd_share == 1 and not self.embedding_weight
+
     def at(self, step: int) -> PhaseConfig:
         """Return the phase with the ``kd_weight`` of a step: the first has that of the recipe, the last its end.
 
@@ -196,6 +201,9 @@ class TrainingConfig:
     """development sentences that a validation translates"""
     checkpoint_every: PositiveInt = 200
     """updates between two checkpoints; a killed run goes on from the last one"""
+    batch_parts: PositiveInt = 1
+    """parts in which each batch is computed, one after the other: with more of them an update needs less memory and
+    learns the same, up to rounding and dropout, so this may be changed while a training is under way"""
     device: Device = "auto"
     """device of labelling and training: ``auto`` takes a GPU if there is one, ``cpu`` or ``cuda`` demand it"""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -206,3 +214,12 @@ class TrainingConfig:
     updates, and on a CPU it was slower where it was measured"""
     tensorboard: bool = False
     """also write ``metrics.jsonl`` to the run's folder ``tensorboard``; needs the extra ``tensorboard``"""
+
+    def faults(self) -> Faults:
+        """Yield what is wrong across fields."""
+        if self.batch_parts > 1 and not all(phase.can_divide_batches for phase in self.phases):
+            yield (
+                "batch_parts",
+                "must be 1 where kd_share is below 1 or embedding_weight above 0, which compare the records of a batch "
+                "with one another; set batch_tokens lower instead",
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +20,15 @@ from nmt_distill.training.supervision import Supervision
 class StepBatches:
     """Makes the batches of a step on one of several ranks."""
 
-    def __init__(self, student: StudentModel, store: Records, supervision: Supervision | None) -> None:
+    def __init__(
+        self, student: StudentModel, store: Records, supervision: Supervision | None, *, num_parts: int = 1
+    ) -> None:
         """Take note of where records and samples come from.
 
         :param supervision: the teacher in the training step, where a phase wants it
+        :param num_parts: that each batch is divided in, where it has as many records
         """
+        self._num_parts = num_parts
         self._student, self._store, self._supervision = student, store, supervision
         self._target_lengths, self._ends = store.lengths()[1], np.cumsum(store.group_sizes)
 
@@ -45,14 +50,20 @@ class StepBatches:
             is_any_sampled |= is_sampled
             num_stored += 0 if is_sampled else int(self._target_lengths[indices].sum())
             if place % num_ranks == rank:
-                indices = self._in_order(phase, indices)
-                batch = self._batch(phase, indices, own_draw if is_sampled else None).to(accelerator.device)
-                batches.append((indices, batch))
-                num_sampled += len(batch.target) if is_sampled else 0
+                for own, part_draw in self._parts(self._in_order(phase, indices), own_draw):
+                    batch = self._batch(phase, own, part_draw if is_sampled else None).to(accelerator.device)
+                    batches.append((own, batch))
+                    num_sampled += len(batch.target) if is_sampled else 0
         if is_any_sampled:  # how long a sample is its own rank alone knows
             counted = torch.tensor(num_sampled, device=accelerator.device)
             num_sampled = int(accelerator.reduce(counted, reduction="sum"))
         return batches, num_stored + num_sampled
+
+    def _parts(self, indices: Indices, draw: Draw) -> Iterator[tuple[Indices, Draw]]:
+        """Divide a batch, each part with a draw of its own; a batch that is not divided keeps the one it has."""
+        num_parts = min(self._num_parts, len(indices))
+        for number, part in enumerate(np.array_split(indices, num_parts)):
+            yield part, (*draw, number) if num_parts > 1 else draw
 
     def _in_order(self, phase: PhaseConfig, indices: Indices) -> Indices:
         """Put the records of a direction together, so that each teacher reads all that it has to read at once."""

@@ -120,7 +120,7 @@ class Trainer:
             )
         if too_long:
             say(f"{too_long:,} of {len(store):,} records are longer than student.max_positions and passed over")
-        self.batches = StepBatches(self.student, store, supervision)
+        self.batches = StepBatches(self.student, store, supervision, num_parts=config.batch_parts)
         self.progress = Progress()
         self.score_name = "score" if hasattr(validate, "measures") else "chrF"
 
@@ -191,7 +191,7 @@ class Trainer:
                 group["lr"] = rate
             taken = list(islice(batches, phase.num_accumulated * self.accelerator.num_processes))
             place = Place(progress.phase + 1, progress.step + 1)
-            with told_of_memory(place, batch_tokens=phase.batch_tokens, num_accumulated=phase.num_accumulated):
+            with told_of_memory(place, phase, num_parts=config.batch_parts):
                 self._step(phase, objective, optimizer, parameters, [indices for _, indices in taken])
             average.update()
             progress.step += 1

@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt_distill.files import atomic_file, write_json
 from nmt_distill.memory import told_where_memory_ends
 from nmt_distill.training.batches import Batch, Indices
+from nmt_distill.training.config import PhaseConfig
 
 KEPT = "The last checkpoint is kept."
 
@@ -101,14 +102,23 @@ def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Plac
     return f"lower training.phases[{place.phase - 1}].learning_rate, with which training starts over"
 
 
-def told_of_memory(place: Place, *, batch_tokens: int, num_accumulated: int) -> AbstractContextManager[None]:
-    """Say which budget of tokens to try, where a block runs out of memory.
+def told_of_memory(place: Place, phase: PhaseConfig, *, num_parts: int) -> AbstractContextManager[None]:
+    """Say what to set for the same update in less memory, where a block runs out of it.
 
+    :param num_parts: that each batch is divided in already
     :raises NmtDistillError: in the place of the error that torch raises
     """
-    phase = f"training.phases[{place.phase - 1}]"
+    told = f"in {place}, on a batch of up to {phase.batch_tokens:,} target positions"
+    if num_parts > 1:
+        told += f" in {num_parts} parts"
+    if phase.can_divide_batches:
+        return told_where_memory_ends(
+            f"{told}; set training.batch_parts={2 * num_parts}, with which an update learns the same in less memory: "
+            "training goes on from its last checkpoint."
+        )
+    name = f"training.phases[{place.phase - 1}]"
     return told_where_memory_ends(
-        f"in {place}, on a batch of up to {batch_tokens:,} target positions; set "
-        f"{phase}.batch_tokens={max(batch_tokens // 2, 1)} and {phase}.num_accumulated={2 * num_accumulated}, with "
-        "which an update learns from as many tokens as before; with other batches training starts over."
+        f"{told}; set {name}.batch_tokens={max(phase.batch_tokens // 2, 1)} and {name}.num_accumulated="
+        f"{2 * phase.num_accumulated}, with which an update learns from as many tokens as before; with other batches "
+        "training starts over."
     )

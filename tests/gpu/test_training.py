@@ -271,8 +271,7 @@ def test_gpu_without_memory_is_told_a_budget(new_student: Make, toy_store: Store
     total = torch.cuda.mem_get_info()[1]
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (48 << 20)) / total)
     told = (
-        r"^memory ran out in phase 1, step 1, on a batch of up to 3,000 target positions; set "
-        r"training\.phases\[0\]\.batch_tokens=1500 and training\.phases\[0\]\.num_accumulated=2, "
+        r"^memory ran out in phase 1, step 1, on a batch of up to 3,000 target positions; set training\.batch_parts=2, "
     )
     try:
         with pytest.raises(NmtDistillError, match=told):

@@ -90,13 +90,16 @@ def test_device_without_memory(
         patched.setattr(Objective, "forward", full)
         error = fails("train", recipe, "--out", labelled)
     assert error == (
-        "memory ran out in phase 1, step 6, on a batch of up to 300 target positions; set "
-        "training.phases[0].batch_tokens=150 and training.phases[0].num_accumulated=2, with which an update learns "
-        "from as many tokens as before; with other batches training starts over."
+        "memory ran out in phase 1, step 6, on a batch of up to 300 target positions; set training.batch_parts=2, with "
+        "which an update learns the same in less memory: training goes on from its last checkpoint."
     )
     saved = torch.load(labelled / "training" / "checkpoint.pt", weights_only=True)
     assert saved["progress"]["step"] == 4
-    assert main(["train", str(recipe), "--out", str(labelled)]) == 0
+    calls[:] = [1] * 6  # memory is there now
+    with monkeypatch.context() as patched:
+        patched.setattr(Objective, "forward", full)
+        assert main(["train", str(recipe), "--out", str(labelled), "--set", "training.batch_parts=2"]) == 0
+    assert len(calls) == 6 + 2 * 4  # it went on after 4 of 8 steps, each batch in two parts
 
 
 def test_preset_that_the_teacher_cannot_initialise(toy: Toy, fails: Fails, finished_run: Path, tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_defaults_can_be() -> None:
     assert faults_of(TrainingConfig, TRAINING) == ()
 
 
+@pytest.mark.parametrize("setting", [{"kd_share": 0.5}, {"embedding_weight": 100.0}])
+def test_batches_whose_records_are_compared_are_not_divided(setting: dict[str, Any]) -> None:
+    content = TRAINING | {"phases": [PHASE, PHASE | setting]}
+    assert faulty_keys(TrainingConfig, content | {"batch_parts": 2}) == ["batch_parts"]
+    assert faulty_keys(TrainingConfig, content | {"batch_parts": 1}) == []
+    assert faulty_keys(TrainingConfig, TRAINING | {"batch_parts": 2}) == []
+
+
 @given(content=st.fixed_dictionaries({}, optional=FAULTY))
 def test_exactly_the_faulty_keys_of_a_phase_are_told(content: dict[str, Any]) -> None:
     assert sorted(faulty_keys(PhaseConfig, PHASE | content)) == sorted(content)

@@ -191,15 +191,22 @@ def test_accumulated_batches_are_one_step(
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", look)
     lines = []
-    for name, batch_tokens, num_accumulated in (("one", 10_000, 1), ("many", 40, num_batches)):
+    for name, batch_tokens, num_accumulated, num_parts in (
+        ("one", 10_000, 1, 1),
+        ("many", 40, num_batches, 1),
+        ("parts", 10_000, 1, 7),
+        ("more parts than records", 40, num_batches, 10_000),
+    ):
         phase = replace(PHASE, num_steps=1, batch_tokens=batch_tokens, num_accumulated=num_accumulated)
-        _, (line,) = train(new_student(seed=3), toy_store, replace(CONFIG, phases=(phase,)), tmp_path / name)
+        config = replace(CONFIG, phases=(phase,), batch_parts=num_parts)
+        _, (line,) = train(new_student(seed=3), toy_store, config, tmp_path / name)
         lines.append(line)
-    assert [line["target_tokens"] for line in lines] == [lengths[1].sum()] * 2
-    for name in ("nll", "kl", "agreed"):
-        assert lines[0][name] == pytest.approx(lines[1][name], rel=1e-4)
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    assert [line["target_tokens"] for line in lines] == [lengths[1].sum()] * 4
+    for line, others in zip(lines[1:], gradients[1:], strict=True):
+        for name in ("nll", "kl", "agreed"):
+            assert line[name] == pytest.approx(lines[0][name], rel=1e-4)
+        for one, other in zip(gradients[0], others, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
     student = new_student(seed=3).train()
     ids = student.config

@@ -22,6 +22,8 @@ from nmt_distill.training.config import PhaseConfig
 from nmt_distill.training.trainer import Trainer
 from tests.trainings import CONFIG, PHASE, Make, assert_same, train, weights
 
+GOES_ON = " an update learns the same in less memory: training goes on from its last checkpoint."
+
 
 def kept_of(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a training leaves of an update that is not finite."""
@@ -109,11 +111,32 @@ def test_gradient_that_is_not_finite_is_told(
         MemoryError(),
     ],
 )
+@pytest.mark.parametrize(
+    ("num_parts", "of_phase", "remedy"),
+    [
+        (1, {}, "; set training.batch_parts=2, with which" + GOES_ON),
+        (3, {}, " in 3 parts; set training.batch_parts=6, with which" + GOES_ON),
+        (
+            1,
+            {"kd_share": 0.5},
+            "; set training.phases[1].batch_tokens=50 and training.phases[1].num_accumulated=6, with which an update "
+            "learns from as many tokens as before; with other batches training starts over.",
+        ),
+    ],
+)
 def test_device_without_memory_is_told_a_budget(
-    new_student: Make, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    new_student: Make,
+    toy_store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    num_parts: int,
+    of_phase: dict[str, Any],
+    remedy: str,
 ) -> None:
-    phase = replace(PHASE, num_accumulated=3)
-    trainer = Trainer(new_student(), toy_store, replace(CONFIG, phases=(PHASE, phase)), folder=tmp_path)
+    phase = replace(PHASE, num_accumulated=3, **of_phase)
+    config = replace(CONFIG, phases=(PHASE, phase), batch_parts=num_parts)
+    trainer = Trainer(new_student(), toy_store, config, folder=tmp_path)
     forward = trainer.objective.forward
 
     def full(batch: Any, phase: PhaseConfig) -> Any:
@@ -124,11 +147,7 @@ def test_device_without_memory_is_told_a_budget(
     monkeypatch.setattr(trainer.objective, "forward", full)
     with pytest.raises(NmtDistillError) as caught:
         trainer.run()
-    assert str(caught.value) == (
-        "memory ran out in phase 2, step 1, on a batch of up to 100 target positions; set "
-        "training.phases[1].batch_tokens=50 and training.phases[1].num_accumulated=6, with which an update learns from "
-        "as many tokens as before; with other batches training starts over."
-    )
+    assert str(caught.value) == ("memory ran out in phase 2, step 1, on a batch of up to 100 target positions" + remedy)
     assert TrainingFolder(tmp_path).load_checkpoint() is not None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nmt_distill import Translator
+from nmt_distill.cli import main
 from nmt_distill.model_folder import verify_checksums
 from nmt_distill.packaged_models import packaged_models
 
@@ -42,6 +43,18 @@ def test_line_n_answers_line_n_and_placeholders_come_through(language: str) -> N
     assert [bool(answer) for answer in answers] == [True, False, True, True]
     assert ["{name}" in answers[0], "<b>" in answers[2], "%(count)d" in answers[3]] == [True] * 3
     assert not set(answers) - {""} & set(lines)
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_person_is_told_whose_translation_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_watched: bool
+) -> None:
+    monkeypatch.setattr("nmt_distill.translate_command.is_watched", lambda: is_watched)
+    (model,) = packaged_models()
+    assert main(["translate", "--to", "de", "Turn off the lights"]) == 0
+    assert (f"translated by {model.name}, the model in the package" in capsys.readouterr().err) == is_watched
+    assert main(["translate", "--model", model.name, "--to", "de", "Turn off the lights"]) == 0
+    assert "the model in the package" not in capsys.readouterr().err
 
 
 def test_files_are_those_that_were_exported_and_the_card_tells_scores() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from nmt_distill import models_command
 from nmt_distill.cli import main
-from nmt_distill.packaged_models import models_folder
+from nmt_distill.packaged_models import models_folder, packaged_names
 
 Captured = pytest.CaptureFixture[str]
 
@@ -123,7 +123,7 @@ def test_a_reader_that_has_left_is_no_error() -> None:
 
 def test_output_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     (tmp_path / "ação").mkdir()
-    shutil.copytree(models_folder() / "software_teacher", tmp_path / "ação" / "modelo")
+    shutil.copytree(models_folder() / packaged_names()[0], tmp_path / "ação" / "modelo")
     for name in ("ascii", "latin-1"):
         environment = {"NMT_DISTILL_MODELS": str(tmp_path / "ação"), "PYTHONIOENCODING": name}
         output, _ = command("models", "--json", environment=environment, stdout=subprocess.PIPE).communicate(timeout=60)

@@ -161,31 +161,31 @@ def _whole_number(where: Path, content: dict[str, Any], key: str, default: int, 
     return number
 
 
-def verify_checksums(path: Path, names: Sequence[str] | None = None) -> int:
-    """Compare the files of an export folder with its ``checksums.json``; return how many agree.
+def verify_checksums(
+    path: Path, names: Sequence[str] | None = None, *, remedy: str = "copy or export the model again"
+) -> int:
+    """Compare the files of an export folder, or of another with a ``checksums.json``; return how many agree.
 
     :param names: which of them, where they are there; None takes all
+    :param remedy: what to do where they do not
     :raises NmtDistillError: if there are no checksums, or a file is missing, differs or has none; all that do are named
     """
     _check_folder(path)
     if not (path / CHECKSUMS_FILE).is_file():
-        raise NmtDistillError(
-            f"{path} has no {CHECKSUMS_FILE} to compare its files with; export the model again (`translate` needs none "
-            "where --verify is left out)."
-        )
+        raise NmtDistillError(f"{path} has no {CHECKSUMS_FILE} to compare its files with; {remedy}.")
     expected = read_json(path / CHECKSUMS_FILE)
     if not isinstance(expected, dict) or not expected:
-        raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; export the model again.")
+        raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; {remedy}.")
     wanted = [*expected] if names is None else [name for name in names if name in expected or (path / name).exists()]
     if unknown := [name for name in wanted if name not in expected]:
-        raise NmtDistillError(f"{path / CHECKSUMS_FILE} does not name {', '.join(unknown)}; export the model again.")
+        raise NmtDistillError(f"{path / CHECKSUMS_FILE} does not name {', '.join(unknown)}; {remedy}.")
     damaged = [name for name in wanted if not (path / name).is_file() or sha256_of(path / name) != expected[name]]
     if damaged:
-        raise NmtDistillError(f"{path}: {', '.join(damaged)} damaged or missing; copy or export the model again.")
+        raise NmtDistillError(f"{path}: {', '.join(damaged)} damaged or missing; {remedy}.")
     return len(wanted)
 
 
 def write_checksums(path: Path) -> None:
-    """Write ``checksums.json`` over all other files of an export folder, those in its folders too."""
+    """Write ``checksums.json`` over all other files of a folder, those in its folders too."""
     files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / CHECKSUMS_FILE)
     write_json(path / CHECKSUMS_FILE, {file.relative_to(path).as_posix(): sha256_of(file) for file in files})

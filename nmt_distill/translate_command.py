@@ -147,7 +147,8 @@ def _translator(arguments: argparse.Namespace) -> Translator:
     from nmt_distill.translator import Translator
 
     if arguments.verify:
-        verify_checksums(find_model(arguments.model))
+        remedy = "copy or export the model again, or leave --verify out"
+        verify_checksums(find_model(arguments.model), remedy=remedy)
     translator = Translator(
         arguments.model,
         threads=arguments.threads,

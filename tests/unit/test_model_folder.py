@@ -172,7 +172,7 @@ def test_checksums_may_be_absent_until_asked_for(make: Make) -> None:
     path = make()
     read_model_folder(path)
     with pytest.raises(
-        NmtDistillError, match=r"has no checksums\.json to compare its files with; export the model again"
+        NmtDistillError, match=r"has no checksums\.json to compare its files with; copy or export the model again"
     ):
         verify_checksums(path)
     with pytest.raises(

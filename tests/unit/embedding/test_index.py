@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import shard_path
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.encoder_folder import write_encoder
+from nmt_distill.model_folder import write_checksums
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,14 @@ def encoder(toy_encoder: Path) -> SentenceEncoder:
 @pytest.fixture(scope="module")
 def lines(toy_sentences: list[str]) -> list[str]:
     return list(dict.fromkeys(toy_sentences))
+
+
+def flip(path: Path) -> None:
+    """Change every byte of the middle of a file."""
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 3, 2 * len(content) // 3):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
 
 
 def test_exact_search_is_a_sort_by_cosine(
@@ -88,7 +98,7 @@ def test_what_is_no_index_is_not_replaced(encoder: SentenceEncoder, tmp_path: Pa
 def test_text_that_was_changed_is_noticed(encoder: SentenceEncoder, tmp_path: Path) -> None:
     make_index(tmp_path / "index", ["one", "two"], encoder)
     (tmp_path / "index" / "lines.txt").write_text("one\nTWO\n", encoding="utf-8")
-    with pytest.raises(NmtDistillError, match=r"is needed; lines.txt was changed: make the index again"):
+    with pytest.raises(NmtDistillError, match=r"index: lines\.txt damaged or missing; make the index again"):
         SentenceIndex(tmp_path / "index", encoder)
 
 
@@ -116,16 +126,63 @@ def test_a_line_break_inside_a_line_is_refused(encoder: SentenceEncoder, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("length", [0, 100, -100])
-def test_a_damaged_graph_is_told(encoder: SentenceEncoder, lines: list[str], tmp_path: Path, length: int) -> None:
+@pytest.fixture(scope="module")
+def approximate(encoder: SentenceEncoder, lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of 50 lines with a graph; copy it to change it."""
     pytest.importorskip("usearch")
-    make_index(tmp_path / "index", lines[:50], encoder, approximate=True)
-    graph = tmp_path / "index" / "approximate.usearch"
-    graph.write_bytes(graph.read_bytes()[:length])
-    index = SentenceIndex(tmp_path / "index", encoder)
-    with pytest.raises(NmtDistillError, match=r"approximate\.usearch is damaged; search with --exact, or index again"):
+    folder = tmp_path_factory.mktemp("approximate") / "index"
+    make_index(folder, lines[:50], encoder, approximate=True)
+    return folder
+
+
+def test_graph_with_flipped_bytes_does_not_reach_usearch(
+    encoder: SentenceEncoder, approximate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(approximate, tmp_path / "index"))
+    flip(folder / "approximate.usearch")
+    monkeypatch.setattr("nmt_distill.embedding.index.load_usearch", None)
+    index = SentenceIndex(folder, encoder)
+    with pytest.raises(
+        NmtDistillError, match=r"index: approximate\.usearch damaged or missing; search with --exact, or"
+    ):
         index.search(["one"])
     assert len(index.search(["one"], exact=True)[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "is_seen_by_graph"),
+    [("lines.txt", True), ("vectors.json", True), ("vectors-00000.npy", False), ("checksums.json", True)],
+)
+def test_every_file_that_a_search_reads_is_looked_at(
+    encoder: SentenceEncoder, approximate: Path, tmp_path: Path, name: str, is_seen_by_graph: bool
+) -> None:
+    folder = Path(shutil.copytree(approximate, tmp_path / "index"))
+    flip(folder / name)
+    for exact in (True, False):
+        if exact or is_seen_by_graph:
+            with pytest.raises(NmtDistillError, match=name.replace(".", r"\.")):
+                SentenceIndex(folder, encoder).search(["one"], exact=exact)
+        else:
+            assert len(SentenceIndex(folder, encoder).search(["one"])[0]) == 10
+
+
+def test_index_without_checksums_is_made_again(encoder: SentenceEncoder, approximate: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(approximate, tmp_path / "index"))
+    (folder / "checksums.json").unlink()
+    with pytest.raises(NmtDistillError, match=r"index has no checksums\.json .*; make the index again\."):
+        SentenceIndex(folder, encoder)
+    make_index(folder, ["one"], encoder)
+    assert len(SentenceIndex(folder, encoder)) == 1
+
+
+def test_graph_of_another_usearch_is_told(encoder: SentenceEncoder, approximate: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(approximate, tmp_path / "index"))
+    (folder / "approximate.usearch").write_bytes(b"another format")
+    write_checksums(folder)
+    with pytest.raises(
+        NmtDistillError, match=r"approximate\.usearch is of another usearch than the one installed here"
+    ):
+        SentenceIndex(folder, encoder).search(["one"])
 
 
 def test_a_graph_that_finds_no_room_is_told(

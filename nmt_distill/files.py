@@ -17,14 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.lock import WRITER_SUFFIX, remove_writer, sole_writer
 
 try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
-try:
     import resource
-except ImportError:
+except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 PARTIAL_SUFFIX = ".partial"
@@ -128,61 +125,46 @@ def _text_options(mode: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
-    """Hold a lock file while the block runs; the system releases it when the process ends, however it ends.
-
-    :param shared: several may hold it at once, if all of them say so
-    :param wait: wait for it
-    :returns: False where another process holds it; always True on systems without such locks
-    """
-    with path.open("a", encoding="utf-8") as stream:
-        if fcntl is None:
-            yield True
-            return
-        try:
-            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # a file system that knows no locks
-            pass
-        yield True
-
-
-@contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a new folder to fill; it replaces ``path`` when the block ends well.
 
-    :raises NmtDistillError: if that is the folder in which the command runs, or above it
+    :raises NmtDistillError: if that is the folder in which the command runs, or above it, or another process writes it
     """
     if path.name in ("", ".."):
         raise NmtDistillError(f"{path} cannot be replaced from within; go elsewhere, and name the folder itself.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_partials(path)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
-    try:
-        yield partial
-        os.chmod(partial, 0o777 & ~_umask())
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
-            os.replace(path, old / path.name)
-            os.replace(partial, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with sole_writer(path):
+        remove_partials(path)
+        partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+        try:
+            yield partial
+            os.chmod(partial, 0o777 & ~_umask())
+            _put(partial, path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _put(partial: Path, path: Path) -> None:
+    """Move a folder to where it belongs, in the place of what stands there."""
+    if not path.exists():
+        os.replace(partial, path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+    os.replace(path, old / path.name)
+    os.replace(partial, path)
+    shutil.rmtree(old)
 
 
 def remove_partials(path: Path) -> None:
     """Remove what a killed run left while it wrote ``path``."""
     _remove_all(path.parent.glob(f".{path.name}.*{PARTIAL_SUFFIX}"))
+    remove_writer(path)
 
 
 def remove_partials_below(folder: Path) -> None:
     """Remove what a killed run left anywhere in a folder that belongs to it alone."""
-    _remove_all(list(folder.rglob(f".*{PARTIAL_SUFFIX}")))
+    _remove_all([path for path in folder.rglob(".*") if path.suffix in (PARTIAL_SUFFIX, WRITER_SUFFIX)])
 
 
 def _remove_all(partials: Iterable[Path]) -> None:

@@ -11,7 +11,8 @@ from nmt_distill import __version__
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
 from nmt_distill.errors import NmtDistillError, QualityBoundError
-from nmt_distill.files import locked, read_json, remove_partials, remove_partials_below
+from nmt_distill.files import read_json, remove_partials, remove_partials_below
+from nmt_distill.lock import locked
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.ranks import Ranks

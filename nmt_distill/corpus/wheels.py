@@ -16,7 +16,8 @@ from typing import Annotated
 
 from nmt_distill.configuration.constraints import Matches
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, locked, sha256_of
+from nmt_distill.files import atomic_folder, sha256_of
+from nmt_distill.lock import locked
 from nmt_distill.progress import say
 
 DOWNLOAD_SECONDS = 900.0

@@ -10,7 +10,8 @@ from typing import Any
 
 from nmt_distill.corpus.wheels import wheel_cache
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import locked, read_json, sha256_of, write_json
+from nmt_distill.files import read_json, sha256_of, write_json
+from nmt_distill.lock import locked
 
 CACHE_NAME = "hashes.json"
 """file beside the wheels: the path of a file to its size, times, inode and SHA-256"""

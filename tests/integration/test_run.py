@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.files import locked
+from nmt_distill.lock import locked
 from nmt_distill.pipeline import LOCK, Pipeline
 from nmt_distill.recipe import load_recipe
 from tests.integration.commands import run_command

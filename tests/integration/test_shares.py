@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_distill.files import locked
+from nmt_distill.lock import locked
 from nmt_distill.pipeline import LOCK
 from tests.integration.commands import Command, run_command
 from tests.integration.conftest import Toy

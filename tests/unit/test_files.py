@@ -18,7 +18,6 @@ from nmt_distill.files import (
     atomic_folder,
     check_output_folder,
     fingerprint,
-    locked,
     output_file,
     read_json,
     read_lines,
@@ -167,10 +166,31 @@ def test_what_a_killed_run_left_goes_away(tmp_path: Path) -> None:
     )
     path = tmp_path / "model"
     subprocess.run([sys.executable, "-c", program, str(path)], check=False)
-    assert len(names(tmp_path)) == 2
+    assert len(names(tmp_path)) == 3
     assert not path.exists()
     remove_partials(path)
     assert names(tmp_path) == []
+
+
+def test_folder_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    write = (
+        "import pathlib, sys; from nmt_distill.files import atomic_folder\n"
+        f"with atomic_folder(pathlib.Path({str(path)!r})) as partial:\n"
+        "    (partial / 'x').touch(); print(flush=True); sys.stdin.readline(); assert (partial / 'x').exists()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", write], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with (
+            pytest.raises(NmtDistillError, match=r"another nmt-distill writes .*model; wait for it, or name another"),
+            atomic_folder(path),
+        ):
+            raise AssertionError
+        writer.communicate(b"\n")
+    assert writer.returncode == 0
+    assert names(path) == ["x"]
+    assert names(tmp_path) == ["model"]
 
 
 def test_partials_of_other_names_stay(tmp_path: Path) -> None:
@@ -274,30 +294,3 @@ def test_line_break_inside_an_item_is_refused_and_nothing_is_written(tmp_path: P
     with pytest.raises(NmtDistillError, match=r"a\.txt, line 2: the text holds a line break: 'b\\nc'\.$"):
         write_lines(path, ["a", "b\nc"])
     assert names(tmp_path) == []
-
-
-def test_lock_keeps_others_out_until_it_is_released(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with locked(path) as first, locked(path) as second, locked(path, shared=True) as third:
-        assert (first, second, third) == (True, False, False)
-    with locked(path, shared=True) as first, locked(path, shared=True) as second, locked(path) as third:
-        assert (first, second, third) == (True, True, False)
-    with locked(path, wait=True) as first:
-        assert first
-
-
-def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    hold = (
-        "import pathlib, sys; from nmt_distill.files import locked\n"
-        f"with locked(pathlib.Path({str(path)!r})): print(flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with locked(path) as is_ours:
-            assert not is_ours
-        holder.kill()
-        holder.wait()
-        with locked(path) as is_ours:
-            assert is_ours

@@ -14,7 +14,8 @@ from typing import IO, Any
 import ctranslate2
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, fingerprint, locked, read_json, read_lines, write_json
+from nmt_distill.files import atomic_folder, fingerprint, read_json, read_lines, write_json
+from nmt_distill.lock import locked
 from nmt_distill.progress import say
 
 MODEL_FILE = "model.bin"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,20 @@ def test_index_is_whole_or_not_there(encoder: SentenceEncoder, tmp_path: Path) -
     with pytest.raises(NmtDistillError, match=r"line 1 is empty"):
         make_index(tmp_path / "index", [""], encoder)
     assert len(SentenceIndex(tmp_path / "index", encoder)) == 1, "what stood there still does"
+
+
+def test_two_do_not_make_one_index_at_once(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+
+    def lines() -> Iterator[str]:
+        yield "one"
+        with pytest.raises(NmtDistillError, match=r"another nmt-distill writes \S*index; wait for it, or name another"):
+            make_index(folder, ["two"], encoder)
+        yield "three"
+
+    assert make_index(folder, lines(), encoder) == 2
+    assert [hit.text for hit in SentenceIndex(folder, encoder).search(["one"])[0]] == ["one", "three"]
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_what_is_no_index_is_not_replaced(encoder: SentenceEncoder, tmp_path: Path) -> None:

@@ -104,14 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.index:
         from nmt_distill.embedding.index import make_index
 
-        with job("embed") as running:
-            make_index(
-                arguments.index,
-                input_lines(arguments.file),
-                encoder,
-                approximate=arguments.approximate,
-                advance=running.advance,
-            )
+        make_index(arguments.index, input_lines(arguments.file), encoder, approximate=arguments.approximate)
         print(arguments.index)
     elif arguments.head:
         _write_classes(arguments.head, encoder, arguments.file)

@@ -149,10 +149,7 @@ class SentenceEncoder:
         if wrong := [sentence for sentence in given if not isinstance(sentence, str)]:
             raise TypeError(f"every sentence must be a str, but one is {wrong[0]!r:.80}")
         for number, sentence in enumerate(sentences, start=first_line):
-            if not sentence.strip():
-                raise NmtDistillError(
-                    f"line {number:,} is empty and so has no vector; leave it out, as `grep '[^[:space:]]'` does."
-                )
+            check_full(sentence, number)
         limit = self.folder.max_tokens - 1
         owners: list[int] = []
         rows: list[list[str]] = []
@@ -177,6 +174,18 @@ class SentenceEncoder:
 
     def _encode(self, rows: list[list[str]]) -> Vectors:
         return np.array(self._engine.forward_batch(rows).last_hidden_state, dtype=np.float32)
+
+
+def check_full(sentence: str, number: int) -> None:
+    """Refuse a line that has no vector.
+
+    :param number: of the line, for the message
+    :raises NmtDistillError: if it is empty
+    """
+    if not sentence.strip():
+        raise NmtDistillError(
+            f"line {number:,} is empty and so has no vector; leave it out, as `grep '[^[:space:]]'` does."
+        )
 
 
 def _batches(rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:

@@ -8,7 +8,7 @@ time in which one query is compared with them; a search through the graph leaves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.encoder import SentenceEncoder, check_full
 from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import HEADER_NAME, Vectors, VectorStore, shard_path, write_vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_folder, read_lines, sha256_of, write_lines
 from nmt_distill.model_folder import verify_checksums, write_checksums
+from nmt_distill.progress import job
 
 LINES_NAME = "lines.txt"
 APPROXIMATE_NAME = "approximate.usearch"
@@ -43,13 +44,10 @@ class Hit:
     text: str
 
 
-def make_index(
-    folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, approximate: bool = False, advance: Any = None
-) -> int:
+def make_index(folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, approximate: bool = False) -> int:
     """Embed lines and write their index, which appears whole or not at all; return how many lines it has.
 
     :param approximate: build a graph too, through which a search looks at some vectors only
-    :param advance: told how many lines are done since it was told last
     :raises NmtDistillError: if something stands there that is no index, a line is empty or holds an LF, usearch is
         missing, or there is no room for its graph
     """
@@ -58,21 +56,29 @@ def make_index(
     if approximate:
         load_usearch()
     with atomic_folder(folder) as partial:
-        if write_lines(partial / LINES_NAME, iter(lines)) == 0:
+        count = write_lines(partial / LINES_NAME, _full_lines(lines))
+        if count == 0:
             raise NmtDistillError(f"{folder} would be empty: there is no line to embed.")
-        header = write_vectors(
-            partial,
-            read_lines(partial / LINES_NAME),
-            lambda part: scaled_to_one(encoder.embed(part)),
-            teacher=encoder.fingerprint,
-            corpus=sha256_of(partial / LINES_NAME),
-            shard_sentences=SHARD_SENTENCES,
-            advance=advance or (lambda count: None),
-        )
+        with job("embed", total=count) as running:
+            header = write_vectors(
+                partial,
+                read_lines(partial / LINES_NAME),
+                lambda part: scaled_to_one(encoder.embed(part)),
+                teacher=encoder.fingerprint,
+                corpus=sha256_of(partial / LINES_NAME),
+                shard_sentences=SHARD_SENTENCES,
+                advance=running.advance,
+            )
         if approximate:
             _write_graph(partial, header.dim)
         write_checksums(partial)
     return header.num_vectors
+
+
+def _full_lines(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        check_full(line, number)
+        yield line
 
 
 def _is_index(folder: Path) -> bool:

@@ -24,6 +24,8 @@ from nmt_distill.files import atomic_file, map_file, read_json, write_json
 
 HEADER_NAME = "vectors.json"
 BEGUN_NAME = "vectors.begun.json"
+EMBED_SENTENCES = 4096
+"""sentences that are embedded before progress is told"""
 UNIT_TOLERANCE = 1e-2
 """how far from 1 the length of a vector may be for it to count as 1; float16 moves it by less"""
 
@@ -70,6 +72,7 @@ def write_vectors(
 ) -> VectorsHeader:
     """Embed a text shard by shard; what an earlier call for the same teacher and text left is kept.
 
+    :param embed: is given a part of a shard at a time
     :param teacher: fingerprint of what ``embed`` is
     :param corpus: SHA-256 of the text
     :param advance: told how many lines are done since it was told last
@@ -81,11 +84,13 @@ def write_vectors(
         path = shard_path(folder, index)
         shard = _read_shard(path, len(part))
         if shard is None:
-            vectors = checked_vectors(_embed_once(part, embed), len(part), first_line=total + 1)
+            vectors = checked_vectors(_embed_once(part, embed, advance), len(part), first_line=total + 1)
             with np.errstate(over="ignore"):  # which is told with its line
                 shard = vectors.astype(np.float16)
             checked_vectors(shard, len(part), first_line=total + 1)
             write_table(path, shard)
+        else:
+            advance(len(part))
         if dim is not None and shard.shape[1] != dim:
             raise NmtDistillError(
                 f"{path} has vectors of {shard.shape[1]} numbers, but those before have {dim}; the teacher must give "
@@ -93,7 +98,6 @@ def write_vectors(
             )
         dim, index, total = shard.shape[1], index + 1, total + len(part)
         is_normalized = is_normalized and have_unit_length(shard)
-        advance(len(part))
     if dim is None:
         raise NmtDistillError(f"{folder}: there is no line to embed.")
     header = VectorsHeader(
@@ -119,17 +123,34 @@ def _begin(folder: Path, belongs: dict[str, Any]) -> None:
         write_json(begun, belongs)
 
 
-def _embed_once(lines: Sequence[str], embed: Embed) -> Vectors:
+def _embed_once(lines: Sequence[str], embed: Embed, advance: Callable[[int], None]) -> Vectors:
     """Embed each distinct line once."""
     numbers: dict[str, int] = {}
-    places = [numbers.setdefault(line, len(numbers)) for line in lines]
-    vectors = np.asarray(embed(list(numbers)))
-    if vectors.ndim != 2 or len(vectors) != len(numbers):
+    places = np.array([numbers.setdefault(line, len(numbers)) for line in lines])
+    distinct, num_done = list(numbers), 0
+    parts: list[Vectors] = []
+    for start in range(0, len(distinct), EMBED_SENTENCES):
+        part = distinct[start : start + EMBED_SENTENCES]
+        parts.append(_table(part, embed))
+        if parts[-1].shape[1] != parts[0].shape[1]:
+            raise NmtDistillError(
+                f"some vectors have {parts[0].shape[1]} numbers, but others {parts[-1].shape[1]}; the teacher must "
+                "give every sentence a vector of the same size."
+            )
+        now_done = int((places < start + len(part)).sum())
+        advance(now_done - num_done)
+        num_done = now_done
+    return np.asarray(np.concatenate(parts)[places])
+
+
+def _table(sentences: Sequence[str], embed: Embed) -> Vectors:
+    vectors = np.asarray(embed(sentences))
+    if vectors.ndim != 2 or len(vectors) != len(sentences):
         raise NmtDistillError(
-            f"the vectors of {len(numbers)} sentences must be a table with a row for each, but its shape is "
+            f"the vectors of {len(sentences)} sentences must be a table with a row for each, but its shape is "
             f"{vectors.shape} instead."
         )
-    return np.asarray(vectors[places])
+    return vectors
 
 
 def write_table(path: Path, table: Vectors) -> None:

@@ -88,6 +88,25 @@ def test_index_is_whole_or_not_there(encoder: SentenceEncoder, tmp_path: Path) -
     assert len(SentenceIndex(tmp_path / "index", encoder)) == 1, "what stood there still does"
 
 
+def test_an_empty_line_is_told_by_its_number_in_the_text(
+    encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors are made of distinct lines, a shard at a time."""
+    monkeypatch.setattr("nmt_distill.embedding.index.SHARD_SENTENCES", 2)
+    with pytest.raises(NmtDistillError, match=r"line 4 is empty and so has no vector; leave it out"):
+        make_index(tmp_path / "index", ["one", "one", "two", ""], encoder)
+
+
+def test_progress_is_told_within_a_shard(
+    encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nmt_distill.embedding.vectors.EMBED_SENTENCES", 2)
+    monkeypatch.setattr("nmt_distill.progress.LOG_INTERVAL", 0)
+    make_index(tmp_path / "index", ["one", "two", "one", "three"], encoder)
+    counts = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
+    assert counts == ["0/4", "3/4", "4/4", "4/4"]
+
+
 def test_two_do_not_make_one_index_at_once(encoder: SentenceEncoder, tmp_path: Path) -> None:
     folder = tmp_path / "index"
 

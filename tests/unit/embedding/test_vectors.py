@@ -17,6 +17,7 @@ from nmt_distill.embedding.vectors import (
     write_vectors,
 )
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.files import write_json
 
 LINES = ["one", "two", "three", "two", "five"]
 FACTS: dict[str, Any] = {"teacher": "t", "corpus": "c", "shard_sentences": 2}
@@ -49,6 +50,26 @@ def test_a_line_that_comes_again_is_embedded_once(tmp_path: Path) -> None:
 
     write_vectors(tmp_path, ["a", "b", "a", "a"], embed, teacher="t", corpus="c", shard_sentences=10)
     assert asked == ["a", "b"]
+
+
+def test_progress_counts_lines_within_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt_distill.embedding.vectors.EMBED_SENTENCES", 2)
+    told: list[int] = []
+    for _ in range(2):  # the second time all is there
+        (tmp_path / HEADER_NAME).unlink(missing_ok=True)
+        write_vectors(
+            tmp_path, ["a", "b", "a", "cc", "a", "d"], lengths, teacher="t", corpus="c", shard_sentences=5,
+            advance=told.append,
+        )  # fmt: skip
+        write_json(tmp_path / BEGUN_NAME, {"teacher": "t", "corpus": "c", "shard_sentences": 5})
+    assert told == [4, 1, 1, 5, 1]
+    assert VectorStore(tmp_path)[4].tolist() == lengths(["a"])[0].tolist()
+
+
+def test_parts_of_a_shard_have_vectors_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt_distill.embedding.vectors.EMBED_SENTENCES", 1)
+    with pytest.raises(NmtDistillError, match=r"some vectors have 3 numbers, but others 2; the teacher must give"):
+        write_vectors(tmp_path, LINES, lambda part: lengths(part)[:, : 2 if "two" in part else 3], **FACTS)
 
 
 def test_what_was_broken_off_goes_on_with_the_shard_that_is_missing(tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO, Scores, score
-from nmt_distill.evaluation.significance import Comparison, SeedSummary, compare, summarize_seeds
+from nmt_distill.evaluation.significance import PROVEN, Comparison, SeedSummary, compare, summarize_seeds
 from nmt_distill.evaluation.speed import Machine
 from nmt_distill.languages import Direction
 
 FORMAT_VERSION = 1
-SIGNIFICANT = 0.05
+CLAIM_RULE = (
+    "A gain or a loss is claimed only where all seeds, and at least two, agree in sign, the 95 % interval of the mean "
+    f"over seeds (paired t) leaves 0 out, and p is below {PROVEN} by paired bootstrap within each seed."
+)
+"""the first two are about the chance in training, the third about that in the choice of the test set"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +65,23 @@ class Gain:
     @property
     def num_significant(self) -> int:
         """How many seeds differ significantly in the direction of the mean."""
-        return sum(
-            one.p_value < SIGNIFICANT and (one.difference > 0) == (self.summary.mean > 0) for one in self.comparisons
-        )
+        return sum(one.p_value < PROVEN and (one.difference > 0) == (self.summary.mean > 0) for one in self.comparisons)
 
     def verdict(self) -> str:
-        """Say what may be said: a gain or a loss where two seeds or more agree in sign, and all in significance."""
-        number = self.summary.num_seeds
+        """Say what may be claimed, by :data:`CLAIM_RULE`, or what stands against it."""
+        number, (lower, upper) = self.summary.num_seeds, self.summary.interval
         if number == 1:
             return f"one seed: {self.comparisons[0].verdict()}"
         if all(one.identical for one in self.comparisons):
             return "identical"
         if not self.summary.same_sign:
-            return f"no: {number} seeds disagree in sign"
-        word = "gain" if self.summary.mean > 0 else "loss"
-        return f"{word}: all {number} seeds, {self.num_significant} of them significant"
+            return f"no claim: {number} seeds disagree in sign"
+        interval = f"95 % interval {lower:+.2f} to {upper:+.2f}"
+        if lower <= 0 <= upper:
+            return f"no claim: {number} seeds, {interval}"
+        if self.num_significant < number:
+            return f"no claim: {self.num_significant} of {number} seeds significant"
+        return f"{'gain' if self.summary.mean > 0 else 'loss'}: {number} seeds, {interval}"
 
 
 @dataclass(frozen=True, kw_only=True)

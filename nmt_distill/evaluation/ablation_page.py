@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
-from nmt_distill.evaluation.ablation import Ablation, AblationSet
+from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet
 from nmt_distill.evaluation.document import Block, Code, Heading, Paragraph, Plots, Table, markdown
 from nmt_distill.evaluation.gain_plot import gain_plots
 from nmt_distill.evaluation.plot import NOT_DRAWN, can_draw
@@ -49,8 +49,8 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
     yield Heading(2, "How it was measured")
     yield Paragraph(
         "Every row has the same sources, vocabulary size, student and number of updates as the others unless its "
-        "description says so. Differences are tested by paired bootstrap within each seed (1,000 resamples); a gain is "
-        "claimed only where all seeds, and at least two, agree in sign."
+        "description says so. Differences are tested by paired bootstrap within each seed (1,000 resamples). "
+        + CLAIM_RULE
     )
     machine = report.machine
     yield Paragraph(

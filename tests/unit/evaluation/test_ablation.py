@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import sacrebleu
 
+import nmt_distill
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, score_rows
+from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet, Gain, Row, score_rows
 from nmt_distill.evaluation.ablation_page import summary, write_ablation
+from nmt_distill.evaluation.significance import Comparison, summarize_seeds
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.languages import Direction
 
@@ -59,12 +61,46 @@ def test_differences_are_those_of_sacrebleu_seed_by_seed() -> None:
     ]
     assert [one.difference for one in chrf.comparisons] == pytest.approx(expected)
     assert chrf.summary.mean == pytest.approx(sum(expected) / 2)
-    assert chrf.verdict() == "gain: all 2 seeds, 2 of them significant"
 
 
-def test_no_gain_is_claimed_where_seeds_disagree() -> None:
-    test_set = scored({"none": {1: POOR, 2: GOOD}, "all": {1: GOOD, 2: POOR}}, "none")
-    assert {gain.verdict() for gain in test_set.gains} == {"no: 2 seeds disagree in sign"}
+@pytest.mark.parametrize(
+    ("differences", "p_values", "verdict"),
+    [
+        ((1.1, 0.8, 1.4), (0.01, 0.04, 0.001), "gain: 3 seeds, 95 % interval +0.35 to +1.85"),
+        ((-1.1, -0.8, -1.4), (0.01, 0.04, 0.001), "loss: 3 seeds, 95 % interval -1.85 to -0.35"),
+        ((1.1, 0.8, 1.4), (0.01, 0.05, 0.001), "no claim: 2 of 3 seeds significant"),
+        ((2.1, 0.2, 0.9), (0.01, 0.04, 0.001), "no claim: 3 seeds, 95 % interval -1.32 to +3.45"),
+        ((2.0, 1.7), (0.001, 0.001), "no claim: 2 seeds, 95 % interval -0.06 to +3.76"),
+        ((1.1, -0.8, 1.4), (0.01, 0.04, 0.001), "no claim: 3 seeds disagree in sign"),
+    ],
+)
+def test_a_claim_needs_every_seed_and_their_interval(
+    differences: tuple[float, ...], p_values: tuple[float, ...], verdict: str
+) -> None:
+    comparisons = tuple(
+        Comparison(
+            system="all", baseline="none", metric="BLEU", difference=difference, lower=0, upper=0, p_value=p_value,
+            identical=False,
+        )
+        for difference, p_value in zip(differences, p_values, strict=True)
+    )  # fmt: skip
+    gain = Gain(
+        row="all", baseline="none", metric="BLEU", comparisons=comparisons, summary=summarize_seeds(differences)
+    )
+    assert gain.verdict() == verdict
+
+
+def test_the_rule_of_the_code_is_that_of_the_document() -> None:
+    document = " ".join(
+        (Path(nmt_distill.__file__).parents[1] / "eval" / "README.md").read_text(encoding="utf-8").split()
+    )
+    for condition in (
+        "all seeds, and at least two, agree in sign",
+        "the 95 % interval of the mean over seeds (paired t) leaves 0 out",
+        "p is below 0.05 by paired bootstrap within each seed",
+    ):
+        assert condition in CLAIM_RULE
+        assert condition in document
 
 
 def test_one_seed_is_called_one() -> None:
@@ -105,7 +141,7 @@ def test_unknown_baseline_and_rows_without_a_common_seed_are_refused() -> None:
 
 
 def test_report_tells_every_seed(tmp_path: Path) -> None:
-    test_set = scored({"none": {1: POOR, 2: WORSE}, "all": {1: GOOD, 2: GOOD}}, "none")
+    test_set = scored({"none": {1: POOR, 2: POOR}, "all": {1: GOOD, 2: GOOD}}, "none")
     made = report(test_set, {"none": (1, 2), "all": (1, 2)})
     write_ablation(made, tmp_path)
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
@@ -114,12 +150,12 @@ def test_report_tells_every_seed(tmp_path: Path) -> None:
     chrf = next(gain for gain in test_set.gains if gain.metric == "chrF2++")
     for comparison in chrf.comparisons:
         assert f"{comparison.difference:+.2f}" in page
-    assert "gain: all 2 seeds, 2 of them significant" in page
+    assert chrf.verdict().startswith("gain: 2 seeds, 95 % interval +")
+    assert chrf.verdict() in page
+    assert CLAIM_RULE in page
     assert "1,234,567" in page
     assert "none \\<b\\>" in page
-    assert summary(made) == [
-        f"all, against none: {chrf.summary.mean:+.1f} chrF2++ on toy (gain: all 2 seeds, 2 of them significant)."
-    ]
+    assert summary(made) == [f"all, against none: {chrf.summary.mean:+.1f} chrF2++ on toy ({chrf.verdict()})."]
 
 
 def test_overview_has_every_test_set_with_its_direction_where_there_are_several(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -162,3 +163,21 @@ def test_seeds_by_hand() -> None:
     assert summarize_seeds([-1.0]).spread == 0
     with pytest.raises(NmtDistillError, match="There are no differences to sum up"):
         summarize_seeds([])
+
+
+def test_interval_over_seeds_is_that_of_a_paired_t_test() -> None:
+    """The values are those of scipy 1.15, ``ttest_1samp(...).confidence_interval(0.95)``."""
+    assert summarize_seeds([1.0, 2.0, 3.0]).interval == pytest.approx((-0.4841377, 4.4841377), abs=1e-3)
+    assert summarize_seeds([-0.6, -1.07]).interval == pytest.approx((-3.820958, 2.150958), abs=1e-3)
+    assert summarize_seeds([2.0]).interval == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 9, 16, 40])
+def test_quantiles_are_those_of_scipy(num_seeds: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    differences = [math.sin(seed) for seed in range(num_seeds)]
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    lower, upper = summarize_seeds(differences).interval
+    assert lower == pytest.approx(low, abs=0.02)
+    assert upper == pytest.approx(high, abs=0.02)
+    assert num_seeds < 17 or (lower < low and upper > high), "too wide, not too narrow"

@@ -47,6 +47,8 @@ if [[ -s $folder/README.md ]]; then
     grep -qi 'teacher' "$folder/README.md" || fault "$folder/README.md does not name the teacher"
   fi
   [[ $(head -n 1 "$folder/README.md") == --- ]] || fault "$folder/README.md lacks the head that the hub reads"
+  link=$(sed -n 's/^license_link: //p' "$folder/README.md")
+  [[ -z $link || $link == http* || -s $folder/$link ]] || fault "$folder/README.md names $link, which is missing or empty"
   grep -qi 'licen[cs]e' "$folder/README.md" || fault "$folder/README.md says nothing of licences"
 fi
 finish

@@ -21,6 +21,8 @@ VOCABULARY_MAP_FILE = "vmap.txt"
 ENCODER_FOLDER = "encoder"
 """holds the encoder alone, for vectors; not every folder has one"""
 CARD_FILE = "README.md"
+LICENCE_FILE = "LICENSE.md"
+"""what is known of the licence; the card names it, by a name that the hub knows"""
 FORMAT = 1
 MIN_POSITIONS = 16
 """fewest positions that a model may have: even one rare character takes several pieces"""

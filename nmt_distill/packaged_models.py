@@ -27,6 +27,10 @@ class Score:
     """0-100"""
 
 
+_LICENCE_KEYS = ("license_details", "license_name", "license")
+"""of a card's head; the first that is there says most"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackagedModel:
     """A model folder by its name, and what its card says of it."""
@@ -118,7 +122,7 @@ def _describe(path: Path) -> PackagedModel:
     return PackagedModel(
         folder=read_model_folder(path),
         num_bytes=size_of(path),
-        licence=str(facts.get("license_name") or facts.get("license") or "not told"),
+        licence=str(next(filter(None, map(facts.get, _LICENCE_KEYS)), "not told")),
         scores=scores,
     )
 

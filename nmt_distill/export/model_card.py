@@ -10,6 +10,7 @@ import yaml
 
 from nmt_distill.export.precision_result import DEVICES, PrecisionResult
 from nmt_distill.languages import Direction
+from nmt_distill.model_folder import LICENCE_FILE
 
 TERMS = (
     "- The student may have learned from the teacher's output, and hold its vocabulary or weights copied from it: the "
@@ -80,10 +81,17 @@ def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionR
     return "\n".join(lines)
 
 
+def licence_notice(facts: CardFacts) -> str:
+    """Write what the card's ``license_link`` names: what is known of the licences, in Markdown."""
+    return "\n".join(["# What is known of the licence", "", *_licences(facts), ""])
+
+
 def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
     """What the hub reads: of the licence it only says that people decide, as the card does.
 
-    The hub refuses a ``language`` with a region or a script; those stand in ``language_bcp47``.
+    For that the hub wants an identifier, and the name of a file or an address that says more; a sentence is none. What
+    people read, here and in the list of `models`, stands in ``license_details``, of which the hub knows nothing. It
+    refuses a ``language`` with a region or a script; those stand in ``language_bcp47``.
     """
     languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
     licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
@@ -102,7 +110,9 @@ def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
         "language": list(dict.fromkeys(language.split("-")[0] for language in languages)),
         "language_bcp47": list(languages),
         "license": "other",
-        "license_name": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
+        "license_name": "terms-of-the-teacher" if licences else "terms-of-the-text",
+        "license_link": LICENCE_FILE,
+        "license_details": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
         "library_name": "ctranslate2",
         "pipeline_tag": "translation",
         "tags": ["translation", "ctranslate2", "nmt-distill", *(["distillation"] if facts.teachers else [])],
@@ -139,7 +149,10 @@ def _introduction(facts: CardFacts, result: PrecisionResult) -> Iterator[str]:
 
 
 def _origin(facts: CardFacts) -> Iterator[str]:
-    yield from ("## Origin and licences", "")
+    yield from ("## Origin and licences", "", *_licences(facts), "")
+
+
+def _licences(facts: CardFacts) -> Iterator[str]:
     yield from (
         f"- Teacher: {teacher.origin}. Licence of its weights: {teacher.licence}." for teacher in facts.teachers
     )
@@ -151,7 +164,6 @@ def _origin(facts: CardFacts) -> Iterator[str]:
     if facts.teachers or facts.vectors_of:
         yield TERMS
     yield from _texts(facts)
-    yield ""
 
 
 def _texts(facts: CardFacts) -> Iterator[str]:

@@ -13,7 +13,7 @@ from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
 from nmt_distill.export.half_precision import write_half_precision
 from nmt_distill.export.map_trial import try_vocabulary_map
-from nmt_distill.export.model_card import CardFacts, Origin, model_card
+from nmt_distill.export.model_card import CardFacts, Origin, licence_notice, model_card
 from nmt_distill.export.onnx import load_onnx, write_onnx
 from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.export.precision_result import PrecisionResult
@@ -21,7 +21,7 @@ from nmt_distill.export.sentence_transformers_folder import SENTENCE_TRANSFORMER
 from nmt_distill.export.vocabulary_map import PieceLinks, learn_links, write_vocabulary_map
 from nmt_distill.files import atomic_file, size_of
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import CARD_FILE, VOCABULARY_MAP_FILE, write_checksums
+from nmt_distill.model_folder import CARD_FILE, LICENCE_FILE, VOCABULARY_MAP_FILE, write_checksums
 from nmt_distill.progress import say
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import count_parameters
@@ -98,6 +98,8 @@ def export_student(
     for done, result in results.items():
         with atomic_file(folder / done / CARD_FILE) as stream:
             stream.write(model_card(card, result, float32=results.get("float32")))
+        with atomic_file(folder / done / LICENCE_FILE) as stream:
+            stream.write(licence_notice(card))
         write_checksums(folder / done)
     parity = results["float32"].greedy if "float32" in results else None
     return {

@@ -14,7 +14,9 @@ from nmt_distill.packaged_models import Score, find_model, models_folder, packag
 CARD = """---
 language: [en, pt-BR]
 license: other
-license_name: as the teacher's
+license_name: terms-of-the-teacher
+license_link: LICENSE.md
+license_details: as the teacher's
 model-index:
 - name: toy
   results:
@@ -119,7 +121,9 @@ def test_card_that_is_damaged(models: Path, card: str, message: str) -> None:
         packaged_models()
 
 
-@pytest.mark.parametrize("card", ["", "# no head\n", "---\nlicense: mit\n---\n"])
+@pytest.mark.parametrize(
+    "card", ["", "# no head\n", "---\nlicense: mit\n---\n", "---\nlicense: other\nlicense_name: mit\n---\n"]
+)
 def test_card_may_tell_little(models: Path, card: str) -> None:
     (models / "toy" / "README.md").write_text(card, encoding="utf-8")
     (model,) = packaged_models()

@@ -74,6 +74,14 @@ def test_a_whole_export_is_fit(release: Path, tmp_path: Path) -> None:
     assert "encoder/model.bin" in told
 
 
+def test_the_file_that_the_card_names_for_the_licence_is_there(release: Path, tmp_path: Path) -> None:
+    (release / "LICENSE.md").unlink()
+    write_checksums(release)
+    status, told = check(release, tmp_path)
+    assert status == 2
+    assert "README.md names LICENSE.md, which is missing or empty" in told
+
+
 def test_teacher_is_named_where_there_was_one(release: Path, tmp_path: Path) -> None:
     card = release / "README.md"
     card.write_text("".join(line for line in card.read_text().splitlines(True) if "teacher" not in line.lower()))

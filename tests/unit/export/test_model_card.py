@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 
 from nmt_distill.evaluation.metrics import Measure, Scores
 from nmt_distill.export.map_trial import MapTrial
-from nmt_distill.export.model_card import CardFacts, Origin, model_card
+from nmt_distill.export.model_card import CardFacts, Origin, licence_notice, model_card
 from nmt_distill.export.parity import Parity, QualityDrop
 from nmt_distill.export.precision_result import PrecisionResult
 from nmt_distill.languages import Direction
@@ -116,7 +117,8 @@ def test_labels_are_told_whoever_made_them(overrides: list[str], told: str) -> N
 
 def test_a_model_without_teacher_has_the_licences_of_its_text() -> None:
     _, head, _ = model_card(replace(FACTS, teachers=()), RESULT).split("---\n", 2)
-    assert yaml.safe_load(head)["license_name"] == "of the text: Apache-2.0"
+    facts = yaml.safe_load(head)
+    assert (facts["license_name"], facts["license_details"]) == ("terms-of-the-text", "of the text: Apache-2.0")
 
 
 def test_head_is_what_the_hub_reads() -> None:
@@ -124,7 +126,12 @@ def test_head_is_what_the_hub_reads() -> None:
     facts = yaml.safe_load(head)
     assert facts["language"] == ["en", "pt"]  # with a region the hub refuses the card
     assert facts["language_bcp47"] == ["en", "pt-BR"]
-    assert (facts["license"], facts["license_name"]) == ("other", "of the teacher: CC-BY-NC 4.0")
+    assert (facts["license"], facts["license_name"], facts["license_link"]) == (
+        "other",
+        "terms-of-the-teacher",
+        "LICENSE.md",
+    )
+    assert facts["license_details"] == "of the teacher: CC-BY-NC 4.0"
     assert (facts["library_name"], facts["pipeline_tag"]) == ("ctranslate2", "translation")
     (model,) = facts["model-index"]
     (result,) = model["results"]
@@ -139,7 +146,25 @@ def test_head_is_what_models_reads(tmp_path: Path) -> None:
     from nmt_distill.packaged_models import _front_matter
 
     (tmp_path / "README.md").write_text(model_card(FACTS, RESULT), encoding="utf-8")
-    assert _front_matter(tmp_path / "README.md")["license_name"] == "of the teacher: CC-BY-NC 4.0"
+    assert _front_matter(tmp_path / "README.md")["license_details"] == "of the teacher: CC-BY-NC 4.0"
+
+
+def test_a_sentence_on_the_licence_is_no_name_for_it() -> None:
+    """The hub wants an identifier such as `my-license-1.0`, and LICENSE, LICENSE.md or an address as its link."""
+    sentence = "unknown: the repository says MPL-2.0 of its code, nothing of weights; ask before you use them"
+    facts = replace(FACTS, teachers=(Origin("a teacher", sentence),))
+    _, head, _ = model_card(facts, RESULT).split("---\n", 2)
+    assert re.fullmatch(r"[a-z0-9.-]+", yaml.safe_load(head)["license_name"])
+    assert yaml.safe_load(head)["license_details"] == f"of the teacher: {sentence}"
+    notice = licence_notice(facts)
+    assert notice.startswith("# What is known of the licence\n")
+    for told in (
+        f"Licence of its weights: {sentence}.",
+        "Whoever publishes it decides",
+        "catalogues 1.0, licence Apache",
+    ):
+        assert told in notice
+        assert told in model_card(facts, RESULT)
 
 
 def test_card_without_float32_or_text() -> None:

@@ -68,6 +68,8 @@ def test_every_precision_has_card_and_checksums(
         files = [path for path in folder.rglob("*") if path.is_file()]
         assert verify_checksums(folder) == len(files) - 1
         card = (folder / "README.md").read_text(encoding="utf-8")
+        assert "license_link: LICENSE.md" in card
+        assert "# What is known of the licence" in (folder / "LICENSE.md").read_text(encoding="utf-8")
         assert f"# toy, en-pt-BR, {precision}\n" in card
         assert "Float32: 12 of 12 held-out sentences" in card, "the check of float32 stands in every card"
         (folder / "encoder" / "model.bin").write_bytes(b"\x01\x02")

@@ -159,7 +159,7 @@ def _translator(arguments: argparse.Namespace) -> Translator:
     translator.folder.choose(arguments.source, arguments.to)
     if arguments.model is None and is_watched():
         name = translator.folder.path.name
-        say(f"translated by {name}, the model in the package; `models` lists what it was made of, --model takes another")
+        say(f"translated by {name}, the model in the package; `models` has its card, --model takes another")
     return translator
 
 

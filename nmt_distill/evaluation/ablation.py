@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO, Scores, score
+from nmt_distill.evaluation.report import decode_record
 from nmt_distill.evaluation.significance import PROVEN, Comparison, SeedSummary, compare, summarize_seeds
 from nmt_distill.evaluation.speed import Machine
+from nmt_distill.files import read_json
 from nmt_distill.languages import Direction
 
-FORMAT_VERSION = 1
+FORMAT_VERSION, KIND = 1, "ablation"
 CLAIM_RULE = (
     "A gain or a loss is claimed only where all seeds, and at least two, agree in sign, the 95 % interval of the mean "
     f"over seeds (paired t) leaves 0 out, and p is below {PROVEN} by paired bootstrap within each seed."
@@ -134,7 +137,19 @@ class Ablation:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON-like content."""
-        return {"format_version": FORMAT_VERSION, "kind": "ablation", **dataclasses.asdict(self)}
+        return {"format_version": FORMAT_VERSION, "kind": KIND, **dataclasses.asdict(self)}
+
+
+def read_ablation(path: Path) -> Ablation:
+    """Read ``results.json`` of rows that were compared.
+
+    :raises NmtDistillError: if the file is missing, damaged or none of these
+    """
+    content = read_json(path)
+    kind = (content.pop("kind", None), content.pop("format_version", None)) if isinstance(content, dict) else None
+    if kind != (KIND, FORMAT_VERSION):
+        raise NmtDistillError(f"{path} is not what `compare --row` of this version writes; compare the rows again.")
+    return decode_record(Ablation, content, str(path))
 
 
 def check_baselines(baselines: Sequence[str], rows: Collection[str]) -> None:

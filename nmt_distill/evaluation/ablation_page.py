@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
-from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet
+from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet, Gain
 from nmt_distill.evaluation.document import Block, Code, Heading, Paragraph, Plots, Table, markdown
 from nmt_distill.evaluation.gain_plot import gain_plots
 from nmt_distill.evaluation.plot import NOT_DRAWN, can_draw
@@ -76,14 +77,29 @@ def signatures(report: Ablation) -> list[str]:
 
 
 def summary(report: Ablation) -> list[str]:
-    """Say of each later row what it gains in chrF2++ over the first, on every test set."""
-    told: dict[str, list[str]] = {}
+    """Say of each later row what it gains in chrF2++ over the first, on each test set, the mean over directions."""
+    told: dict[str, dict[str, list[Gain]]] = {}
     for test_set in report.test_sets:
         for gain in test_set.gains:
             if gain.baseline == report.baselines[0] and gain.metric == "chrF2++":
-                words = f"{gain.summary.mean:+.1f} chrF2++ on {test_set.name} ({gain.verdict()})"
-                told.setdefault(gain.row, []).append(words)
-    return [f"{row}, against {report.baselines[0]}: {', '.join(words)}." for row, words in told.items()]
+                told.setdefault(gain.row, {}).setdefault(test_set.name, []).append(gain)
+    return [
+        f"{row}, against {report.baselines[0]}: "
+        + ", ".join(
+            f"{fmean(gain.summary.mean for gain in gains):+.1f} chrF2++ on {name} ({_verdict(gains)})"
+            for name, gains in by_name.items()
+        )
+        + "."
+        for row, by_name in told.items()
+    ]
+
+
+def _verdict(gains: list[Gain]) -> str:
+    """Return the verdict on one test set, or how often there is which over several directions."""
+    if len(gains) == 1:
+        return gains[0].verdict()
+    counts = Counter(gain.verdict().partition(":")[0] for gain in gains)
+    return f"mean of {len(gains)} directions: {', '.join(f'{word} in {count}' for word, count in counts.items())}"
 
 
 def overview_table(report: Ablation) -> Table:

@@ -8,6 +8,8 @@ from statistics import fmean
 
 import pytest
 
+from nmt_distill.evaluation.ablation import read_ablation
+from nmt_distill.evaluation.ablation_page import write_ablation
 from nmt_distill.evaluation.document import markdown
 from nmt_distill.evaluation.page import report_blocks
 from nmt_distill.evaluation.report import read_report
@@ -44,6 +46,13 @@ def test_shares_of_the_readme_come_out_of_the_report() -> None:
 def test_readable_report_is_made_of_the_numbers() -> None:
     report = read_report(REPORT / "results.json")
     assert (REPORT / "report.md").read_text(encoding="utf-8") == markdown(list(report_blocks(report)))
+
+
+def test_report_of_kinds_of_distillation_is_made_of_its_numbers(tmp_path: Path) -> None:
+    folder = ROOT / "eval" / "reports" / "kd_pays"
+    write_ablation(read_ablation(folder / "results.json"), tmp_path)
+    for name in ("results.json", "report.md"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
 def _readme() -> str:

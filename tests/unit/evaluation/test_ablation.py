@@ -8,7 +8,7 @@ import sacrebleu
 
 import nmt_distill
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet, Gain, Row, score_rows
+from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet, Gain, Row, read_ablation, score_rows
 from nmt_distill.evaluation.ablation_page import summary, write_ablation
 from nmt_distill.evaluation.significance import Comparison, summarize_seeds
 from nmt_distill.evaluation.speed import machine
@@ -146,6 +146,10 @@ def test_report_tells_every_seed(tmp_path: Path) -> None:
     write_ablation(made, tmp_path)
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert (results["kind"], results["baselines"]) == ("ablation", ["none"])
+    assert read_ablation(tmp_path / "results.json") == made
+    (tmp_path / "other.json").write_text(json.dumps(results | {"kind": "report"}), encoding="utf-8")
+    with pytest.raises(NmtDistillError, match=r"other\.json is not what `compare --row` of this version writes"):
+        read_ablation(tmp_path / "other.json")
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     chrf = next(gain for gain in test_set.gains if gain.metric == "chrF2++")
     for comparison in chrf.comparisons:
@@ -167,6 +171,9 @@ def test_overview_has_every_test_set_with_its_direction_where_there_are_several(
     write_ablation(report(portuguese, rows, german), tmp_path / "two")
     page = (tmp_path / "two" / "report.md").read_text(encoding="utf-8")
     assert "| chrF2++ | seeds | toy en-pt-BR | toy en-de |" in page
+    (told,) = summary(report(portuguese, rows, german))
+    kind = portuguese.gains[1].verdict().partition(":")[0]
+    assert told.endswith(f" chrF2++ on toy (mean of 2 directions: {kind} in 2).")
     good, poor, worse = (
         sacrebleu.corpus_chrf(lines, [REFERENCES], word_order=2).score for lines in (GOOD, POOR, WORSE)
     )

@@ -14,7 +14,7 @@ from nmt_distill.files import check_output_folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``compare`` to its parser."""
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="folders of finished runs; each is compared with the first"
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders of finished runs; every two are compared"
     )
     parser.add_argument(
         "--row",

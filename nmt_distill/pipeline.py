@@ -18,6 +18,7 @@ from nmt_distill.progress import say
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import RECIPE_NAME, Recipe
 from nmt_distill.run import Run, Work
+from nmt_distill.stage_settings import missing_text
 from nmt_distill.stages import STAMPS, run_stages
 
 LOCK = ".lock"
@@ -54,8 +55,13 @@ class Pipeline(Run):
         super().__init__(recipe, run_folder, work, force=force, ranks=ranks)
 
     def plan(self) -> list[str]:
-        """One line a stage: what is valid, what runs."""
-        return [f"{self.recipe.name}, in {self.run_folder}:", *(stage.describe() for stage in self.stages)]
+        """One line a stage: what is valid, what runs; then the files of text that a corpus still to be made lacks."""
+        missing = missing_text(self.recipe) if self.corpus.stamp() is None else []
+        return [
+            f"{self.recipe.name}, in {self.run_folder}:",
+            *(stage.describe() for stage in self.stages),
+            *(f"{path} does not exist, and the corpus needs it" for path in missing),
+        ]
 
     def run(self, last: str = "scores") -> None:
         """Make everything up to a stage that is not valid yet."""

@@ -31,10 +31,14 @@ def teacher_settings(config: Any) -> dict[str, Any]:
 
 def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str, Any]:
     """Return where text comes from, with the contents of local files."""
-    paths = [path for source in recipe.corpus.sources for path in _paths_of(source)]
-    files = [_sha256_or_missing(path) for path in (*paths, *recipe.corpus.held_out)]
+    files = [_sha256_or_missing(path) for path in _files_of_text(recipe)]
     content: dict[str, Any] = to_content(recipe.corpus)
     return content | {"directions": [str(direction) for direction in directions], "files": files}
+
+
+def missing_text(recipe: Recipe) -> list[str]:
+    """Return the local files of text that the corpus is made of and that are not there."""
+    return [path for path in dict.fromkeys(_files_of_text(recipe)) if not Path(path).exists()]
 
 
 def vocabulary_settings(recipe: Recipe) -> dict[str, Any]:
@@ -102,6 +106,11 @@ def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
 
 def _sha256_or_missing(path: Path | str) -> str:
     return sha256_of(Path(path)) if Path(path).is_file() else "missing"
+
+
+def _files_of_text(recipe: Recipe) -> list[str]:
+    """Return the paths of all local files that the corpus reads."""
+    return [*(path for source in recipe.corpus.sources for path in _paths_of(source)), *recipe.corpus.held_out]
 
 
 def _paths_of(source: Source) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import Recipe, load_recipe
 from nmt_distill.stage_settings import (
     corpus_settings,
@@ -125,3 +126,14 @@ def test_file_that_names_an_outside_test_set_counts(text: Path) -> None:
     suite = {"suite": str(text), "folder": "there"}
     (found,) = evaluation_settings(read(text, evaluation={"suites": [suite]}))["suites"]
     assert found == {**suite, "max_sentences": None, "file": hashlib.sha256(b"Stop\n").hexdigest()}
+
+
+def test_plan_names_text_that_is_not_there(text: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "mine.en"
+
+    def plan() -> list[str]:
+        return Pipeline(read(text, f"corpus.held_out=[{held_out}]"), tmp_path / "run").plan()
+
+    assert plan()[-1] == f"{held_out} does not exist, and the corpus needs it"
+    held_out.write_text("Go\n", encoding="utf-8")
+    assert plan()[-1].split() == ["scores", "runs"]

@@ -261,9 +261,9 @@ def _report(translator: Translator, reader: LineReader, strict: bool) -> int:
     if tally.num_unfinished:
         say(f"{_counted(tally.num_unfinished, 'translation')} cut at the greatest length.")
     if tally.num_repeating:
-        say(f"{_counted(tally.num_repeating, 'translation')} found to repeat itself.")
+        say(f"{_counted(tally.num_repeating, 'translation')} found to loop.")
     if tally.num_in_pieces:
-        say(f"{_counted(tally.num_in_pieces, 'segment')} translated around its placeholders or markup.")
+        say(f"{_counted(tally.num_in_pieces, 'segment')} translated around placeholders or markup.")
     failed = tally.num_untranslated or tally.num_unfinished or tally.num_repeating
     return UNTRANSLATED_STATUS if strict and failed else 0
 

@@ -106,6 +106,18 @@ def test_links_lead_somewhere(documents: list[Path]) -> None:
     assert [fault for path in documents for fault in broken_links(path)] == []
 
 
+def stray_items(text: str) -> list[int]:
+    """Return the numbers at the start of a line that continue no list: prose broken there, shown as an item."""
+    numbers = [int(number) for number in re.findall(r"^ *(\d+)\. ", FENCE.sub("", text), flags=re.MULTILINE)]
+    return [number for before, number in zip([0, *numbers], numbers, strict=False) if number not in (1, before + 1)]
+
+
+def test_lists_are_meant(documents: list[Path]) -> None:
+    stray = {path.name: stray_items(path.read_text(encoding="utf-8")) for path in documents}
+    assert {name: numbers for name, numbers in stray.items() if numbers} == {}
+    assert stray_items("1. one\n2. two\n\nThe model has\n385. Another has\n386 million.\n") == [385]
+
+
 def test_commands_exist(documents: list[Path], project_files: list[Path]) -> None:
     wrong, count = [], 0
     scripts = [path for path in project_files if path.name == "run.sh"]

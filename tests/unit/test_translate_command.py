@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
-from nmt_distill.translate_command import run
+from nmt_distill.tally import Tally
+from nmt_distill.translate_command import _report, run
 from tests.translate_arguments import PROGRAM, parse
 
 Feed = Callable[[bytes], None]
@@ -48,6 +50,18 @@ def start(toy_export: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 def test_arguments_are_a_line_each(mute_export: Path, capfdbinary: Captured) -> None:
     assert run(parse("--model", str(mute_export), "Stop it", "42")) == 0
     assert capfdbinary.readouterr() == (b"Stop it\n42\n", b"1 segment was left untranslated.\n")
+
+
+@pytest.mark.parametrize(("number", "told"), [(1, "1 translation was"), (2_000, "2,000 translations were")])
+def test_summary_counts_in_whole_sentences(number: int, told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    tally = Tally(num_unfinished=number, num_repeating=number, num_in_pieces=number)
+    reader = SimpleNamespace(num_invalid=0)
+    assert _report(SimpleNamespace(tally=tally), reader, strict=False) == 0  # type: ignore[arg-type]
+    assert capfd.readouterr().err.splitlines() == [
+        f"{told} cut at the greatest length.",
+        f"{told} found to loop.",
+        f"{told.replace('translation', 'segment')} translated around placeholders or markup.",
+    ]
 
 
 @pytest.mark.parametrize(

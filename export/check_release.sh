@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Checks an export folder before it is given away: files, checksums, model card, and whether it translates.
 #
-#   export/check_release.sh FOLDER [TEXT [OPTION ...]]
+#   export/check_release.sh FOLDER [TEXT] [OPTION ...]
 #
 # TEXT is a sentence in the model's source language (default: Turn on the light); an OPTION goes to
-# `nmt-distill translate`, such as --to pt. Prints every fault and ends with status 2 if there is one; else prints the
+# `nmt-distill translate`, such as --to de where the model has several target languages. Prints every fault and ends with status 2 if there is one; else prints the
 # translation and the sizes. Needs the base install of nmt-distill, in .venv or on the PATH.
 set -euo pipefail
 
@@ -15,8 +15,12 @@ if [[ $# -lt 1 || $1 == -h || $1 == --help ]]; then
 fi
 
 folder=${1%/}
-text=${2:-Turn on the light}
-options=("${@:3}")
+text="Turn on the light"
+options=("${@:2}")
+if [[ $# -ge 2 && $2 != --* ]]; then
+  text=$2
+  options=("${@:3}")
+fi
 PATH="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.venv/bin:$PATH"
 faults=0
 

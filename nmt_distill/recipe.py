@@ -287,5 +287,7 @@ def find_recipe(name: str) -> Path:
     for folder in folders:
         if (folder / name / RECIPE_NAME).is_file():
             return folder / name / RECIPE_NAME
+    if Path(f"{name}.yaml").is_file():
+        raise NmtDistillError(f"`{name}` is neither a file nor a recipe; did you mean {name}.yaml?")
     known = sorted({found.parent.name for folder in folders for found in folder.glob(f"*/{RECIPE_NAME}")})
     raise NmtDistillError(f"`{name}` is neither a file nor a recipe; there are: {', '.join(known)}.")

@@ -88,3 +88,12 @@ def test_unknown_recipe_tells_those_there_are(tmp_path: Path, monkeypatch: pytes
         NmtDistillError, match=r"`quickstrat` is neither a file nor a recipe; there are: .*mine.*quickstart.*\."
     ):
         find_recipe("quickstrat")
+
+
+def test_recipe_named_without_its_suffix_is_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "my_pair.yaml")
+    with pytest.raises(
+        NmtDistillError, match=r"`my_pair` is neither a file nor a recipe; did you mean my_pair\.yaml\?"
+    ):
+        find_recipe("my_pair")

@@ -23,7 +23,8 @@ from pathlib import Path
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import verify_checksums
 
-assert sys.argv[1:] == ["translate", "--model", sys.argv[3], "--verify", "--strict"]
+assert sys.argv[1:6] == ["translate", "--model", sys.argv[3], "--verify", "--strict"]
+assert sys.argv[6:] in ([], ["--to", "pt"])
 try:
     verify_checksums(Path(sys.argv[3]))
 except NmtDistillError as error:
@@ -50,7 +51,7 @@ def release(toy_student: Path, tmp_path: Path, toy_sentences: list[str]) -> Path
     return tmp_path / "export" / "int8"
 
 
-def check(folder: Path, tmp_path: Path) -> tuple[int, str]:
+def check(folder: Path, tmp_path: Path, *arguments: str) -> tuple[int, str]:
     """Run the script with a command ``nmt-distill`` that verifies like ours; return its status and what it says."""
     programs = tmp_path / "bin"
     programs.mkdir(exist_ok=True)
@@ -62,7 +63,7 @@ def check(folder: Path, tmp_path: Path) -> tuple[int, str]:
     script.write_bytes((ROOT / "export" / "check_release.sh").read_bytes())
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        ["bash", str(script), str(folder)], env=environment, capture_output=True, text=True, check=False
+        ["bash", str(script), str(folder), *arguments], env=environment, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -80,6 +81,16 @@ def test_the_file_that_the_card_names_for_the_licence_is_there(release: Path, tm
     status, told = check(release, tmp_path)
     assert status == 2
     assert "README.md names LICENSE.md, which is missing or empty" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [(("--to", "pt"), "Turn on the light"), (("Stop", "--to", "pt"), "Stop"), (("Stop",), "Stop")],
+)
+def test_text_and_options_are_told_apart(arguments: tuple[str, ...], text: str, release: Path, tmp_path: Path) -> None:
+    status, told = check(release, tmp_path, *arguments)
+    assert status == 0, told
+    assert told.splitlines()[:2] == [text, "Ligue a luz"]
 
 
 def test_teacher_is_named_where_there_was_one(release: Path, tmp_path: Path) -> None:

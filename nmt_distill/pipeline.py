@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import RECIPE_NAME, Recipe
 from nmt_distill.run import Run, Work
 from nmt_distill.stage_settings import missing_text
-from nmt_distill.stages import STAMPS, run_stages
+from nmt_distill.stages import STAMPS, Stage, run_stages
 
 LOCK = ".lock"
 """file in a run that is locked while a process works there"""
@@ -56,12 +56,16 @@ class Pipeline(Run):
 
     def plan(self) -> list[str]:
         """One line a stage: what is valid, what runs; then the files of text that a corpus still to be made lacks."""
-        missing = missing_text(self.recipe) if self.corpus.stamp() is None else []
         return [
             f"{self.recipe.name}, in {self.run_folder}:",
             *(stage.describe() for stage in self.stages),
-            *(f"{path} does not exist, and the corpus needs it" for path in missing),
+            *(f"{path} does not exist, and the corpus needs it" for path in self._missing_text),
         ]
+
+    @property
+    def _missing_text(self) -> list[str]:
+        """The local files of text that are not there, while the corpus is still to be made of them."""
+        return missing_text(self.recipe) if self.corpus.stamp() is None else []
 
     def run(self, last: str = "scores") -> None:
         """Make everything up to a stage that is not valid yet."""
@@ -148,10 +152,26 @@ class Pipeline(Run):
 
             require_machine(self.recipe.training)
         teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
+        if missing := self._missing_text:  # told before a large model is fetched
+            raise NmtDistillError(f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist.")
+        self._require_held_out(wanted)
         if teacher_needed:
             self._say_licences()
             _ = self.teacher_files  # what is missing is told now, not after the corpus is made
         run_stages(wanted)
+
+    def _require_held_out(self, wanted: Sequence[Stage]) -> None:
+        """Tell before a long labelling that a stage will have no text to judge by.
+
+        :raises NmtDistillError: if a stage that is to be made needs human translations, and none are held out
+        """
+        split = self.recipe.corpus.split
+        for stage, key, number in ((self.student, "num_dev", split.num_dev), (self.export, "num_test", split.num_test)):
+            if number == 0 and stage in wanted and stage.stamp() is None:
+                raise NmtDistillError(
+                    f"`corpus.split.{key}` must be 1 or more for the stage {stage.name}, but is 0 instead: it is "
+                    "judged on pairs with human translations, of which some hundred suffice; add them as a source."
+                )
 
     def _say_licences(self) -> None:
         """Tell whose teachers these are and what their licences say."""

@@ -74,7 +74,8 @@ class Candidates:
         if len(drawn) < num_test + num_dev:
             raise NmtDistillError(
                 f"The sources hold {len(drawn)} pairs of {self._config.min_words} or more source words and with "
-                f"different keys, but `split` wants {num_dev} for dev and {num_test} for test; ask for less."
+                f"different keys, but `split` wants {num_dev} for dev and {num_test} for test; ask for less, "
+                "or add a source of pairs."
             )
         return drawn[num_test:], drawn[:num_test]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import Recipe, load_recipe
 from nmt_distill.stage_settings import (
@@ -137,3 +139,28 @@ def test_plan_names_text_that_is_not_there(text: Path, tmp_path: Path) -> None:
     assert plan()[-1] == f"{held_out} does not exist, and the corpus needs it"
     held_out.write_text("Go\n", encoding="utf-8")
     assert plan()[-1].split() == ["scores", "runs"]
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "stage"),
+    [("num_dev", "student", "student"), ("num_dev", "scores", "student"), ("num_test", "scores", "export")],
+)
+def test_no_held_out_text_is_told_before_labelling(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, last: str, stage: str
+) -> None:
+    pipeline = Pipeline(read(text, f"corpus.split.{key}=0"), tmp_path / "run")
+    told = rf"`corpus\.split\.{key}` must be 1 or more for the stage {stage}, but is 0 instead: it is judged on pairs"
+    with pytest.raises(NmtDistillError, match=told):
+        pipeline.run(last)
+    assert "== corpus" not in capsys.readouterr().err
+
+
+def test_missing_text_ends_a_run_before_a_model_is_fetched(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [tmp_path / "mine.en", tmp_path / "yours.en"]
+    for missing, told in ((others[:1], "does not exist"), (others, f", {others[1]} do not exist")):
+        recipe = read(text, f"corpus.held_out=[{', '.join(map(str, missing))}]")
+        with pytest.raises(NmtDistillError, match=f"^{re.escape(f'{others[0]}')} ?{re.escape(told)}\\.$"):
+            Pipeline(recipe, tmp_path / "run").run()
+    assert "licence" not in capsys.readouterr().err

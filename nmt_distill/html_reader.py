@@ -1,4 +1,4 @@
-"""Python's reader of HTML, but for one kind of odd page on which it gives up."""
+"""Python's reader of HTML, but as browsers read some odd pages, on which its versions give up or differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ CDATA = "<![CDATA["
 
 
 class HtmlReader(HTMLParser):
-    """Takes ``<![`` that begins no CDATA for a comment up to the next ``>``, as browsers do."""
+    """Takes ``<![`` that begins no CDATA for a comment up to the next ``>``, and finds no tags where HTML has none."""
+
+    # https://html.spec.whatwg.org/#parsing-html-fragments; older versions of Python know script and style alone
+    CDATA_CONTENT_ELEMENTS = (  # type: ignore[misc]
+        *("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"),
+    )
 
     def parse_html_declaration(self, i: int) -> int:
         """Return where the declaration at ``i`` ends, or -1."""

@@ -24,7 +24,12 @@ _INLINE = frozenset(
     )
 )
 _OPAQUE_INLINE = frozenset(["code", "kbd", "samp", "var", "math", "svg"])
-_OPAQUE = frozenset(["script", "style", "pre", "textarea", "template", "object", "iframe", "canvas"])
+_OPAQUE = frozenset(
+    re.findall(
+        r"\w+",
+        "script style pre listing xmp plaintext textarea template object iframe noembed noframes canvas",
+    )
+)
 _VOID = frozenset(
     re.findall(r"\w+", "area base br col embed hr img input link meta param source track wbr"),
 )

@@ -39,7 +39,7 @@ def shouted(document: Document) -> str:
 HTML = pieces_of(
     "<p>", "</p>", "<b>", "</b>", "<a href='x>y'>", "</a>", "<br/>", "<img alt='a cat'>", "<script>", "</script>",
     "<!--", "-->", "&amp;", "&lt;", "&#65;", "&", "<", ">", " ", "\n", "word", "<code>", "</code>", '<i title="b">',
-    "<p translate=no>", "<![CDATA[", "<![", "<![if x]>", "<?x", "</", "<!",
+    "<p translate=no>", "<![CDATA[", "<![", "<![if x]>", "<?x", "</", "<!", "<xmp>", "</xmp>", "<title>",
 )  # fmt: skip
 
 

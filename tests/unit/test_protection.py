@@ -32,6 +32,7 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("<b>a</b><br/> a < b > c", ["<b>", "</b>", "<br/>"]),
         ("a &amp; b & c &#39;", ["&amp;", "&#39;"]),
         ("See https://a.b/c?d=e. Or (www.x.org), me@x.org!", ["https://a.b/c?d=e", "www.x.org", "me@x.org"]),
+        ("Me <<me@x.org>>, <https://x.org/?a>", ["<<me@x.org>>", "<https://x.org/?a>"]),
         ("Run `git push` or <code>ls -l</code>", ["`git push`", "<code>ls -l</code>"]),
         ("# of items, C#, #1", ["#"]),
         ("npm install && npm test, A&B", ["&&"]),
@@ -69,7 +70,9 @@ def test_directives_without_a_number_keep_their_order() -> None:
     assert kept("%s of {n} at %%", "%% {n} %s")
 
 
-@pytest.mark.parametrize("sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://"])
+@pytest.mark.parametrize(
+    "sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://", "<", "<a@"]
+)
 def test_a_long_line_of_signs_takes_little_time(sign: str) -> None:
     text = sign * (20_000 // len(sign))
     began = time.process_time()

@@ -19,7 +19,7 @@ SUFFIXES = {
     "xliff": (".xlf", ".xliff"),
     "subtitles": (".srt", ".vtt"),
     "html": (".html", ".htm", ".xhtml"),
-    "markdown": (".md", ".markdown"),
+    "markdown": (".md", ".markdown", ".mdx"),
 }
 """the suffixes of each format"""
 _FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}

@@ -122,8 +122,9 @@ def test_definitions_stay_apart_from_their_terms() -> None:
     assert translated(text, "X", "a b", "or this", "One", "two", "Other", "1. y") == expected.replace("1.", "1\\.")
 
 
-def test_imports_and_exports_of_mdx_stay() -> None:
-    text = "import A from 'a'\nexport const b = 1\n\nimport it now\n\n- export const words\n\nwords\n"
-    segments = read_markdown_text(text.encode(), Path("page.mdx")).segments
-    assert list(segments) == ["export const words", "words"]
-    assert len(read(text)) == 4
+@pytest.mark.parametrize("gap", ["", "\n", "> \n"])
+def test_each_term_of_a_definition_is_a_text_of_its_own(gap: str) -> None:
+    quote = "> " if ">" in gap else ""
+    text = f"{quote}One\n{quote}Two\n{gap}{quote}: what both\n{quote}  are\n"
+    assert read(text) == ["One", "Two", "what both are"]
+    assert translated(text, "the first", "2", "what both are") == text.replace("One", "the first").replace("Two", "2")

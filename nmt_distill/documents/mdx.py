@@ -1,0 +1,143 @@
+"""MDX: Markdown with JSX, ``{expressions}`` and modules, which are code and stay as they are.
+
+An expression ends at its brace as JavaScript counts: strings, templates and comments in it may hold others.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SIGN = re.compile(
+    r"""
+      ^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)?(?P<fence>`{3,}|~{3,})[^\n`]*
+        (?:\n(?![ \t>]*(?P=fence))[^\n]*)*(?:\n[ \t>]*(?P=fence)[`~]*|\Z)
+    | \\. | (?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).){0,2000}?(?<!`)(?P=ticks)(?!`) | `+
+    | <[^\s<>]*(?:://|@)[^\s<>]*>
+    | (?P<comment><!--.{0,5000}?-->)
+    | (?:\A\s*|\n[ \t]*\n)(?P<module>(?:import|export)\b)
+    | (?P<tag><(?P<name>/?[A-Za-z_$][\w$.:-]*|/?(?=>)))
+    | (?P<expression>\{)
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+"""what holds no code of MDX, such as Markdown's own, and what begins some"""
+_SCRIPT = re.compile(
+    r"""
+      (?<!:)//[^\n]* | /\*.*?(?:\*/|\Z)
+    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `(?:[^`\\]|\\.)*(?:`|\Z)
+    | [{}] | \n(?=[ \t]*(?:\n|\Z))
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""what tells where a script ends"""
+_ATTRIBUTES = re.compile(r"""(?:[^<>{}"']|"[^"]*"|'[^']*')*""")
+_MAX_DEPTH = 50
+_HIDDEN = "\ue002"
+_LINE_OF_CODE = re.compile(rf"^[ \t>]*{_HIDDEN}[{_HIDDEN} \t]*$", re.MULTILINE)
+_STAND_IN = re.compile(rf"[<{{][^<>{{}}]*{_HIDDEN}(\d+)/?[>}}]")
+
+
+class MdxCode:
+    """What is code in a text, hidden from readers of Markdown and from translators.
+
+    :param body: behind any front matter, with LF as line ends
+    :param begin: where the body begins in its file
+    :param is_mdx: whether there is any code; in other Markdown there is none
+    """
+
+    def __init__(self, body: str, begin: int, *, is_mdx: bool) -> None:
+        self._found = _code(body) if is_mdx else []
+        self._body, self._begin = body, begin
+
+    def masked(self) -> str:
+        """Return the body as long as it was, where lines of nothing but code are blank, and other code is a word."""
+        parts: list[str] = []
+        position = 0
+        for start, end, _ in self._found:
+            parts += [self._body[position:start], _HIDDEN * (end - start)]
+            position = end
+        text = "".join([*parts, self._body[position:]])
+        return _LINE_OF_CODE.sub(lambda line: line[0].replace(_HIDDEN, " "), text)
+
+    def hidden(self, start: int, end: int, text: str) -> str:
+        """Return a stretch of the file with a short tag or placeholder for each piece of code.
+
+        :param text: of the file
+        """
+        parts: list[str] = []
+        for number, (begin, stop, form) in enumerate(self._found):
+            if start <= begin + self._begin and stop + self._begin <= end:
+                parts += [text[start : begin + self._begin], form.format(f"{_HIDDEN}{number}")]
+                start = stop + self._begin
+        return "".join([*parts, text[start:end]])
+
+    def restored(self, translation: str) -> str:
+        """Put the code back."""
+
+        def original(match: re.Match[str]) -> str:
+            number = int(match[1])
+            return self._body[slice(*self._found[number][:2])] if number < len(self._found) else match[0]
+
+        return _STAND_IN.sub(original, translation)
+
+
+def _code(body: str) -> list[tuple[int, int, str]]:
+    """Find code: where each piece begins and ends, and what form its stand-in has; what is broken is text."""
+    found: list[tuple[int, int, str]] = []
+    position = 0
+    while sign := _SIGN.search(body, position):
+        position = sign.end()
+        kind = sign.lastgroup if sign.lastgroup != "name" else "tag"
+        if kind == "comment":
+            end: int | None = position
+        elif kind == "module":
+            end = _end_of_script(body, position, is_module=True)
+        elif kind == "tag":
+            end = _end_of_tag(body, position)
+        elif kind == "expression":
+            end = _end_of_script(body, position, is_module=False)
+        else:
+            end = None
+        if end is not None:
+            start = sign.start(str(kind))
+            found.append((start, end, _stand_in(body[start:end], sign["name"] or "")))
+            position = end
+    return found
+
+
+def _stand_in(code: str, name: str) -> str:
+    """Return what readers see in the place of code, so that pairs of tags are pairs still."""
+    if code.startswith("{"):
+        return "{{{}}}"
+    if name.startswith("/") and len(name) > 1:
+        return code.replace("{", "{{").replace("}", "}}")
+    return f"<{name} {{}}{'/' * code.endswith('/>')}>" if name.strip("/") else "<x {}/>"
+
+
+def _end_of_script(body: str, position: int, *, is_module: bool) -> int | None:
+    """Return where an expression ends, or a module's lines do: at the first blank line outside braces."""
+    depth = 0 if is_module else 1
+    while match := _SCRIPT.search(body, position):
+        position = match.end()
+        if match[0] == "\n" and is_module and depth == 0:
+            return match.start()
+        depth += (match[0] == "{") - (match[0] == "}")
+        if depth > _MAX_DEPTH or depth < 0:
+            return None
+        if depth == 0 and not is_module:
+            return position
+    return len(body) if is_module else None
+
+
+def _end_of_tag(body: str, position: int) -> int | None:
+    while match := _ATTRIBUTES.match(body, position):
+        position = match.end()
+        if body.startswith(">", position):
+            return position + 1
+        if not body.startswith("{", position):
+            return None
+        end = _end_of_script(body, position + 1, is_module=False)
+        if end is None:
+            return None
+        position = end
+    return None

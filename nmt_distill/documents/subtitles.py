@@ -10,7 +10,9 @@ from pathlib import Path
 
 from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, decode
 
-_TIMING = re.compile(r"\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}\s*-->\s*(?:\d+:)?\d{1,3}:\d{2}[,.]\d{1,3}")
+_TIME = r"(?:\d+:)?\d{1,3}:\d{1,2}[,.]\d{1,3}"
+_TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
+"""as players take them; Microsoft Teams writes 0:0:0.0"""
 _ALMOST = re.compile(r".*-->|\s*(?:\d+:)+\d\d[,.]\d{1,3}\s*\W{1,4}\s*(?:\d+:)+\d\d[,.]\d{1,3}")
 """an arrow, or two times around another sign"""
 _NUMBER = re.compile(r"\s*\d+\s*")

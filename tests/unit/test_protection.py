@@ -29,6 +29,12 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("100% sure, 5 % of it, %user%", ["%user%"]),
         ("${path} #{x} %{y} $HOME/bin", ["${path}", "#{x}", "%{y}", "$HOME"]),
         ("{n, number} {% if x %}", ["{n, number}", "{% if x %}"]),
+        (
+            "{% set x = {} or y % 2 %} {{ f({'a': 1}) }} {{{h}}}",
+            ["{% set x = {} or y % 2 %}", "{{ f({'a': 1}) }}", "{{{h}}}"],
+        ),
+        ("{# a {b} #} {#id} {{a}}{{b}} <% x % 2 %>", ["{# a {b} #}", "{#id}", "{{a}}", "{{b}}", "<% x % 2 %>"]),
+        ("Slug %r of %F", ["%r", "%F"]),
         ("<b>a</b><br/> a < b > c", ["<b>", "</b>", "<br/>"]),
         ("a &amp; b & c &#39;", ["&amp;", "&#39;"]),
         ("See https://a.b/c?d=e. Or (www.x.org), me@x.org!", ["https://a.b/c?d=e", "www.x.org", "me@x.org"]),
@@ -71,7 +77,7 @@ def test_directives_without_a_number_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://", "<", "<a@"]
+    "sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://", "<", "<a@", "{#"]
 )
 def test_a_long_line_of_signs_takes_little_time(sign: str) -> None:
     text = sign * (20_000 // len(sign))

@@ -102,6 +102,11 @@ def test_what_holds_no_cue_is_told(text: str, message: str) -> None:
         read_subtitles(text.encode(), HERE)
 
 
+def test_times_may_lack_zeros() -> None:
+    text = "WEBVTT\n\n0:0:0.0 --> 0:0:3.54 align:start\n<v Jane>hello</v>\n\n0:0:3.54 --> 0:1:7.2\nbye\n"
+    assert shouted(read_subtitles(text.encode(), HERE)) == text.replace("hello", "HELLO").replace("bye", "BYE")
+
+
 @pytest.mark.parametrize("text", ["", " \n\n", "WEBVTT\n", "WEBVTT - of nothing"])
 def test_subtitles_of_nothing_stay(text: str) -> None:
     assert read_subtitles(text.encode(), HERE).render([]) == text.encode()

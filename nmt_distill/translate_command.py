@@ -134,6 +134,8 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
     for option in ("in_place", "format", "column"):
         if getattr(arguments, option) and not arguments.file:
             raise NmtDistillError(f"--{option.replace('_', '-')} is for files; name them with --file.")
+    if "" in (*arguments.file, arguments.output):  # a variable of a shell that is not set; Path("") is this folder
+        raise NmtDistillError("a path of --file or --output is empty; name a file or a folder, `.` for this one.")
     paths = [Path(path) for path in arguments.file]
     for path in paths:
         if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gettext
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import polib
 
 from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, constant, decode
 from nmt_distill.documents.target_language import check_target_language
+from nmt_distill.protection import protected_spans
 
 _LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
 _FLAGS = re.compile(r"#,[ \t]*")
@@ -20,6 +22,8 @@ _TIGHT_FLAGS = re.compile(r"^#,(?=\S)", re.MULTILINE)
 """flags without the space that polib asks for, and gettext's own tools do not"""
 _CHARSET = re.compile(r"(Content-Type:[^\n]{0,100}charset=)([\w.:-]+)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"^Language:[ \t]*(.*)", re.MULTILINE)
+_PLURAL = re.compile(r"\bplural=([^;\n]{1,500})")
+_FEW = 5
 WIDTH = 78
 """columns that gettext's tools fill"""
 
@@ -77,9 +81,11 @@ def read_gettext_catalog(content: bytes, path: Path, language: str | None = None
             (name, found) for name, found in entry.fields.items() if name.startswith("msgstr") and not found.text
         ]
         for name, found in missing:
-            segment = message.text
-            if name not in {"msgstr", "msgstr[0]"} or (name == "msgstr[0]" and "msgstr[1]" not in entry.fields):
-                segment = entry.fields.get("msgid_plural", message).text
+            plural = entry.fields.get("msgid_plural", message).text
+            is_singular = name == "msgstr" or (name == "msgstr[0]" and "msgstr[1]" in entry.fields)
+            if is_singular and header is not None and _lacks_a_placeholder(message.text, plural):
+                is_singular = not _first_form_serves_many(header)
+            segment = message.text if is_singular else plural
             write = partial(_write, name, line_end)
             slots.append(Slot(start=found.start, end=found.end, segment=segment, write=write, always=True))
         if missing and not entry.is_fuzzy:
@@ -89,6 +95,25 @@ def read_gettext_catalog(content: bytes, path: Path, language: str | None = None
     if slots and header is not None:
         _check_language(header, source.text, path, language)
     return SlottedDocument(source=source, slots=slots)
+
+
+def _lacks_a_placeholder(singular: str, plural: str) -> bool:
+    there = {span.text for span in protected_spans(singular)}
+    return any(span.text not in there for span in protected_spans(plural))
+
+
+def _first_form_serves_many(header: _Entry) -> bool:
+    """Tell whether the first form is not for 1 alone, as in Russian, where it also is for 21: then it needs a number.
+
+    msgfmt calls a form of more than 5 numbers up to 1,000 one of many.
+    """
+    said = header.fields.get("msgstr")
+    rule = _PLURAL.search(said.text) if said is not None else None
+    try:
+        form_of = gettext.c2py(rule[1]) if rule is not None else None
+        return form_of is not None and sum(form_of(number) == 0 for number in range(1001)) > _FEW
+    except (ValueError, ArithmeticError):
+        return False
 
 
 def _check_language(header: _Entry, text: str, path: Path, language: str | None) -> None:
@@ -139,6 +164,7 @@ def _entries(text: str, path: Path) -> Iterator[_Entry]:
     position = 0
     for number, line in enumerate(text.split("\n"), start=1):
         match = _LINE.match(line)
+        end = position + len(line.removesuffix("\r"))
         if match is None and line.strip() and not line.startswith("#"):
             raise DocumentError(path, number, "not a valid PO file (neither a keyword with its string, nor a comment)")
         if match is not None and match[1] is not None:
@@ -147,11 +173,11 @@ def _entries(text: str, path: Path) -> Iterator[_Entry]:
                     yield entry
                 entry = _Entry(start=position, flags=flags, is_fuzzy=is_fuzzy)
                 flags, is_fuzzy = None, False
-            current = _Field(start=position, end=position + len(line), text=polib.unescape(match[2]))
+            current = _Field(start=position, end=end, text=polib.unescape(match[2]))
             entry.fields[match[1]] = current
         elif match is not None and current is not None:
             current.text += polib.unescape(match[2])
-            current.end = position + len(line)
+            current.end = end
         else:
             if line.startswith("#,"):
                 found = _FLAGS.match(line)

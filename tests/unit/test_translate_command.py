@@ -117,6 +117,8 @@ def test_a_stream_that_is_closed_is_told(mute_export: Path, monkeypatch: pytest.
     ("arguments", "message"),
     [
         (["--file", "{here}/none"], r"none does not exist\."),
+        (["--in-place", "--file", ""], r"a path of --file or --output is empty; name a file or a folder"),
+        (["--output", "", "--file", "{here}/empty"], r"a path of --file or --output is empty"),
         (["--file", "{here}"], r"holds no file of a known format; name its files, with --format\."),
         (["--in-place", "text"], r"--in-place is for files; name them with --file\."),
         (["--format", "json", "text"], r"--format is for files"),

@@ -109,3 +109,26 @@ def test_polib_reads_what_was_written_to_po(content: dict[str, str]) -> None:
     written = polib.pofile(document.render(translations).decode())
     assert {entry.msgid: entry.msgstr for entry in written} == content
     assert all("fuzzy" in entry.flags for entry in written)
+
+
+def test_every_line_keeps_its_line_end() -> None:
+    written = shouted(read_gettext_catalog(PO.replace("\n", "\r\n").encode(), HERE))
+    assert written.count("\n") == written.count("\r\n") == shouted(read_gettext_catalog(PO.encode(), HERE)).count("\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "first"),
+    [
+        ("n%10==1 && n%100!=11 ? 0 : 1", "%d files"),
+        ("(n > 1)", "one file"),
+        ("n != 1", "one file"),
+        ("n % 0", "one file"),
+        ("one", "one file"),
+    ],
+)
+def test_a_form_of_many_numbers_has_the_number(rule: str, first: str) -> None:
+    text = PO.replace("(n>1)", rule)
+    expected = ["Open %s", "Close it\n", first, "%d files"]
+    assert [segment for segment in read_gettext_catalog(text.encode(), HERE).segments if segment] == expected
+    text = text.replace("one file", "%d file")
+    assert "%d file" in read_gettext_catalog(text.encode(), HERE).segments, "a number in the singular agrees with it"

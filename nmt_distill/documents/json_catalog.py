@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument, constant, decode
 
+_QUOTING = re.compile(r"'(?=\{)")
+"""to ICU the placeholder behind it is text, so no translation may bring one in, such as French ``d'{name}``"""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -29,7 +31,7 @@ def read_json_catalog(
         raise DocumentError(path, error.lineno, f"not valid JSON ({error.msg})") from None
     except RecursionError:
         raise DocumentError(path, 0, "nested too deep") from None
-    write = partial(_write, only_ascii=text.isascii() and "\\u" in text, escaped_slashes="\\/" in text)
+    only_ascii, escaped_slashes = text.isascii() and "\\u" in text, "\\/" in text
     slots = []
     depth, key, skipped_below = 0, "", -1
     tokens = list(_TOKEN.finditer(text))
@@ -50,6 +52,7 @@ def read_json_catalog(
             slots.append(Slot(start=match.start(), end=match.end(), segment="", write=constant(locale), always=True))
         elif skipped_below < 0:
             segment = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            write = partial(_write, segment, only_ascii, escaped_slashes)
             slots.append(Slot(start=match.start(), end=match.end(), segment=segment, write=write))
     return SlottedDocument(source=source, slots=slots)
 
@@ -58,6 +61,8 @@ def _is_locale(key: str, language: str | None) -> bool:
     return key == "@@locale" and language is not None
 
 
-def _write(translation: str, *, only_ascii: bool, escaped_slashes: bool) -> str:
+def _write(segment: str, only_ascii: bool, escaped_slashes: bool, translation: str) -> str:
+    if _QUOTING.search(segment) is None:
+        translation = _QUOTING.sub("\u2019", translation)
     written = json.dumps(translation, ensure_ascii=only_ascii)
     return written.replace("/", "\\/") if escaped_slashes else written

@@ -52,7 +52,8 @@ def test_untouched_json_is_the_same_bytes(content: object, only_ascii: bool, ind
 def test_json_reads_what_was_written(content: dict[str, str], data: st.DataObject, only_ascii: bool) -> None:
     document = read_json_catalog(json.dumps(content, ensure_ascii=True).encode(), HERE)
     assert list(document.segments) == list(content.values())
-    translations = data.draw(st.lists(TEXT, min_size=len(content), max_size=len(content)))
+    texts = TEXT.map(lambda text: text.replace("'{", "{"))
+    translations = data.draw(st.lists(texts, min_size=len(content), max_size=len(content)))
     assert json.loads(document.render(translations)) == dict(zip(content, translations, strict=True))
 
 
@@ -62,6 +63,11 @@ def test_json_keeps_keys_numbers_layout_and_style() -> None:
     assert list(document.segments) == ["a \u00e9", "b", "x/y"]
     expected = '{ "one": "A \\u00c9",\n\t"two":{"three":[ "B", 1.50, true ]} , "four": "X\\/Y" }\n'
     assert shouted(document) == expected
+
+
+def test_a_translation_quotes_no_placeholder_of_icu() -> None:
+    document = read_json_catalog(b'{"a": "of {b}", "c": "\'{d}\'"}', HERE)
+    assert document.render(["d'{b} l'a", "'{d}'"]).decode() == '{"a": "d\u2019{b} l\'a", "c": "\'{d}\'"}'
 
 
 def test_a_lone_surrogate_in_json_is_left_where_nothing_changes() -> None:

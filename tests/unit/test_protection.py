@@ -34,6 +34,10 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
             ["{% set x = {} or y % 2 %}", "{{ f({'a': 1}) }}", "{{{h}}}"],
         ),
         ("{# a {b} #} {#id} {{a}}{{b}} <% x % 2 %>", ["{# a {b} #}", "{#id}", "{{a}}", "{{b}}", "<% x % 2 %>"]),
+        ("See /etc/apt/sources.list, ~/x. or ./a/", ["/etc/apt/sources.list", "~/x", "./a/"]),
+        ("in img/a-b.png and www.x.org/a.htm?b=c", ["img/a-b.png", "www.x.org/a.htm?b=c"]),
+        ("and/or, client/server. Then 1/2/2024, n/a.", []),
+        ("{0,choice,0#none|1<{0,number} files} of {a {b}", ["{0,choice,0#none|1<{0,number} files}", "{b}"]),
         ("Slug %r of %F", ["%r", "%F"]),
         ("<b>a</b><br/> a < b > c", ["<b>", "</b>", "<br/>"]),
         ("a &amp; b & c &#39;", ["&amp;", "&#39;"]),
@@ -77,7 +81,29 @@ def test_directives_without_a_number_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "sign", [*SIGNS, "x@", "a.", "{%", "<!--", "%(", "<a ", "[a", "](", "$t(", "``", "http://", "<", "<a@", "{#"]
+    "sign",
+    [
+        *SIGNS,
+        "x@",
+        "a.",
+        "{%",
+        "<!--",
+        "%(",
+        "<a ",
+        "[a",
+        "](",
+        "$t(",
+        "``",
+        "http://",
+        "<",
+        "<a@",
+        "{#",
+        "/a",
+        "a/",
+        "a/b.",
+        "a.+",
+        "{{}",
+    ],
 )
 def test_a_long_line_of_signs_takes_little_time(sign: str) -> None:
     text = sign * (20_000 // len(sign))

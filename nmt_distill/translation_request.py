@@ -49,11 +49,11 @@ def choose_direction(folder: ModelFolder, source: str | None, target: str | None
 
 
 def refuse_one_text(lines: object) -> None:
-    """Refuse a text in the place of several, whose characters would be taken for lines.
+    """Refuse a text in the place of several, whose characters would be taken for lines, and what holds no lines.
 
     :raises TypeError: says what to write
     """
-    if isinstance(lines, str | bytes):
+    if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
         raise TypeError("`lines` must be several texts, such as a list; for one write [text]")
 
 

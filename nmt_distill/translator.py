@@ -41,7 +41,7 @@ WINDOW_LINES = 4096
 LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
 MOST = 256
-"""threads, and places of a beam, that may be asked for"""
+"""threads, places of a beam and translations of a line that may be asked for"""
 
 
 class Translator:
@@ -135,7 +135,7 @@ class Translator:
         :return: the translations of each line, the best first; with `num_candidates` up to :attr:`beam_size` that one
             is the answer of :meth:`translate`. The other parameters and errors are those of :meth:`translate`.
         """
-        check_count("num_candidates", num_candidates)
+        check_count("num_candidates", num_candidates, MOST)
         return self._answer(lines, target, source, markdown, Wish(num_candidates=num_candidates, scores=True))
 
     def translate_lines(
@@ -182,7 +182,7 @@ class Translator:
             raise NmtDistillError("this Translator was made in another process; make one in each, after the fork.")
         tag = self.folder.tags[direction]
         request = Request(
-            direction=direction, tag=[] if tag is None else [tag], markdown=markdown, wish=wish, tally=Tally()
+            direction=direction, tag=[] if tag is None else [tag], markdown=bool(markdown), wish=wish, tally=Tally()
         )
         answers: list[list[Candidate]] = []
         for start in range(0, len(texts), WINDOW_LINES):

@@ -41,10 +41,28 @@ def test_settings_of_another_type_are_told(toy_export: Path, setting: str, value
 
 @pytest.mark.parametrize("value", ["2", 2.5, True])
 def test_counts_of_another_type_are_told(translator: Translator, value: Any) -> None:
-    with pytest.raises(NmtDistillError, match=rf"`num_candidates` must be at least 1, but is {value!r} instead"):
+    expected = rf"`num_candidates` must be a whole number from 1 to 256, but is {value!r} instead"
+    with pytest.raises(NmtDistillError, match=expected):
         translator.candidates(["stop"], num_candidates=value)
     with pytest.raises(NmtDistillError, match=rf"`window` must be at least 1, but is {value!r} instead"):
         translator.translate_lines(["stop"], window=value)
+
+
+def test_so_many_candidates_are_refused(translator: Translator) -> None:
+    with pytest.raises(NmtDistillError, match="`num_candidates` must be a whole number from 1 to 256, but is 257"):
+        translator.candidates(["stop"], num_candidates=257)
+
+
+@pytest.mark.parametrize("lines", [None, 5])
+def test_what_holds_no_lines_is_told(translator: Translator, lines: Any) -> None:
+    for function in (translator.translate, translator.candidates, translator.translate_lines):
+        with pytest.raises(TypeError, match=r"`lines` must be several texts, such as a list; for one write \[text\]"):
+            function(lines)
+
+
+def test_markdown_is_true_or_not(translator: Translator) -> None:
+    marked: Any = "yes"
+    assert translator.translate(["*Stop*"], markdown=marked) == translator.translate(["*Stop*"], markdown=True)
 
 
 def test_lines_may_come_from_any_iterable(translator: Translator) -> None:

@@ -24,6 +24,8 @@ _HARD_BREAK = re.compile(r"(?: {2,}|\\|<br\s*/?>)$")
 
 _DEFINITION = re.compile(r":[ \t]+")
 """what begins the definition of a term in other dialects"""
+_NOTE = re.compile(r"(?:\[\^[^\[\]\s]{1,60}\]|\*\[[^\[\]]{1,60}\]):[ \t]+")
+"""what begins the text of a footnote or an abbreviation; French would put a space before its colon"""
 _DEFINITION_BEHIND = re.compile(r"[ \t]*\r?\n[ \t>]*\r?\n[ \t>]*:[ \t]+\S")
 """one behind a blank line"""
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
@@ -119,7 +121,7 @@ def _runs(text: str, lines: Lines) -> Iterator[Lines]:
         len(lines) if _DEFINITION_BEHIND.match(text, lines[-1][1]) else 0,
     )
     for number, (start, end) in enumerate(lines):
-        definition = _DEFINITION.match(text, start, end)
+        definition = _DEFINITION.match(text, start, end) or _NOTE.match(text, start, end)
         if definition:
             start = definition.end()
         if definition and run:

@@ -256,7 +256,9 @@ def test_candidates_have_scores_and_keep_what_is_protected(make: Make) -> None:
     assert [candidate.text for candidate in first] == ["Open {a} now. Stop."] * 3
     assert [candidate.score for candidate in first] == [-0.5] * 3
     assert [(candidate.text, candidate.score) for candidate in second] == [("42", None)]
-    with pytest.raises(NmtDistillError, match=r"`num_candidates` must be a whole number from 1 to 256, but is 0 instead"):
+    with pytest.raises(
+        NmtDistillError, match=r"`num_candidates` must be a whole number from 1 to 256, but is 0 instead"
+    ):
         translator.candidates(["Stop"], num_candidates=0)
 
 

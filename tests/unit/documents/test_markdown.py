@@ -128,3 +128,11 @@ def test_each_term_of_a_definition_is_a_text_of_its_own(gap: str) -> None:
     text = f"{quote}One\n{quote}Two\n{gap}{quote}: what both\n{quote}  are\n"
     assert read(text) == ["One", "Two", "what both are"]
     assert translated(text, "the first", "2", "what both are") == text.replace("One", "the first").replace("Two", "2")
+
+
+def test_notes_keep_their_label() -> None:
+    text = "Text[^1]\n\n[^1]: The note\n    goes on\n[^b]: more\n\n*[HTML]: a language\n"
+    assert read(text) == ["Text[^1]", "The note goes on", "more", "a language"]
+    assert translated(text, "Texto[^1]", "O a", "mais", "x") == text.replace("Text[", "Texto[").replace(
+        "The note\n    goes on", "O\n    a"
+    ).replace("more", "mais").replace("a language", "x")

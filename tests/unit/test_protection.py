@@ -38,7 +38,7 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("in img/a-b.png and www.x.org/a.htm?b=c", ["img/a-b.png", "www.x.org/a.htm?b=c"]),
         ("and/or, client/server. Then 1/2/2024, n/a.", []),
         ("{0,choice,0#none|1<{0,number} files} of {a {b}", ["{0,choice,0#none|1<{0,number} files}", "{b}"]),
-        ("Slug %r of %F", ["%r", "%F"]),
+        ("Slug %r of %F on %B %-d, %Y", ["%r", "%F", "%B", "%-d", "%Y"]),
         ("<b>a</b><br/> a < b > c", ["<b>", "</b>", "<br/>"]),
         ("a &amp; b & c &#39;", ["&amp;", "&#39;"]),
         ("See https://a.b/c?d=e. Or (www.x.org), me@x.org!", ["https://a.b/c?d=e", "www.x.org", "me@x.org"]),

@@ -33,6 +33,22 @@ _OPAQUE = frozenset(
 _VOID = frozenset(
     re.findall(r"\w+", "area base br col embed hr img input link meta param source track wbr"),
 )
+_ENDS_A_PARAGRAPH = frozenset(
+    re.findall(
+        r"\w+",
+        "address article aside blockquote details div dl fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
+        "header hr main menu nav ol p pre section table ul",
+    )
+)
+_ENDED_BY = {
+    **dict.fromkeys(["p"], _ENDS_A_PARAGRAPH),
+    **dict.fromkeys(["li"], frozenset(["li"])),
+    **dict.fromkeys(["dt", "dd"], frozenset(["dt", "dd"])),
+    **dict.fromkeys(["td", "th"], frozenset(["td", "th", "tr", "tbody", "tfoot"])),
+    **dict.fromkeys(["tr"], frozenset(["tr", "tbody", "tfoot"])),
+    **dict.fromkeys(["option"], frozenset(["option", "optgroup"])),
+}
+"""which tags end an element whose own end is left out (https://html.spec.whatwg.org/#optional-tags)"""
 _ATTRIBUTES = frozenset(("alt", "title", "placeholder", "aria-label"))
 _BUTTONS = frozenset(("submit", "button", "reset"))
 _LABELLED = frozenset(("option", "optgroup", "track"))
@@ -157,11 +173,12 @@ class _Blocks:
         opaque: list[str] = []
         begins = 0
         for token, following in pairwise(tokens):
-            if opaque:
+            if opaque and not _ends_before(opaque, token):
                 opaque = _after(opaque, token)
                 if not opaque and self._run and self._run[-1][0].kind == "opaque":
                     self._run[-1] = (self._run[-1][0], following.start)
                 continue
+            opaque = []
             if token.kind == "start":
                 self._read_attributes(token, following.start)
                 if self._is_opaque(token):
@@ -258,11 +275,21 @@ def _merged(run: list[tuple[_Token, int]]) -> Iterator[tuple[_Token, int]]:
 
 def _after(opaque: list[str], token: _Token) -> list[str]:
     """Return what is open inside an element that is copied, after one more token of it."""
-    if token.kind == "start" and token.name == opaque[0] and "/" not in token.attributes:
+    if token.kind == "start" and token.name not in _VOID and "/" not in token.attributes:
         return [*opaque, token.name]
-    if token.kind == "end" and token.name == opaque[0]:
-        return opaque[:-1]
+    if token.kind == "end" and token.name in opaque:
+        return opaque[: len(opaque) - 1 - opaque[::-1].index(token.name)]
     return opaque
+
+
+def _ends_before(opaque: list[str], token: _Token) -> bool:
+    """Tell whether an element that is copied and whose end may be left out ends in front of a token."""
+    if opaque[0] not in _ENDED_BY:
+        return False
+    if token.kind == "end":
+        return token.name not in opaque and token.name not in _INLINE
+    is_next = token.kind == "start" and token.name in _ENDED_BY[opaque[0]]
+    return is_next and all(name in _ENDED_BY or name in _INLINE for name in opaque[1:])
 
 
 def _write_attribute(quote: str, translation: str) -> str:

@@ -45,7 +45,7 @@ def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
     # the parser takes other line ends for LF, and so must not see them
     body = text[begin:].replace("\r\n", " \n").replace("\r", " ").replace("\0", " ")
     is_mdx = path.suffix.lower() == ".mdx"
-    code = MdxCode(body, begin, is_mdx=is_mdx)
+    code = MdxCode(text, body, is_mdx=is_mdx)
     body = code.masked()
     tokens, is_defined = _parse(body, is_mdx=is_mdx)
     for lines, kind in _blocks(body, begin, tokens):
@@ -53,7 +53,7 @@ def read_markdown_text(content: bytes, path: Path) -> SlottedDocument:
             slots += html_slots(text[lines[0][0] : lines[-1][1]], lines[0][0])
         else:
             for run in _runs(text, lines):
-                segment = " ".join(code.hidden(start, end, text) for start, end in run)
+                segment = " ".join(code.hidden(start, end) for start, end in run)
                 if any(map(str.isalpha, segment)):
                     links = name_links(segment, is_defined)
                     write = partial(_write, text, run, kind == "cell", links, code)

@@ -40,14 +40,14 @@ _STAND_IN = re.compile(rf"[<{{][^<>{{}}]*{_HIDDEN}(\d+)/?[>}}]")
 class MdxCode:
     """What is code in a text, hidden from readers of Markdown and from translators.
 
-    :param body: behind any front matter, with LF as line ends
-    :param begin: where the body begins in its file
+    :param text: of the file
+    :param body: the same behind any front matter, as long as it stands there, with LF as line ends
     :param is_mdx: whether there is any code; in other Markdown there is none
     """
 
-    def __init__(self, body: str, begin: int, *, is_mdx: bool) -> None:
+    def __init__(self, text: str, body: str, *, is_mdx: bool) -> None:
+        self._text, self._body = text, body
         self._found = _code(body) if is_mdx else []
-        self._body, self._begin = body, begin
 
     def masked(self) -> str:
         """Return the body as long as it was, where lines of nothing but code are blank, and other code is a word."""
@@ -59,26 +59,29 @@ class MdxCode:
         text = "".join([*parts, self._body[position:]])
         return _LINE_OF_CODE.sub(lambda line: line[0].replace(_HIDDEN, " "), text)
 
-    def hidden(self, start: int, end: int, text: str) -> str:
-        """Return a stretch of the file with a short tag or placeholder for each piece of code.
-
-        :param text: of the file
-        """
+    def hidden(self, start: int, end: int) -> str:
+        """Return a stretch of the file with a short tag or placeholder for each piece of code."""
         parts: list[str] = []
-        for number, (begin, stop, form) in enumerate(self._found):
-            if start <= begin + self._begin and stop + self._begin <= end:
-                parts += [text[start : begin + self._begin], form.format(f"{_HIDDEN}{number}")]
-                start = stop + self._begin
-        return "".join([*parts, text[start:end]])
+        for number, (_, _, form) in enumerate(self._found):
+            begins, ends = self._place(number)
+            if start <= begins and ends <= end:
+                parts += [self._text[start:begins], form.format(f"{_HIDDEN}{number}")]
+                start = ends
+        return "".join([*parts, self._text[start:end]])
 
     def restored(self, translation: str) -> str:
         """Put the code back."""
 
         def original(match: re.Match[str]) -> str:
             number = int(match[1])
-            return self._body[slice(*self._found[number][:2])] if number < len(self._found) else match[0]
+            return self._text[slice(*self._place(number))] if number < len(self._found) else match[0]
 
         return _STAND_IN.sub(original, translation)
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Return where a piece of code begins and ends in the file."""
+        begin = len(self._text) - len(self._body)
+        return begin + self._found[number][0], begin + self._found[number][1]
 
 
 def _code(body: str) -> list[tuple[int, int, str]]:

@@ -41,15 +41,16 @@ def test_a_line_of_tags_ends_a_paragraph(code: str) -> None:
     assert list(read(f"> one\n> {code}\n> two\n").segments) == ["one", "two"]
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("code", INLINE)
-def test_code_within_a_text_comes_through(code: str) -> None:
-    text = f"# One {code} two | {code}\n"
+def test_code_within_a_text_comes_through(code: str, line_end: str) -> None:
+    text = f"---\na: b\n---\n# One {code} two | {code}\n".replace("\n", line_end)
     document = read(text)
     (segment,) = document.segments
     assert document.render([segment.replace("One", "Um").replace("two", "dois")]) == (
         text.replace("One", "Um").replace("two", "dois").encode()
     )
-    assert not set("'\"`\n") & set(segment), "translators see nothing of the code"
+    assert not set("'\"`\r\n") & set(segment), "translators see nothing of the code"
 
 
 def test_cells_hold_code() -> None:

@@ -243,6 +243,7 @@ def _run(arguments: argparse.Namespace) -> int:
     pipeline = _pipeline(arguments, Ranks.of_environment())
     if arguments.plan:
         print("\n".join(pipeline.plan()))
+        pipeline.check_files()
         return 0
     say("\n".join(pipeline.plan()))
     pipeline.run()

@@ -10,15 +10,20 @@ from typing import Any
 from nmt_distill import __version__
 from nmt_distill.configuration import to_content, write_yaml
 from nmt_distill.corpus.prepare import prepare_corpus
-from nmt_distill.errors import NmtDistillError, QualityBoundError
+from nmt_distill.errors import NmtDistillError, QualityBoundError, RecipeError
 from nmt_distill.files import read_json, remove_partials, remove_partials_below
 from nmt_distill.lock import locked
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import RECIPE_NAME, Recipe
+from nmt_distill.recipe_files import (
+    source_file_faults,
+    student_file_faults,
+    suite_file_faults,
+    teacher_file_faults,
+)
 from nmt_distill.run import Run, Work
-from nmt_distill.stage_settings import missing_text
 from nmt_distill.stages import STAMPS, Stage, run_stages
 
 LOCK = ".lock"
@@ -55,20 +60,36 @@ class Pipeline(Run):
         super().__init__(recipe, run_folder, work, force=force, ranks=ranks)
 
     def plan(self) -> list[str]:
-        """One line a stage: what is valid, what runs; then the files of text that a corpus still to be made lacks."""
-        return [
-            f"{self.recipe.name}, in {self.run_folder}:",
-            *(stage.describe() for stage in self.stages),
-            *(f"{path} does not exist, and the corpus needs it" for path in self._missing_text),
-        ]
+        """One line a stage: what is valid, what runs."""
+        return [f"{self.recipe.name}, in {self.run_folder}:", *(stage.describe() for stage in self.stages)]
 
-    @property
-    def _missing_text(self) -> list[str]:
-        """The local files of text that are not there, while the corpus is still to be made of them."""
-        return missing_text(self.recipe) if self.corpus.stamp() is None else []
+    def check_files(self, last: str = "scores") -> None:
+        """Tell of every file of this machine that the stages up to one will want, and that is not there.
+
+        :raises RecipeError: names the keys of all of them
+        """
+        missing = [stage for stage in self._up_to(last) if stage.stamp() is None]
+        faults: list[str] = []
+        if self.corpus in missing:
+            faults += source_file_faults(self.recipe)
+        if any(stage is not self.corpus for stage in missing):
+            faults += teacher_file_faults(self.recipe)
+        if self.student in missing:
+            faults += student_file_faults(self.recipe)
+        if self.scores in missing:
+            faults += suite_file_faults(self.recipe)
+        if faults:
+            raise RecipeError(f"The recipe {self.recipe.name}", faults)
+
+    def _up_to(self, last: str) -> list[Stage]:
+        return self.stages[: [stage.name for stage in self.stages].index(last) + 1]
 
     def run(self, last: str = "scores") -> None:
-        """Make everything up to a stage that is not valid yet."""
+        """Make everything up to a stage that is not valid yet.
+
+        :raises RecipeError: as :meth:`check_files` does
+        """
+        self.check_files(last)
         if self.recipe.reuse and not any(stage.reused for stage in self.stages):
             valid = self.distilled.stamp() is not None
             if not valid:
@@ -143,17 +164,14 @@ class Pipeline(Run):
             yield
 
     def _run(self, last: str) -> None:
-        names = [stage.name for stage in self.stages]
         self._clear_up()
         write_yaml(self.run_folder / RECIPE_NAME, to_content(self.recipe))
-        wanted = self.stages[: names.index(last) + 1]
+        wanted = self._up_to(last)
         if self.student in wanted and self.student.stamp() is None:
             from nmt_distill.training.requirements import require_machine
 
             require_machine(self.recipe.training)
         teacher_needed = any(stage.stamp() is None for stage in wanted if stage is not self.corpus)
-        if missing := self._missing_text:  # told before a large model is fetched
-            raise NmtDistillError(f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist.")
         self._require_held_out(wanted)
         if teacher_needed:
             self._say_licences()

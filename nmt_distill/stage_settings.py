@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.configuration import to_content
-from nmt_distill.corpus.sources import LinesSource, Source, TextSource, TsvSource
 from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.recipe import Recipe
@@ -31,14 +30,10 @@ def teacher_settings(config: Any) -> dict[str, Any]:
 
 def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str, Any]:
     """Return where text comes from, with the contents of local files."""
-    files = [_sha256_or_missing(path) for path in _files_of_text(recipe)]
+    paths = [getattr(source, key) for source in recipe.corpus.sources for key in source.file_keys]
+    files = [_sha256_or_missing(path) for path in (*paths, *recipe.corpus.held_out)]
     content: dict[str, Any] = to_content(recipe.corpus)
     return content | {"directions": [str(direction) for direction in directions], "files": files}
-
-
-def missing_text(recipe: Recipe) -> list[str]:
-    """Return the local files of text that the corpus is made of and that are not there."""
-    return [path for path in dict.fromkeys(_files_of_text(recipe)) if not Path(path).exists()]
 
 
 def vocabulary_settings(recipe: Recipe) -> dict[str, Any]:
@@ -106,15 +101,3 @@ def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
 
 def _sha256_or_missing(path: Path | str) -> str:
     return sha256_of(Path(path)) if Path(path).is_file() else "missing"
-
-
-def _files_of_text(recipe: Recipe) -> list[str]:
-    """Return the paths of all local files that the corpus reads."""
-    return [*(path for source in recipe.corpus.sources for path in _paths_of(source)), *recipe.corpus.held_out]
-
-
-def _paths_of(source: Source) -> list[str]:
-    """Return the paths of the local files that a corpus source reads."""
-    if isinstance(source, LinesSource):
-        return [source.source, source.target]
-    return [source.path] if isinstance(source, TsvSource | TextSource) else []

@@ -30,6 +30,7 @@ class DebianDescriptionsSource:
     """most sentences, selected by hash"""
 
     language_keys = ()
+    file_keys = ()
 
     @property
     def origin(self) -> str:
@@ -72,6 +73,7 @@ class DebianCatalogSource:
     """most pairs for training, and most sentences without translation, selected by hash"""
 
     language_keys = ()
+    file_keys = ()
 
     @property
     def origin(self) -> str:

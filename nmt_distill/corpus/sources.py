@@ -43,6 +43,7 @@ class WheelCatalogSource:
 
     optional = False
     language_keys = ()
+    file_keys = ()
 
     def serves(self, direction: Direction) -> bool:
         """Whether it may hold text for a direction."""
@@ -82,6 +83,7 @@ class LinesSource:
     min_words = 1
     optional = False
     language_keys = ("source_language", "target_language")
+    file_keys = ("source", "target")
 
     @property
     def origin(self) -> str:
@@ -121,6 +123,7 @@ class TsvSource:
     min_words = 1
     optional = False
     language_keys = ("source_language", "target_language")
+    file_keys = ("path",)
 
     @property
     def origin(self) -> str:
@@ -156,6 +159,7 @@ class TextSource:
 
     optional = False
     language_keys = ("language",)
+    file_keys = ("path",)
 
     @property
     def origin(self) -> str:
@@ -200,6 +204,7 @@ class WheelTextSource:
 
     optional = False
     language_keys = ("language",)
+    file_keys = ()
 
     @property
     def origin(self) -> str:

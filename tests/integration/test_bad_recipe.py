@@ -80,7 +80,10 @@ def break_text(toy: Toy, tmp_path: Path, content: bytes | None) -> tuple[Path, P
 
 def test_text_that_is_missing(toy: Toy, fails: Fails, tmp_path: Path) -> None:
     recipe, target = break_text(toy, tmp_path, None)
-    assert fails("prepare-data", recipe, "--out", tmp_path / "run") == f"{target} does not exist."
+    assert fails("prepare-data", recipe, "--out", tmp_path / "run") == (
+        f"The recipe toy has 1 fault: corpus.sources[0].target names {target}, which does not exist"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("num_lines", "first"), [(899, "target"), (901, "source")])

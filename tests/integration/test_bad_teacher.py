@@ -16,7 +16,7 @@ from tests.integration.conftest import Fails, Toy
 def test_teacher_that_is_missing(toy: Toy, fails: Fails, finished_run: Path, tmp_path: Path, key: str) -> None:
     recipe = toy.write_recipe(tmp_path, f"teacher.{key}={tmp_path / 'nothing.npz'}", f"reuse={finished_run}")
     error = fails("distill", recipe, "--out", tmp_path / "run")
-    assert error == f"teacher.{key}: {tmp_path / 'nothing.npz'} does not exist; give the path of the teacher's file."
+    assert error == f"The recipe toy has 1 fault: teacher.{key} names {tmp_path / 'nothing.npz'}, which does not exist"
     assert not (tmp_path / "run" / "distilled").exists()
 
 

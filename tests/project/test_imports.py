@@ -60,6 +60,7 @@ ORDER = [
     "stages",
     "stage_settings",
     "run",
+    "recipe_files",
     "reverse_teacher",
     "student_start",
     "distilled_stage",

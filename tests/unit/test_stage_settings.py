@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -130,17 +129,6 @@ def test_file_that_names_an_outside_test_set_counts(text: Path) -> None:
     assert found == {**suite, "max_sentences": None, "file": hashlib.sha256(b"Stop\n").hexdigest()}
 
 
-def test_plan_names_text_that_is_not_there(text: Path, tmp_path: Path) -> None:
-    held_out = tmp_path / "mine.en"
-
-    def plan() -> list[str]:
-        return Pipeline(read(text, f"corpus.held_out=[{held_out}]"), tmp_path / "run").plan()
-
-    assert plan()[-1] == f"{held_out} does not exist, and the corpus needs it"
-    held_out.write_text("Go\n", encoding="utf-8")
-    assert plan()[-1].split() == ["scores", "runs"]
-
-
 @pytest.mark.parametrize(
     ("key", "last", "stage"),
     [("num_dev", "student", "student"), ("num_dev", "scores", "student"), ("num_test", "scores", "export")],
@@ -153,14 +141,3 @@ def test_no_held_out_text_is_told_before_labelling(
     with pytest.raises(NmtDistillError, match=told):
         pipeline.run(last)
     assert "== corpus" not in capsys.readouterr().err
-
-
-def test_missing_text_ends_a_run_before_a_model_is_fetched(
-    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    others = [tmp_path / "mine.en", tmp_path / "yours.en"]
-    for missing, told in ((others[:1], "does not exist"), (others, f", {others[1]} do not exist")):
-        recipe = read(text, f"corpus.held_out=[{', '.join(map(str, missing))}]")
-        with pytest.raises(NmtDistillError, match=f"^{re.escape(f'{others[0]}')} ?{re.escape(told)}\\.$"):
-            Pipeline(recipe, tmp_path / "run").run()
-    assert "licence" not in capsys.readouterr().err

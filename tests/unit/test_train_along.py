@@ -40,6 +40,8 @@ def test_process_that_sees_another_run_is_told(recipe: Path, tmp_path: Path) -> 
 def test_plan_is_shown_once(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mono.en").touch()
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, shown in (("0", True), ("1", False)):
         monkeypatch.setenv("RANK", rank)

@@ -63,7 +63,7 @@ def find_model(name_or_path: str, revision: str | None = None) -> ModelFolder:
         )
     if path.is_dir():
         folder = ModelFolder(path, commit=None)
-    elif path.exists() or not _HUB_NAME.fullmatch(name_or_path):
+    elif path.exists() or not may_be_fetched(name_or_path):
         raise NmtDistillError(
             f"{name_or_path} is not a folder; give a folder with config.json, or a name on the hub such as "
             "facebook/nllb-200-distilled-600M."
@@ -92,6 +92,11 @@ def find_further(path: str) -> ModelFolder:
     return find_model(path)
 
 
+def may_be_fetched(name_or_path: str) -> bool:
+    """Tell whether the hub may have a model of that name, so that it need not be a folder here."""
+    return bool(_HUB_NAME.fullmatch(name_or_path))
+
+
 def _weights(path: Path) -> tuple[str, ...]:
     """Return the names of the weights that are loaded."""
     return _SAFETENSORS if _matching(path, _SAFETENSORS) else _PICKLES
@@ -107,7 +112,7 @@ def local_commit(name: str, revision: str | None = None) -> str | None:
     :param revision: commit, tag or branch; None is the newest that was fetched
     :returns: the commit; None where there is none, and for a folder
     """
-    if Path(name).expanduser().is_dir() or not _HUB_NAME.fullmatch(name):
+    if Path(name).expanduser().is_dir() or not may_be_fetched(name):
         return None
     if revision is not None and _COMMIT.fullmatch(revision):
         return revision

@@ -22,7 +22,7 @@ from nmt_distill import (
     translate_command,
 )
 from nmt_distill.arguments import CommandParser, VerbParser, add_verb, whole_number
-from nmt_distill.errors import NmtDistillError, disk_problem, path_problem
+from nmt_distill.errors import NmtDistillError, system_problem
 from nmt_distill.files import atomic_folder, check_output_folder, flush_output
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
@@ -183,11 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"nmt-distill: interrupted{goes_on}")
         return INTERRUPTED_STATUS
     except Exception as error:
-        disk, path = disk_problem(error), path_problem(error)
-        if parsed.debug or not (disk or path):
+        problem = system_problem(error, has_out=hasattr(parsed, "out"))
+        if parsed.debug or problem is None:
             raise
-        remedy = "make room or name another folder with --out. Nothing is lost." if disk else "name another place."
-        say(f"nmt-distill: {disk or path}; {remedy}")
+        say(f"nmt-distill: {problem}")
         with contextlib.suppress(OSError):
             flush_output()
         return NmtDistillError.exit_status

@@ -76,6 +76,10 @@ def open_encoder(arguments: argparse.Namespace) -> SentenceEncoder:
             "mining and classification across languages. Train with a section `embedding` in the recipe."
         )
     for language in arguments.language:
+        if not described.languages:
+            raise NmtDistillError(
+                f"{arguments.model} has learned vectors of no language, so not of `{language}` either."
+            )
         match_language(language, list(described.languages))
     return encoder
 

@@ -38,7 +38,20 @@ class QualityBoundError(NmtDistillError):
     exit_status = 3
 
 
-def path_problem(error: BaseException) -> str | None:
+def system_problem(error: BaseException, *, has_out: bool) -> str | None:
+    """Say what the system could not do, and what to do about it; None where it is no matter of disks and paths.
+
+    :param has_out: whether the command has ``--out``, whose folder keeps what is done so far
+    """
+    if path := _path_problem(error):
+        return f"{path}; name another place."
+    if disk := _disk_problem(error):
+        remedy = "name another folder with --out. Nothing is lost." if has_out else "name another place."
+        return f"{disk}; make room or {remedy}"
+    return None
+
+
+def _path_problem(error: BaseException) -> str | None:
     """Say of a path what the system says of it, where a file or a folder stands in the way of the other."""
     if not isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError | PermissionError):
         return None
@@ -46,10 +59,16 @@ def path_problem(error: BaseException) -> str | None:
     return f"{path} cannot be used: {error.strerror}" if path else None
 
 
-def disk_problem(error: BaseException | None) -> str | None:
+def _disk_problem(error: BaseException | None) -> str | None:
     """Say what disk or permission stands behind an error, which libraries wrap in errors of their own."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if isinstance(error, OSError) and error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EFBIG,
+            errno.EACCES,
+            errno.EROFS,
+        ):
             return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         if "No space left on device" in str(error):
             return "No space left on device"

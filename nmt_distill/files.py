@@ -55,9 +55,10 @@ def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open where a command's output goes: a device or a pipe is written into, and all else is an :func:`atomic_file`.
 
     A link stays, and what it names is written. A file that standard output goes to, as ``/dev/stdout`` may name it, is
-    written on where that stands.
+    written on where that stands. What a killed command left of the same output goes away.
 
     :param mode: as that of :func:`atomic_file`
+    :raises NmtDistillError: if another process writes it
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open(mode, **_text_options(mode)) as stream:
@@ -66,8 +67,12 @@ def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with os.fdopen(os.dup(1), mode, **_text_options(mode)) as stream:
             yield stream
     else:
-        with atomic_file(Path(os.path.realpath(path)), mode) as stream:
-            yield stream
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with sole_writer(path):
+            remove_partials(path)
+            with atomic_file(path, mode) as stream:
+                yield stream
 
 
 def _is_standard_output(path: Path) -> bool:

@@ -59,7 +59,7 @@ def sole_writer(path: Path) -> Iterator[None]:
     lock = _lock_file(path)
     with locked(lock) as is_ours:
         if not is_ours:
-            raise NmtDistillError(f"another nmt-distill writes {path}; wait for it, or name another folder.")
+            raise NmtDistillError(f"another nmt-distill writes {path}; wait for it, or name another place.")
         try:
             yield
         finally:

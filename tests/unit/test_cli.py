@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -26,6 +27,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("file")
 
 
+def raise_for(number: int, file: Path) -> None:
+    raise OSError(number, os.strerror(number), str(file))
+
+
 @pytest.mark.parametrize(
     ("work", "said"),
     [
@@ -38,6 +43,14 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             lambda file: file.replace(file.parent / "folder"),
             "folder cannot be used: Is a directory; name another place.\n",
+        ),
+        (
+            lambda file: raise_for(errno.EACCES, file),
+            "nmt-distill: file cannot be used: Permission denied; name another place.\n",
+        ),
+        (
+            lambda file: raise_for(errno.EFBIG, file),
+            "nmt-distill: File too large (file); make room or name another place.\n",
         ),
     ],
 )
@@ -106,9 +119,7 @@ def test_output_that_cannot_be_written_is_told_in_one_line() -> None:
     with Path("/dev/full").open("wb") as full:
         process = command("models", environment={}, stdout=full)
         _, error = process.communicate(timeout=60)
-    assert error.decode().splitlines() == [
-        "nmt-distill: No space left on device; make room or name another folder with --out. Nothing is lost."
-    ]
+    assert error.decode().splitlines() == ["nmt-distill: No space left on device; make room or name another place."]
     assert process.returncode == 2
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,3 +167,10 @@ def test_what_cannot_be_read_is_told_before_the_work(
 def test_a_query_that_is_no_text_is_told(text: Path) -> None:
     with pytest.raises(NmtDistillError, match=r"query 2 is not valid UTF-8; convert it with iconv\."):
         call("search", "index", "a", os.fsdecode(b"\xff"))
+
+
+def test_a_model_that_has_learned_no_vectors_knows_no_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    untrained = SimpleNamespace(described=SimpleNamespace(teacher="", languages=()))
+    monkeypatch.setattr("nmt_distill.embedding.encoder.SentenceEncoder", lambda folder, threads: untrained)
+    with pytest.raises(NmtDistillError, match=r"^m has learned vectors of no language, so not of `de` either\.$"):
+        call("embed", "text", "--language", "de")

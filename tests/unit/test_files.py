@@ -117,6 +117,23 @@ def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"text": "old"}
 
 
+def test_output_of_a_killed_command_goes_away_with_the_next(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from nmt_distill.files import output_file\n"
+        "with output_file(Path(sys.argv[1])) as stream:\n"
+        "    stream.write('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "text"
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert len(names(tmp_path)) == 2
+    with output_file(path) as stream:
+        stream.write("whole")
+        with pytest.raises(NmtDistillError, match=r"another nmt-distill writes \S*text; wait"), output_file(path):
+            raise AssertionError
+    assert names(tmp_path) == ["text"]
+    assert path.read_text() == "whole"
+
+
 def test_folder_that_nothing_may_be_written_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_output_folder(tmp_path / "new" / "report")
     check_output_folder(Path("report"))

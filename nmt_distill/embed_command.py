@@ -85,13 +85,16 @@ def open_encoder(arguments: argparse.Namespace) -> SentenceEncoder:
 
 
 def input_lines(path: Path | None) -> Iterator[str]:
-    """Yield the lines of a file, or of standard input.
+    """Yield the lines of a file, or of standard input, without the byte order mark that some editors put before them.
 
     :raises NmtDistillError: if a file is missing, or a line is not valid UTF-8
     """
-    if path is not None:
-        yield from read_lines(path)
-        return
+    lines = _standard_input() if path is None else read_lines(path)
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
+
+
+def _standard_input() -> Iterator[str]:
     if sys.stdin is None:  # closed by who started us
         raise NmtDistillError("standard input is closed; name a file.")
     for number, line in enumerate(sys.stdin.buffer, start=1):

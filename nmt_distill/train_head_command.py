@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt_distill.arguments import add_verb, whole_number
 from nmt_distill.embed_command import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_lines, read_sentences
 from nmt_distill.progress import say
 
 
@@ -131,7 +131,7 @@ def _sentences(path: Path) -> list[str]:
 
     :raises NmtDistillError: if there is none
     """
-    lines = [line for line in read_lines(path) if line.strip()]
+    lines = [line for line in read_sentences(path) if line.strip()]
     if not lines:
         raise NmtDistillError(f"{path} is empty, but must hold examples.")
     return lines

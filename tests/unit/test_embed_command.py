@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -122,6 +123,15 @@ def test_classes_of_a_later_window_know_their_lines(
     monkeypatch.setattr("nmt_distill.translator.WINDOW_LINES", 1)
     assert call("embed", text, "--head", "head") == 0
     assert capsys.readouterr().out == "1\t1.000\n2\t1.000\n"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n"
+    (tmp_path / "marked").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    for path in (tmp_path / "marked", None):
+        assert list(embed_command.input_lines(path)) == ["a", "\ufeffb"]
+    assert train_head_command._sentences(tmp_path / "marked") == ["a", "\ufeffb"]
 
 
 def test_a_byte_order_mark_is_no_part_of_a_pair(text: Path, tmp_path: Path) -> None:

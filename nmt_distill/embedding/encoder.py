@@ -98,9 +98,10 @@ class SentenceEncoder:
         self.fingerprint = fingerprint(read_json(self.folder.path / CHECKSUMS_FILE))
         """names the weights, the vocabulary and the projection"""
         self._pieces = Pieces(next(iter(sorted(self.folder.path.glob("*.spm"))), self.folder.path / "missing.spm"))
-        self._num_workers = threads or available_cores()
+        self.threads = threads or available_cores()
+        """processor cores that it uses"""
         try:
-            self._engine = ctranslate2.Encoder(str(self.folder.path), inter_threads=self._num_workers, intra_threads=1)
+            self._engine = ctranslate2.Encoder(str(self.folder.path), inter_threads=self.threads, intra_threads=1)
         except (RuntimeError, ValueError, MemoryError) as error:
             raise NmtDistillError(
                 f"{self.folder.path / MODEL_FILE} cannot be loaded ({' '.join(str(error).split())}); export again."
@@ -163,7 +164,7 @@ class SentenceEncoder:
         sums = np.zeros((len(sentences), self.folder.model_dim), dtype=np.float32)
         counts = np.zeros((len(sentences), 1), dtype=np.float32)
         batches = list(_batches(rows))
-        with ThreadPoolExecutor(self._num_workers) as workers:
+        with ThreadPoolExecutor(self.threads) as workers:
             encoded = workers.map(self._encode, ([rows[row] for row in batch] for batch in batches))
             for batch, states in zip(batches, encoded, strict=True):
                 for place, row in enumerate(batch):

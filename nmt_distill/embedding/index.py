@@ -29,6 +29,8 @@ APPROXIMATE_NAME = "approximate.usearch"
 SHARD_SENTENCES = 65_536
 ROWS_AT_ONCE = 16_384
 """vectors that are in memory at once as float32"""
+ROWS_AT_ONCE_IN_GRAPH = 1024
+"""vectors that usearch adds in one call, which neither tells of its progress nor heeds Ctrl-C"""
 QUERIES_AT_ONCE = 128
 """queries whose cosines to these are in memory at once"""
 
@@ -70,7 +72,7 @@ def make_index(folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, 
                 advance=running.advance,
             )
         if approximate:
-            _write_graph(partial, header.dim)
+            _write_graph(partial, header.dim, threads=encoder.threads)
         write_checksums(partial)
     return header.num_vectors
 
@@ -86,12 +88,14 @@ def _is_index(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (LINES_NAME, HEADER_NAME))
 
 
-def _write_graph(folder: Path, dim: int) -> None:
-    graph = load_usearch()(ndim=dim, metric="cos", dtype="f16")
-    first = 0
-    for shard in VectorStore(folder).shards:
-        graph.add(np.arange(first, first + len(shard)), np.ascontiguousarray(shard))
-        first += len(shard)
+def _write_graph(folder: Path, dim: int, *, threads: int) -> None:
+    graph, store = load_usearch()(ndim=dim, metric="cos", dtype="f16"), VectorStore(folder)
+    with job("graph", total=len(store)) as running:
+        for shard in store.shards:
+            for start in range(0, len(shard), ROWS_AT_ONCE_IN_GRAPH):
+                rows = np.ascontiguousarray(shard[start : start + ROWS_AT_ONCE_IN_GRAPH])
+                graph.add(np.arange(len(graph), len(graph) + len(rows)), rows, threads=threads)
+                running.advance(len(rows))
     path = folder / APPROXIMATE_NAME
     try:  # of a full disk usearch says little, or nothing
         graph.save(str(path))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,26 @@ def test_progress_is_told_within_a_shard(
     make_index(tmp_path / "index", ["one", "two", "one", "three"], encoder)
     counts = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
     assert counts == ["0/4", "3/4", "4/4", "4/4"]
+
+
+def test_graph_grows_in_steps_on_the_threads_that_were_given(
+    encoder: SentenceEncoder, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = pytest.importorskip("usearch.index").Index
+    steps: list[tuple[int, int]] = []
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def add(self, keys: Any, vectors: Any, *, threads: int) -> Any:
+            steps.append((len(keys), threads))
+            return super().add(keys, vectors, threads=threads)
+
+    monkeypatch.setattr("nmt_distill.embedding.index.load_usearch", lambda: Watched)
+    for name, number in (("SHARD_SENTENCES", 30), ("ROWS_AT_ONCE_IN_GRAPH", 20)):
+        monkeypatch.setattr(f"nmt_distill.embedding.index.{name}", number)
+    make_index(tmp_path / "index", lines[:50], encoder, approximate=True)
+    assert steps == [(20, 1), (10, 1), (20, 1)]
+    for place, (hit, *_) in enumerate(SentenceIndex(tmp_path / "index", encoder).search(lines[:50])):
+        assert hit.line == place + 1
 
 
 def test_two_do_not_make_one_index_at_once(encoder: SentenceEncoder, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ SHARD_SENTENCES = 65_536
 ROWS_AT_ONCE = 16_384
 """vectors that are in memory at once as float32"""
 ROWS_AT_ONCE_IN_GRAPH = 1024
-"""vectors that usearch adds in one call, which neither tells of its progress nor heeds Ctrl-C"""
+"""vectors that usearch adds in one call, without a word on its progress"""
 QUERIES_AT_ONCE = 128
 """queries whose cosines to these are in memory at once"""
 
@@ -94,7 +94,12 @@ def _write_graph(folder: Path, dim: int, *, threads: int) -> None:
         for shard in store.shards:
             for start in range(0, len(shard), ROWS_AT_ONCE_IN_GRAPH):
                 rows = np.ascontiguousarray(shard[start : start + ROWS_AT_ONCE_IN_GRAPH])
-                graph.add(np.arange(len(graph), len(graph) + len(rows)), rows, threads=threads)
+                try:
+                    graph.add(np.arange(len(graph), len(graph) + len(rows)), rows, threads=threads)
+                except RuntimeError as error:
+                    if "terminated" in str(error):  # all that usearch says of Ctrl-C
+                        raise KeyboardInterrupt from None
+                    raise
                 running.advance(len(rows))
     path = folder / APPROXIMATE_NAME
     try:  # of a full disk usearch says little, or nothing

@@ -128,6 +128,24 @@ def test_graph_grows_in_steps_on_the_threads_that_were_given(
         assert hit.line == place + 1
 
 
+@pytest.mark.parametrize(
+    ("message", "raised"), [("Operation has been terminated", KeyboardInterrupt), ("Out of memory", RuntimeError)]
+)
+def test_an_interrupt_is_one_inside_usearch_too(
+    encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, raised: type[BaseException]
+) -> None:
+    kind = pytest.importorskip("usearch.index").Index
+
+    class Interrupted(kind):  # type: ignore[misc, valid-type]
+        def add(self, keys: Any, vectors: Any, *, threads: int) -> Any:
+            raise RuntimeError(message)
+
+    monkeypatch.setattr("nmt_distill.embedding.index.load_usearch", lambda: Interrupted)
+    with pytest.raises(raised):
+        make_index(tmp_path / "index", ["one", "two"], encoder, approximate=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_do_not_make_one_index_at_once(encoder: SentenceEncoder, tmp_path: Path) -> None:
     folder = tmp_path / "index"
 

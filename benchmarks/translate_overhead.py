@@ -1,6 +1,7 @@
 """How much the translator's care for order, long lines and hostile text costs.
 
     python benchmarks/translate_overhead.py runs/quickstart/export/int8 text.en
+    python benchmarks/translate_overhead.py software_student text.en --to de --lines 100000 --repeats 2
 
 The same file is translated by turns with :class:`nmt_distill.Translator`, with one that takes lines as they stand,
 which tells what sentences and the protection of placeholders cost, and with a bare loop: SentencePiece, CTranslate2's
@@ -23,12 +24,17 @@ from nmt_distill.engine import BATCH_TOKENS, END, available_cores
 from nmt_distill.files import read_lines
 from nmt_distill.translator import Translator
 
+WARM_UP = 1000
+"""lines that are translated before time is taken"""
+
 
 class BareLoop:
     """What somebody writes who wants no more than speed."""
 
-    def __init__(self, translator: Translator, threads: int) -> None:
+    def __init__(self, translator: Translator, threads: int, target: str | None = None) -> None:
         folder = translator.folder
+        tag = folder.tags[folder.choose(None, target)]
+        self.tag = [] if tag is None else [tag]
         self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder.sentencepiece))
         self.engine = ctranslate2.Translator(str(folder.path), inter_threads=threads, intra_threads=1)
         self.beam_size = translator.beam_size
@@ -37,7 +43,7 @@ class BareLoop:
     def translate(self, lines: list[str]) -> list[str]:
         """Translate all lines at once."""
         results = self.engine.translate_batch(
-            [[*tokens, END] for tokens in self.pieces.encode(lines, out_type=str)],
+            [[*self.tag, *tokens, END] for tokens in self.pieces.encode(lines, out_type=str)],
             max_batch_size=BATCH_TOKENS,
             batch_type="tokens",
             beam_size=self.beam_size,
@@ -58,8 +64,9 @@ def timed(translate: Callable[[list[str]], list[str]], lines: list[str]) -> Figu
 def main() -> None:
     """Measure both by turns."""
     parser = parser_for(__doc__, repeats=5)
-    parser.add_argument("model", help="an export folder")
+    parser.add_argument("model", help="an export folder, or a name that `nmt-distill models` lists")
     parser.add_argument("text", type=Path, help="a file of sentences")
+    parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
     count_option(parser, "--lines", 2000, "use so many lines")
     count_option(parser, "--threads", available_cores(), "threads of both")
     arguments = parser.parse_args()
@@ -68,11 +75,15 @@ def main() -> None:
         fail(f"{arguments.text} is empty.")
     load_before = load_average()
     ours = Translator(arguments.model, threads=arguments.threads)
-    bare = BareLoop(ours, arguments.threads)
+    bare = BareLoop(ours, arguments.threads, arguments.to)
     plain = Translator(arguments.model, threads=arguments.threads, plain=True)
-    contestants = {"ours": ours.translate, "ours, plain": plain.translate, "bare loop": bare.translate}
+    contestants: dict[str, Callable[[list[str]], list[str]]] = {
+        "ours": partial(ours.translate, target=arguments.to),
+        "ours, plain": partial(plain.translate, target=arguments.to),
+        "bare loop": bare.translate,
+    }
     for translate in contestants.values():
-        translate(lines)  # warms up
+        translate(lines[:WARM_UP])
     results = take_turns(
         {name: partial(timed, translate, lines) for name, translate in contestants.items()}, arguments.repeats
     )

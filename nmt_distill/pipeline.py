@@ -89,19 +89,19 @@ class Pipeline(Run):
 
         :raises RecipeError: as :meth:`check_files` does
         """
-        self.check_files(last)
-        if self.recipe.reuse and not any(stage.reused for stage in self.stages):
-            valid = self.distilled.stamp() is not None
-            if not valid:
-                say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
         keep_freed_memory()
-        with self._own_folder():
-            self.ranks.join()
-            try:
+        self.ranks.join()
+        try:
+            self.check_files(last)
+            if self.recipe.reuse and not any(stage.reused for stage in self.stages):
+                valid = self.distilled.stamp() is not None
+                if not valid:
+                    say(f"nothing of the run {self.recipe.reuse} fits this recipe, so all stages are made here")
+            with self._own_folder():
                 self._run(last)
-            finally:
-                with contextlib.suppress(NmtDistillError):  # who is gone need not be sent home
-                    self.ranks.call(None)
+        finally:
+            with contextlib.suppress(NmtDistillError):  # who is gone need not be sent home
+                self.ranks.call(None)
 
     def train_along(self, called_for: str) -> None:
         """Be one of the processes that only train, once the main one has made all that is read and calls.

@@ -69,8 +69,8 @@ def test_teacher_itself_is_no_reverse_teacher(toy: Toy, tmp_path: Path, fails: F
 
 def test_reverse_teacher_that_is_not_there(toy: Toy, tmp_path: Path, fails: Fails) -> None:
     recipe = toy.write_recipe(tmp_path, *wanted(toy, tmp_path / "back.npz"))
-    assert fails("distill", recipe, "--out", tmp_path / "run").startswith(
-        f"{FILTER}.teacher.model: {tmp_path}/back.npz"
+    assert fails("distill", recipe, "--out", tmp_path / "run") == (
+        f"The recipe toy has 1 fault: {FILTER}.teacher.model names {tmp_path}/back.npz, which does not exist"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_list_of_checksums_is_told(damaged: Path) -> None:
     sums = (damaged / "checksums.json").read_text()
     for harm, message in (
         (sums[:-3], r"checksums\.json is not valid JSON"),
-        (sums.replace("model.bin", "mopel.bin"), r"checksums\.json does not name model\.bin; export the model again"),
+        (sums.replace("model.bin", "mopel.bin"), r"checksums\.json does not name model\.bin; copy or export the model"),
         (sums.translate({ord("1"): "2"}), r"model\.bin.* damaged or missing"),
     ):
         (damaged / "checksums.json").write_text(harm)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.distillation.divergences import Divergence, SoftTargetRows, SoftTargets, compare
-from nmt_distill.distillation.output_table import OutputTable, rows_of_a_chunk, wide
+from nmt_distill.distillation.output_table import OutputTable, wide
 
 RULED_OUT = -1e3
 """a token whose bias is below this is never predicted, and label smoothing passes it over"""
@@ -101,7 +101,7 @@ def vocabulary_loss(
     scale_by_temperature: bool = True,
     label_smoothing: float = 0.0,
     has_likelihood: bool = True,
-    chunk_rows: int | None = None,
+    chunk_rows: int = 512,
 ) -> VocabularyLoss:
     """Project decoder states to the vocabulary and compare with targets and teacher, a chunk of rows at a time.
 
@@ -122,7 +122,7 @@ def vocabulary_loss(
     :param label_smoothing: mass spread evenly over the tokens that the bias does not rule out, on the likelihood part
         only
     :param has_likelihood: false leaves the likelihood out of the total, where targets are no model to follow
-    :param chunk_rows: rows that are projected at once; None takes as many as make some 16 million logits, 512 at least
+    :param chunk_rows: rows that are projected at once; more of them are slower on a processor, whose caches they leave
     :raises ValueError: if ``kd_weight`` is not in [0, 1], or positive without soft targets, or if drawn tokens do not
         tell the divergence
     """
@@ -139,7 +139,7 @@ def vocabulary_loss(
     device = states.device.type
     if states.dtype == torch.float32 and torch.is_autocast_enabled(device):
         states = states.to(torch.get_autocast_dtype(device))  # a GPU's norms leave float32: its products would be slow
-    chosen, chunk_rows = None, chunk_rows or rows_of_a_chunk(len(weight))
+    chosen = None
     with torch.autocast(device, enabled=False):  # it would round products of float32 logits too
         if options.selects:
             with torch.no_grad():

@@ -8,15 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = 2**24
-"""logits of a chunk, where its rows are not given: large enough that what each chunk costs besides does not count"""
-FEWEST_ROWS = 512
-
 
 class OutputTable:
     """The output table in the dtype of the states, and the buffers that logits of one chunk after the other fill.
 
-    A new tensor for each chunk would have the kernel map its pages each time, which costs a CPU as much as the product.
+    For a new tensor the kernel may map new pages, which costs a processor as much time as a product in bfloat16.
     """
 
     def __init__(self, states: Tensor, weight: Tensor, bias: Tensor, chunk_rows: int) -> None:
@@ -50,8 +46,3 @@ class OutputTable:
 def wide(tensor: Tensor) -> torch.dtype:
     """Return the dtype in which sums over the vocabulary are taken: float32, or float64 for float64."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
-
-
-def rows_of_a_chunk(vocabulary_size: int) -> int:
-    """Return how many rows a chunk has where nobody says."""
-    return max(CHUNK_LOGITS // vocabulary_size, FEWEST_ROWS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt_distill.distillation.losses import vocabulary_loss
-from nmt_distill.distillation.output_table import CHUNK_LOGITS, FEWEST_ROWS, OutputTable, rows_of_a_chunk
+from nmt_distill.distillation.output_table import OutputTable
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16])
@@ -26,11 +26,6 @@ def test_chunks_have_the_logits_of_the_whole_in_one_buffer(kind: torch.dtype) ->
         assert torch.equal(narrowed, logits.to(kind))
         places.add(logits.data_ptr())
     assert len(places) == 1
-
-
-def test_chunks_are_longer_where_the_vocabulary_is_smaller() -> None:
-    assert rows_of_a_chunk(16_000) == CHUNK_LOGITS // 16_000
-    assert rows_of_a_chunk(256_000) == FEWEST_ROWS
 
 
 def test_a_token_as_probable_as_the_best_agrees() -> None:

@@ -215,9 +215,14 @@ class TrainingConfig:
     tensorboard: bool = False
     """also write ``metrics.jsonl`` to the run's folder ``tensorboard``; needs the extra ``tensorboard``"""
 
+    @property
+    def can_divide_batches(self) -> bool:
+        """Whether the batches of all phases can be computed in parts."""
+        return all(phase.can_divide_batches for phase in self.phases)
+
     def faults(self) -> Faults:
         """Yield what is wrong across fields."""
-        if self.batch_parts > 1 and not all(phase.can_divide_batches for phase in self.phases):
+        if self.batch_parts > 1 and not self.can_divide_batches:
             yield (
                 "batch_parts",
                 "must be 1 where kd_share is below 1 or embedding_weight above 0, which compare the records of a batch "

@@ -191,7 +191,7 @@ class Trainer:
                 group["lr"] = rate
             taken = list(islice(batches, phase.num_accumulated * self.accelerator.num_processes))
             place = Place(progress.phase + 1, progress.step + 1)
-            with told_of_memory(place, phase, num_parts=config.batch_parts):
+            with told_of_memory(place, config):
                 self._step(phase, objective, optimizer, parameters, [indices for _, indices in taken])
             average.update()
             progress.step += 1

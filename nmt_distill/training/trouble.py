@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt_distill.files import atomic_file, write_json
 from nmt_distill.memory import told_where_memory_ends
 from nmt_distill.training.batches import Batch, Indices
-from nmt_distill.training.config import PhaseConfig
+from nmt_distill.training.config import TrainingConfig
 
 KEPT = "The last checkpoint is kept."
 
@@ -102,16 +102,16 @@ def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Plac
     return f"lower training.phases[{place.phase - 1}].learning_rate, with which training starts over"
 
 
-def told_of_memory(place: Place, phase: PhaseConfig, *, num_parts: int) -> AbstractContextManager[None]:
+def told_of_memory(place: Place, config: TrainingConfig) -> AbstractContextManager[None]:
     """Say what to set for the same update in less memory, where a block runs out of it.
 
-    :param num_parts: that each batch is divided in already
     :raises NmtDistillError: in the place of the error that torch raises
     """
+    phase, num_parts = config.phases[place.phase - 1], config.batch_parts
     told = f"in {place}, on a batch of up to {phase.batch_tokens:,} target positions"
     if num_parts > 1:
         told += f" in {num_parts} parts"
-    if phase.can_divide_batches:
+    if config.can_divide_batches:
         return told_where_memory_ends(
             f"{told}; set training.batch_parts={2 * num_parts}, with which an update learns the same in less memory: "
             "training goes on from its last checkpoint."

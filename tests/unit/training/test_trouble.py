@@ -134,8 +134,8 @@ def test_device_without_memory_is_told_a_budget(
     of_phase: dict[str, Any],
     remedy: str,
 ) -> None:
-    phase = replace(PHASE, num_accumulated=3, **of_phase)
-    config = replace(CONFIG, phases=(PHASE, phase), batch_parts=num_parts)
+    phases = (replace(PHASE, **of_phase), replace(PHASE, num_accumulated=3))
+    config = replace(CONFIG, phases=phases, batch_parts=num_parts)
     trainer = Trainer(new_student(), toy_store, config, folder=tmp_path)
     forward = trainer.objective.forward
 

@@ -90,6 +90,7 @@ class Contest:
             origin=text.origin,
             licence=text.licence,
             text_may_be_published=text.text_may_be_published,
+            references_by=text.references_by,
             tokenizer=self.tokenizer,
             outside={
                 name: [outside_score(metric, text.sources, lines, text.references) for metric in self.outside_metrics]

@@ -16,7 +16,7 @@ from nmt_distill.distillation.source_text import Share, SourceText
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf
-from nmt_distill.files import read_lines
+from nmt_distill.files import read_lines, write_lines
 from nmt_distill.languages import Direction
 from nmt_distill.progress import say
 from nmt_distill.recipe import Recipe
@@ -51,6 +51,7 @@ def label_corpus(run: Run) -> dict[str, Any]:
 def _label_direction(run: Run, direction: Direction) -> dict[str, Any]:
     say_which(run, direction)
     prepare_labelling(run, direction)
+    write_references(run, direction)
     labelling = make_labelling(run, direction)
     summary = labelling.run(source_texts(run, direction), run.labels(direction), direction=direction)
     tell(summary, run.recipe.distillation)
@@ -64,6 +65,37 @@ def prepare_labelling(run: Run, direction: Direction) -> None:
         if run.recipe.vocabulary.size is not None and direction == run.directions[0]:
             forced_pieces(vocabulary.model, run.recipe.vocabulary.size - len({*run.tags.values()} - {None}))
         vocabulary.save(run.labels(direction))
+
+
+def write_references(run: Run, direction: Direction) -> None:
+    """Let the teacher translate the held-out sentences of a direction, where the recipe wants references of it.
+
+    They are labelled like training text; sentences that get no label are left out. The folder of the labels gets
+    ``dev.<language>`` and ``test.<language>`` for both languages, the target last, so that it shows what is done.
+
+    :raises NmtDistillError: if no sentence of a part has a label
+    """
+    split, folder = run.recipe.corpus.split, run.labels(direction)
+    wanted = [part for part in ("dev", "test") if not (folder / f"{part}.{direction.target}").exists()]
+    if split.references == "human" or not wanted:
+        return
+    labelling = make_labelling(run, direction)
+    labels = {}
+    for part in wanted:
+        sources = list(read_lines(run.text(direction, part, direction.source)))
+        labels[part] = labelling.first_labels(sources)
+        if sources and not labels[part]:
+            raise NmtDistillError(
+                f"no sentence of {run.text(direction, part, direction.source)} gets a label of the teacher; a file of "
+                "translations must hold these sentences too, else loosen distillation.filters or raise "
+                "distillation.max_source_tokens."
+            )
+        say(f"{part} text: the teacher translated {len(labels[part]):,} of {len(sources):,} held-out sentences")
+    labelling.close_teacher(folder, [])  # may find that answers were out of step
+    run.release_teachers()
+    for part, pairs in labels.items():
+        for side, language in enumerate((direction.source, direction.target)):
+            write_lines(folder / f"{part}.{language}", [pair[side] for pair in pairs])
 
 
 def label_share(run: Run, share: Share) -> None:

@@ -181,14 +181,15 @@ class Pipeline(Run):
     def _require_held_out(self, wanted: Sequence[Stage]) -> None:
         """Tell before a long labelling that a stage will have no text to judge by.
 
-        :raises NmtDistillError: if a stage that is to be made needs human translations, and none are held out
+        :raises NmtDistillError: if a stage that is to be made needs held-out text, and the recipe holds none out
         """
         split = self.recipe.corpus.split
         for stage, key, number in ((self.student, "num_dev", split.num_dev), (self.export, "num_test", split.num_test)):
             if number == 0 and stage in wanted and stage.stamp() is None:
                 raise NmtDistillError(
                     f"`corpus.split.{key}` must be 1 or more for the stage {stage.name}, but is 0 instead: it is "
-                    "judged on pairs with human translations, of which some hundred suffice; add them as a source."
+                    "judged on held-out text, of which some hundred sentences suffice; without pairs set "
+                    "`corpus.split.references` to teacher."
                 )
 
     def _say_licences(self) -> None:

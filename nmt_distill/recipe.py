@@ -106,6 +106,7 @@ class Recipe:
         """Yield what is wrong across fields."""
         yield self._direction_faults()
         yield self._source_faults()
+        yield self._split_faults()
         yield self._teacher_faults()
         yield self._initialization_faults()
         yield self._search_faults()
@@ -129,6 +130,22 @@ class Recipe:
     def _source_faults(self) -> Faults:
         for index, source in enumerate(self.corpus.sources):
             yield self._language_faults(f"corpus.sources[{index}]", source)
+
+    @property
+    def _has_pairs(self) -> bool:
+        return any(source.has_pairs for source in self.corpus.sources)
+
+    def _split_faults(self) -> Faults:
+        split, where = self.corpus.split, "corpus.split.references"
+        by_teacher = split.references == "teacher"
+        if by_teacher and self.distillation.targets != "teacher":
+            yield where, f"must be human where distillation.targets is {self.distillation.targets}, but is teacher"
+        elif not by_teacher and split.num_dev + split.num_test > 0 and not self._has_pairs:
+            yield (
+                where,
+                "must be teacher where no source has pairs, but is human: held-out text is then judged by the "
+                "teacher's translations; or add a source of pairs",
+            )
 
     def _language_faults(self, where: str, source: Source) -> Faults:
         missing = [key for key in source.language_keys if getattr(source, key) is None]

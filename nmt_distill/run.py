@@ -196,9 +196,12 @@ class Run:
         return self.corpus.path / str(direction) / f"{part}.{language}"
 
     def held_out(self, direction: Direction, part: str, limit: int | None = None) -> tuple[list[str], list[str]]:
-        """Read held-out sources and references of a direction."""
-        languages = (direction.source, direction.target)
-        sources, references = (list(read_lines(self.text(direction, part, language))) for language in languages)
+        """Read held-out sources of a direction, and the translations to judge others by."""
+        folder = self.labels(direction)
+        if self.recipe.corpus.split.references == "human":
+            folder = self.corpus.path / str(direction)
+        names = (f"{part}.{language}" for language in (direction.source, direction.target))
+        sources, references = (list(read_lines(folder / name)) for name in names)
         return sources[:limit], references[:limit]
 
     def labels(self, direction: Direction) -> Path:

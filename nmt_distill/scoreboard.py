@@ -117,7 +117,8 @@ def test_texts(run: Run) -> list[TestText]:
 
     :raises NmtDistillError: if an outside test set has none of the directions
     """
-    config = run.recipe.evaluation
+    config, references_by = run.recipe.evaluation, run.recipe.corpus.split.references
+    held_out = "pairs" if references_by == "human" else "sentences"
     sets = []
     for direction in run.directions:
         sources, references = run.held_out(direction, "test", config.max_sentences)
@@ -125,11 +126,12 @@ def test_texts(run: Run) -> list[TestText]:
             TestText(
                 name=_test_name(run, "held-out", direction),
                 direction=direction,
-                origin="held-out pairs of the corpus, drawn by normalised source; see corpus.json",
+                origin=f"held-out {held_out} of the corpus, drawn by normalised source; see corpus.json",
                 licence="those of the corpus",
                 text_may_be_published=True,
                 sources=sources,
                 references=references,
+                references_by=references_by,
             )
         )
     return sets + [text for suite in config.suites for text in _suite_texts(run, suite)]

@@ -33,6 +33,8 @@ def corpus_settings(recipe: Recipe, directions: Sequence[Direction]) -> dict[str
     paths = [getattr(source, key) for source in recipe.corpus.sources for key in source.file_keys]
     files = [_sha256_or_missing(path) for path in (*paths, *recipe.corpus.held_out)]
     content: dict[str, Any] = to_content(recipe.corpus)
+    if content["split"]["references"] == "human":
+        del content["split"]["references"]  # corpora of pairs stay those that they are
     return content | {"directions": [str(direction) for direction in directions], "files": files}
 
 

@@ -16,7 +16,10 @@ EN_PT = {"source": "en", "target": "pt-BR"}
 PT_EN = {"source": "pt-BR", "target": "en"}
 CONTENT: dict[str, Any] = {
     "directions": [EN_PT],
-    "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+    "corpus": {
+        "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
+        "split": {"references": "teacher"},
+    },
     "teacher": {
         "kind": "marian",
         "model": "model.bin",

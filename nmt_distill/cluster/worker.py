@@ -14,7 +14,7 @@ from nmt_distill.cluster.slots import Slot
 from nmt_distill.distillation.forecast import Forecast
 from nmt_distill.distillation.labelling import Labelling
 from nmt_distill.distillation.source_text import Pair
-from nmt_distill.distilled_stage import make_labelling, prepare_labelling, source_texts
+from nmt_distill.distilled_stage import make_labelling, prepare_labelling, source_texts, write_references
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import remove_partials_below
 from nmt_distill.languages import Direction
@@ -63,8 +63,11 @@ class LabellingWorker:
         return make_labelling(self._run, self._direction)
 
     def prepare(self) -> None:
-        """Check the teacher, and keep its vocabulary."""
+        """Check the teacher, keep its vocabulary, and let it translate held-out text, where the recipe wants that."""
         prepare_labelling(self._run, self._direction)
+        if self._run.recipe.corpus.split.references == "teacher":
+            write_references(self._run, self._direction)
+            del self._labelling  # its teacher is closed
 
     def forecast(self, num_workers: int) -> Forecast | None:
         """Measure on a sample what labelling will cost so many workers; None where that is not worth while.

@@ -29,6 +29,7 @@ class DebianDescriptionsSource:
     max_sentences: SentenceLimit | None = None
     """most sentences, selected by hash"""
 
+    has_pairs = False
     language_keys = ()
     file_keys = ()
 
@@ -72,6 +73,7 @@ class DebianCatalogSource:
     max_sentences: SentenceLimit | None = None
     """most pairs for training, and most sentences without translation, selected by hash"""
 
+    has_pairs = True
     language_keys = ()
     file_keys = ()
 

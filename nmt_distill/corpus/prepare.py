@@ -44,11 +44,12 @@ def prepare_corpus(config: CorpusConfig, *, directions: Sequence[Direction], fol
         for preparation in preparations:
             preparation.write_train()
             preparation.write_mono()
-        check_decontamination(partial, directions)
+        check_decontamination(partial, directions, config.split)
         report: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "seed": config.seed,
             "decontaminated": True,
+            "references": config.split.references,
             "directions": {str(preparation.direction): preparation.report() for preparation in preparations},
         }
         seconds = time.monotonic() - began
@@ -168,13 +169,24 @@ class _Preparation:
                     account.drops.add(reason, source, target)
                 elif target is not None:
                     pairs.write(f"{idx}\t{source}\t{target}\n")
-                    split_side = target if self._split_by_target else source
-                    if len(split_side.split()) >= self._config.split.min_words:
-                        self._candidates.offer(split_key(split_side), source, target)
+                    self._offer(source, target)
                 elif len(source.split()) >= account.source.min_words:
                     mono.write(f"{idx}\t{source}\n")
+                    self._offer(source, None)
                 else:
                     account.drops.add("too_few_words", source)
+
+    def _offer(self, source: str, target: str | None) -> None:
+        """Let held-out text be drawn from this, if it is of the kind and length that is held out."""
+        text: tuple[str, ...]
+        if self._config.split.references == "teacher":
+            key, text = source, (source,)
+        elif target is not None:
+            key, text = (target if self._split_by_target else source), (source, target)
+        else:
+            return
+        if len(key.split()) >= self._config.split.min_words:
+            self._candidates.offer(split_key(key), *text)
 
     def _is_new(self, source: str, target: str) -> bool:
         if self._config.filters.drop_repeated_sources:
@@ -192,12 +204,12 @@ class _Preparation:
         """Draw and write development and test text."""
         dev, test = self._candidates.draw()
         for name, drawn in (("dev", dev), ("test", test)):
-            for side, language in enumerate((self.direction.source, self.direction.target)):
-                texts = [pair[side] for pair in drawn]
+            for side, language in enumerate(self._config.split.languages(self.direction)):
+                texts = [text[side] for text in drawn]
                 write_lines(self._folder / f"{name}.{language}", texts)
                 self._shared.drawn.add(texts)
             self._sizes[name] = len(drawn)
-        self._shared.near(self.direction.source).watch(source for source, _ in test)
+        self._shared.near(self.direction.source).watch(source for source, *_ in test)
 
     def _must_stay_out(self, source: str, target: str | None, drops: Drops) -> bool:
         """Say whether text must stay out of training, and count why."""

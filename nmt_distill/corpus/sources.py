@@ -42,6 +42,7 @@ class WheelCatalogSource:
     """most pairs for training, and most sentences without translation, selected by hash"""
 
     optional = False
+    has_pairs = True
     language_keys = ()
     file_keys = ()
 
@@ -82,6 +83,7 @@ class LinesSource:
 
     min_words = 1
     optional = False
+    has_pairs = True
     language_keys = ("source_language", "target_language")
     file_keys = ("source", "target")
 
@@ -122,6 +124,7 @@ class TsvSource:
 
     min_words = 1
     optional = False
+    has_pairs = True
     language_keys = ("source_language", "target_language")
     file_keys = ("path",)
 
@@ -158,6 +161,7 @@ class TextSource:
     """most sentences, selected by hash"""
 
     optional = False
+    has_pairs = False
     language_keys = ("language",)
     file_keys = ("path",)
 
@@ -203,6 +207,7 @@ class WheelTextSource:
     """most sentences, selected by hash"""
 
     optional = False
+    has_pairs = False
     language_keys = ("language",)
     file_keys = ()
 

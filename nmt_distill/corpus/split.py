@@ -1,4 +1,4 @@
-"""The held-out text: which pairs are development and test text, and what training text must not share with them."""
+"""The held-out text: what is development and test text, and what training text must not share with it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,29 @@ NEAR_DUPLICATE_MIN_WORDS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """How many pairs are held out, and which may be."""
+    """How much is held out, and what may be."""
 
     num_dev: NaturalInt = 500
-    """pairs of development text"""
+    """sentences of development text"""
     num_test: NaturalInt = 1000
-    """pairs of test text"""
+    """sentences of test text"""
     min_words: PositiveInt = 3
     """fewest words on the source side of held-out pairs, so that scores do not depend on strings of one word"""
     near_duplicates: Literal["count", "drop"] = "count"
     """whether training text that differs from test text in one word is counted or dropped"""
+    references: Literal["human", "teacher"] = "human"
+    """who translates held-out text, for others to be compared with: `human` holds pairs out; `teacher` holds
+    sentences out, which the teacher translates: no pairs are needed, and scores tell how well it is imitated"""
+
+    def languages(self, direction: Direction) -> tuple[str, ...]:
+        """Return the languages of a direction in which the corpus has held-out text."""
+        return (direction.source, direction.target) if self.references == "human" else (direction.source,)
 
 
 class Candidates:
-    """The pairs with the lowest hashes of their keys: all that held-out text can be drawn from, in bounded memory.
+    """The texts with the lowest hashes of their keys: all that held-out text can be drawn from, in bounded memory.
+
+    A text is a pair, or a source alone.
 
     :param seed: another one draws other text
     """
@@ -43,39 +52,41 @@ class Candidates:
         self._seed = seed
         self._limit = (config.num_dev + config.num_test) * 5 // 4 + 50
         self._heap: list[int] = []
-        self._pairs: dict[int, tuple[str, str]] = {}
+        self._texts: dict[int, tuple[str, ...]] = {}
 
-    def offer(self, key: str, source: str, target: str) -> None:
-        """Take note of a pair; of several with one key the first counts.
+    def offer(self, key: str, *text: str) -> None:
+        """Take note of a text; of several with one key the first counts.
 
         :param key: the split key of the side that is split by
         """
         value = hash_of(key, self._seed)
-        if value in self._pairs or (len(self._heap) == self._limit and value > -self._heap[0]):
+        if value in self._texts or (len(self._heap) == self._limit and value > -self._heap[0]):
             return
-        self._pairs[value] = (source, target)
+        self._texts[value] = text
         heapq.heappush(self._heap, -value)
         if len(self._heap) > self._limit:
-            del self._pairs[-heapq.heappop(self._heap)]
+            del self._texts[-heapq.heappop(self._heap)]
 
-    def draw(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Return development and test text, in the order of their hashes; no two pairs share a source or target key.
+    def draw(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+        """Return development and test text, in the order of their hashes; no two texts share a key on either side.
 
         Test text is drawn first, so that it stays the same when the size of the development text changes.
         """
         used: set[str] = set()
-        drawn: list[tuple[str, str]] = []
+        drawn: list[tuple[str, ...]] = []
         num_test, num_dev = self._config.num_test, self._config.num_dev
-        for _, (source, target) in sorted(self._pairs.items()):
-            keys = {split_key(source), split_key(target)}
+        for _, text in sorted(self._texts.items()):
+            keys = set(map(split_key, text))
             if len(drawn) < num_test + num_dev and not keys & used:
                 used |= keys
-                drawn.append((source, target))
+                drawn.append(text)
         if len(drawn) < num_test + num_dev:
+            are_pairs = self._config.references == "human"
             raise NmtDistillError(
-                f"The sources hold {len(drawn)} pairs of {self._config.min_words} or more source words and with "
-                f"different keys, but `split` wants {num_dev} for dev and {num_test} for test; ask for less, "
-                "or add a source of pairs."
+                f"The sources hold {len(drawn)} {'pairs' if are_pairs else 'sentences'} of "
+                f"{self._config.min_words} or more source words and with different keys, but `corpus.split` wants "
+                f"{num_dev} for dev and {num_test} for test; ask for less, "
+                + ("add a source of pairs, or set references: teacher there." if are_pairs else "or add a source.")
             )
         return drawn[num_test:], drawn[:num_test]
 
@@ -128,7 +139,7 @@ def one_word_signatures(key: str) -> Iterator[int]:
         yield hash(" ".join(words[:idx] + words[idx + 1 :]))
 
 
-def check_decontamination(folder: Path, directions: Sequence[Direction]) -> None:
+def check_decontamination(folder: Path, directions: Sequence[Direction], config: SplitConfig) -> None:
     """Make sure that no training text of any direction shares a key with held-out text of any, in written files.
 
     :param folder: a folder that :func:`prepare_corpus` wrote
@@ -136,7 +147,7 @@ def check_decontamination(folder: Path, directions: Sequence[Direction]) -> None
     """
     held_out = HeldOut()
     for direction in directions:
-        for language in (direction.source, direction.target):
+        for language in config.languages(direction):
             for part in ("dev", "test"):
                 held_out.add_file(folder / str(direction) / f"{part}.{language}")
     for direction in directions:

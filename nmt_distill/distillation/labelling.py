@@ -170,6 +170,17 @@ class Labelling:
     def _label_sample(self, folder: Path, sample: Sequence[Pair]) -> None:
         self.label_shard(folder, 0, sample, lambda _: None)
 
+    def first_labels(self, sources: Sequence[str]) -> list[tuple[str, str]]:
+        """Return each sentence with the label that is the best of it; those without a label are left out."""
+        labelled: list[LabelledSentence] = []
+        with job("translating held-out text", total=len(sources)) as running:
+            for start in range(0, len(sources), STEP_SENTENCES):
+                with told_where_memory_ends(_MEMORY_REMEDY):
+                    step, _ = self._label([(source, None) for source in sources[start : start + STEP_SENTENCES]])
+                labelled += step
+                running.advance(len(step))
+        return [(sentence.source, sentence.labels()[0]) for sentence in labelled if sentence.chosen]
+
     def known_labels(self, folder: Path, index: int) -> int | None:
         """Return the number of labels of a shard that an earlier run has finished, or None."""
         hypotheses = _hypotheses_path(folder, index)

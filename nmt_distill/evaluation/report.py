@@ -118,7 +118,7 @@ class SystemScores:
     system: str
     """its name"""
     scores: Scores
-    """against the human references"""
+    """against the references"""
     agreement: Measure | None
     """chrF2++ of its output against the teacher's output"""
     teacher_share: float | None
@@ -154,7 +154,9 @@ class TestSetScores:
     systems: tuple[SystemScores, ...]
     """in the order of the tables"""
     reference_risks: Risks
-    """the same counts for the human references, to compare with"""
+    """the same counts for the references, to compare with"""
+    references_by: Literal["human", "teacher"] = "human"
+    """who has translated them: of the teacher's references the scores say how well it is imitated"""
     comparisons: tuple[Comparison, ...] = ()
     """tests of significance"""
     examples: tuple[Sentence, ...] = ()

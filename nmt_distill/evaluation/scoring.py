@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO, check_parallel, corpus_chrf, score, sentence_chrf
@@ -44,6 +44,7 @@ def score_test_set(
     origin: str = "",
     licence: str = "",
     text_may_be_published: bool = True,
+    references_by: Literal["human", "teacher"] = "human",
     num_examples: int = 3,
     num_worst: int = 10,
     num_changed: int = 5,
@@ -58,7 +59,7 @@ def score_test_set(
     :param name: of the test set
     :param direction: languages of the sources and of the translations
     :param sources: N source sentences
-    :param references: N human translations
+    :param references: N translations to judge by
     :param outputs: N translations by each system, in the order of the tables
     :param speeds: speeds of systems, measured on the same sources
     :param teacher: the system in ``outputs`` that agreement, share and worst sentences refer to
@@ -67,6 +68,7 @@ def score_test_set(
     :param origin: where the text is from and how the sample is drawn
     :param licence: of the text
     :param text_may_be_published: whether its sentences may stand in a report that is kept in a repository
+    :param references_by: who has made the references
     :param num_examples: sentences shown, evenly spaced over those of four words or more
     :param num_worst: sentences shown where the focus loses most against the teacher
     :param num_changed: sentences shown where the focus says something else than the teacher
@@ -132,6 +134,7 @@ def score_test_set(
         origin=origin,
         licence=licence,
         text_may_be_published=text_may_be_published,
+        references_by=references_by,
         systems=tuple(rows),
         reference_risks=measure_risks(sources, references, references, target=target),
         comparisons=tuple(tested),

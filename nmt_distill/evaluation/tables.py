@@ -16,7 +16,7 @@ NOTHING = "–"
 def score_columns(report: Report, test_set: TestSetScores) -> Table:
     """Return the main table of a test set: quality, agreement, size and speed; columns without any value are left out.
 
-    BLEU, chrF2++ and TER against human references; agreement is the chrF2++ against the teacher's output; share is
+    BLEU, chrF2++ and TER against the references; agreement is the chrF2++ against the teacher's output; share is
     the part of the teacher's chrF2++ that is kept.
     """
     columns: list[tuple[str, Callable[[SystemScores, System], str]]] = [
@@ -56,9 +56,9 @@ def significance_table(test_set: TestSetScores) -> Table:
 
 
 def risk_table(test_set: TestSetScores) -> Table:
-    """Return how often each system fails in ways that an average hides, human references last."""
+    """Return how often each system fails in ways that an average hides, the references last."""
     named = [(row.system, row.risks) for row in test_set.systems]
-    named.append(("(human references)", test_set.reference_risks))
+    named.append(_reference_risks(test_set))
     headers = (
         "system", "empty", "copied", "oscillating", "5-gram twice", "same for 5 sources", "too long", "too short",
         "other language", "unsure", "length ratio",
@@ -66,10 +66,15 @@ def risk_table(test_set: TestSetScores) -> Table:
     return _without_empty_columns(headers, [(name, *_risk_cells(risks)) for name, risks in named])
 
 
+def _reference_risks(test_set: TestSetScores) -> tuple[str, Risks]:
+    whose = "human" if test_set.references_by == "human" else "the teacher's"
+    return f"({whose} references)", test_set.reference_risks
+
+
 def loss_table(test_set: TestSetScores) -> Table:
-    """Return how often each system loses what it must keep, and runs on after a single word, human references last."""
+    """Return how often each system loses what it must keep, and runs on after a single word, the references last."""
     named = [(row.system, row.risks) for row in test_set.systems]
-    named.append(("(human references)", test_set.reference_risks))
+    named.append(_reference_risks(test_set))
     counts = test_set.reference_risks
     kinds = {
         f"placeholder lost, of {counts.num_with_placeholders:,}": "lost_placeholder_rate",
@@ -175,7 +180,14 @@ def system_table(report: Report) -> Table:
 
 def legend(report: Report) -> list[str]:
     """Say what the columns of the score tables mean."""
-    lines = ["BLEU, chrF2++ (higher is better) and TER (lower is better) against human references, by sacreBLEU."]
+    by_teacher = [test_set.name for test_set in report.test_sets if test_set.references_by == "teacher"]
+    references = "references" if by_teacher else "human references"
+    lines = [f"BLEU, chrF2++ (higher is better) and TER (lower is better) against {references}, by sacreBLEU."]
+    if by_teacher:
+        lines.append(
+            f"References of {', '.join(by_teacher)}: the teacher's own translations. Scores there say how well it is "
+            "imitated, not how good the translations are; its own score says nothing."
+        )
     if any(row.scores.chrf.lower is not None for test_set in report.test_sets for row in test_set.systems):
         lines.append("±: half of the 95 % interval, by bootstrap over the sentences of the test set.")
     if report.teacher is not None:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.test_sets import load_suite, read_test_set
@@ -16,7 +16,7 @@ from nmt_distill.languages import Direction
 
 @dataclass(frozen=True)
 class TestText:
-    """Sentences with their human translations."""
+    """Sentences with translations to judge others by."""
 
     __test__ = False
 
@@ -27,6 +27,7 @@ class TestText:
     text_may_be_published: bool
     sources: list[str]
     references: list[str]
+    references_by: Literal["human", "teacher"] = "human"
 
 
 def read_test_texts(what: str, directions: Sequence[Direction], *, max_sentences: int | None = None) -> list[TestText]:

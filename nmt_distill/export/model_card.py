@@ -55,6 +55,11 @@ class CardFacts:
     vectors_of: Origin | None = None
     """the model whose sentence vectors were learned; None where none were"""
 
+    @property
+    def is_judged_by_teacher(self) -> bool:
+        """Whether the references of held-out text are the teacher's translations."""
+        return bool(self.corpus.get("references") == "teacher")
+
 
 def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionResult | None = None) -> str:
     """Write a card in Markdown, under the YAML that the hub reads.
@@ -71,7 +76,7 @@ def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionR
         *_introduction(facts, result),
         *_origin(facts),
         *_making(facts),
-        *_scores(result),
+        *_scores(facts, result),
         *_checks(result, float32),
         "## Limits",
         "",
@@ -95,10 +100,11 @@ def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
     """
     languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
     licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
+    suffix = ", the teacher's translations as references" if facts.is_judged_by_teacher else ""
     results = [
         {
             "task": {"type": "translation", "name": f"Translation {drop.direction}"},
-            "dataset": {"type": "held-out", "name": f"held-out {drop.direction}"},
+            "dataset": {"type": "held-out", "name": f"held-out {drop.direction}{suffix}"},
             "metrics": [
                 {"type": kind, "name": measure.signature.split("|")[0], "value": round(measure.value, 2)}
                 for kind, measure in (("bleu", drop.export.bleu), ("chrf", drop.export.chrf))
@@ -185,7 +191,7 @@ def _making(facts: CardFacts) -> Iterator[str]:
         yield from ("## How it was made", "", *(f"- {sentence}" for sentence in facts.making), "")
 
 
-def _scores(result: PrecisionResult) -> Iterator[str]:
+def _scores(facts: CardFacts, result: PrecisionResult) -> Iterator[str]:
     if not result.drops:
         return
     yield from (
@@ -195,6 +201,8 @@ def _scores(result: PrecisionResult) -> Iterator[str]:
         "placeholders, capitals and characters that the model does not know, so scores of reports differ a little:",
         "",
     )
+    if facts.is_judged_by_teacher:
+        yield from ("The references are the teacher's translations: scores say how well it is imitated, no more.", "")
     yield from ("| direction | sentences | BLEU | chrF2++ | the student in transformers |", "|---|---|---|---|---|")
     for drop in result.drops:
         yield (

@@ -51,14 +51,14 @@ def test_recipe_comes_with_its_claim_and_its_command(path: Path) -> None:
     assert f"nmt-distill run {path.parent.name}" in script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("parts", [1, 2], ids=["NLLB", "OPUS-MT"])
+@pytest.mark.parametrize("parts", [1, 2, 3], ids=["NLLB", "OPUS-MT", "source text alone"])
 def test_recipe_of_the_guide_loads(parts: int, tmp_path: Path) -> None:
-    """The second changes some sections of the first, as the guide says."""
+    """The second and the third change some sections of those before, as the guide says."""
     from nmt_distill.recipe import load_recipe
 
     section = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8").partition("\n## Distil your own model\n")[2]
     blocks = re.findall(r"```yaml\n(.*?)```", section.partition("\n## ")[0], flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     content = {key: value for block in blocks[:parts] for key, value in yaml.safe_load(block).items()}
     (tmp_path / "my_pair.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     assert load_recipe(tmp_path / "my_pair.yaml").name == "my_pair"

@@ -46,7 +46,10 @@ def open_run(
     content = {
         "reuse": str(reuse) if reuse else None,
         "directions": [{"source": "en", "target": "pt"}],
-        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+        "corpus": {
+            "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
+            "split": {"num_dev": 0, "num_test": 0},
+        },
         "teacher": {"kind": "transformers", "name": "toys/model", **ORIGIN, **teacher},
         "student": {"initialization": "random"},
         "training": {
@@ -70,7 +73,10 @@ def labels_of_program(folder: Path, **settings: Any) -> str:
     path = folder / "recipe.yaml"
     content = {
         "directions": [{"source": "en", "target": "pt"}],
-        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+        "corpus": {
+            "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
+            "split": {"references": "teacher"},
+        },
         "teacher": {"kind": "command", "command": f"sh {folder}/program.sh", **ORIGIN, **settings},
         "vocabulary": {"size": 8000},
         "student": {"initialization": "random"},
@@ -193,7 +199,10 @@ def test_errors_name_the_setting_of_the_direction_that_has_it(tmp_path: Path) ->
     own = {"kind": "candidates", "path": "none.tsv", **ORIGIN}
     content = {
         "directions": [{"source": "en", "target": "pt"}, {"source": "pt", "target": "en", "teacher": own}],
-        "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0", "language": "en"}]},
+        "corpus": {
+            "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0", "language": "en"}],
+            "split": {"references": "teacher"},
+        },
         "teacher": own,
         "student": {"initialization": "random"},
         "vocabulary": {"size": 8000},

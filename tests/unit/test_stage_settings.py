@@ -32,7 +32,10 @@ def text(tmp_path: Path) -> Path:
 def read(text: Path, *overrides: str, **sections: Any) -> Recipe:
     content = {
         "directions": [{"source": "en", "target": "pt"}],
-        "corpus": {"sources": [{"kind": "text", "path": str(text), "licence": "CC0-1.0"}]},
+        "corpus": {
+            "sources": [{"kind": "text", "path": str(text), "licence": "CC0-1.0"}],
+            "split": {"references": "teacher"},
+        },
         "teacher": {"kind": "command", "command": "cat", "origin": "a test", "licence": "none"},
         "vocabulary": {"size": 8000},
         "student": {"initialization": "random"},
@@ -137,7 +140,18 @@ def test_no_held_out_text_is_told_before_labelling(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, last: str, stage: str
 ) -> None:
     pipeline = Pipeline(read(text, f"corpus.split.{key}=0"), tmp_path / "run")
-    told = rf"`corpus\.split\.{key}` must be 1 or more for the stage {stage}, but is 0 instead: it is judged on pairs"
+    told = rf"`corpus\.split\.{key}` must be 1 or more for the stage {stage}, but is 0 instead: it is judged on held"
     with pytest.raises(NmtDistillError, match=told):
         pipeline.run(last)
     assert "== corpus" not in capsys.readouterr().err
+
+
+def test_who_translates_held_out_text_counts_and_corpora_of_pairs_stay_what_they_are(text: Path) -> None:
+    pairs = {"kind": "lines", "source": str(text), "target": str(text), "licence": "CC0-1.0"}
+    corpora = [
+        corpus_settings(recipe, [entry.direction for entry in recipe.directions])
+        for references in ({}, {"references": "human"}, {"references": "teacher"})
+        for recipe in [read(text, corpus={"sources": [pairs], "split": references})]
+    ]
+    assert corpora[0] == corpora[1] != corpora[2]
+    assert "references" not in corpora[0]["split"]

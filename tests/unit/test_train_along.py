@@ -13,7 +13,10 @@ from nmt_distill.recipe import load_recipe
 
 CONTENT = {
     "directions": [{"source": "en", "target": "pt"}],
-    "corpus": {"sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}]},
+    "corpus": {
+        "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
+        "split": {"references": "teacher"},
+    },
     "teacher": {"kind": "transformers", "name": "toys/model", "origin": "a test", "licence": "none"},
     "student": {"initialization": "random"},
     "training": {"phases": [{"num_steps": 10, "learning_rate": 0.001}]},

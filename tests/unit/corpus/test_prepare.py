@@ -137,6 +137,22 @@ def test_what_one_direction_holds_out_none_trains_on(sources: tuple[Any, ...], t
     assert set(turned) & set(forth), "pairs serve both ways"
 
 
+def test_sentences_are_held_out_where_the_teacher_translates_them(sources: tuple[Any, ...], tmp_path: Path) -> None:
+    split = dataclasses.replace(SPLIT, references="teacher")
+    report = prepare_corpus(CorpusConfig(sources=sources, split=split), directions=[EN_DE], folder=tmp_path / "c")
+    assert report["references"] == "teacher"
+    written = {path.name for path in (tmp_path / "c" / "en-de").iterdir()}
+    assert written == {"dev.en", "test.en", "train.en", "train.de", "mono.en"}
+    held_out = {split_key(line) for name in ("dev.en", "test.en") for line in lines(tmp_path / "c" / "en-de" / name)}
+    assert len(held_out) == 30
+    of_pairs = {split_key(line.split("\t")[0]) for line in lines(Path(sources[0].path))}
+    alone = {*map(split_key, lines(Path(sources[1].path)))}
+    assert held_out & of_pairs
+    assert held_out & (alone - of_pairs), "text without a translation too"
+    for name in ("train.en", "mono.en"):
+        assert not held_out & {*map(split_key, lines(tmp_path / "c" / "en-de" / name))}
+
+
 def test_limits_choose_by_hash(sources: tuple[Any, ...], tmp_path: Path) -> None:
     free = CorpusConfig(sources=sources, split=SPLIT)
     prepare_corpus(free, directions=[EN_DE], folder=tmp_path / "free")

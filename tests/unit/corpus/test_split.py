@@ -16,7 +16,7 @@ from tests.faults import faulty_keys
 PAIRS = [(f"word {'x' * idx} here", f"Wort {'y' * idx} hier") for idx in range(400)]
 
 
-def draw(config: SplitConfig, pairs: list[tuple[str, str]], seed: int = 1) -> tuple[list[tuple[str, str]], ...]:
+def draw(config: SplitConfig, pairs: list[tuple[str, str]], seed: int = 1) -> tuple[list[tuple[str, ...]], ...]:
     candidates = Candidates(config, seed)
     for source, target in pairs:
         candidates.offer(split_key(source), source, target)
@@ -43,13 +43,28 @@ def test_test_text_stays_when_dev_grows() -> None:
 def test_no_two_held_out_pairs_share_a_key_on_either_side() -> None:
     pairs = [(f"{chr(97 + idx)} b c {number}", f"T{chr(97 + idx // 2)}!") for idx in range(20) for number in range(3)]
     dev, test = draw(SplitConfig(num_dev=3, num_test=5), pairs)
-    keys = [{split_key(source), split_key(target)} for source, target in dev + test]
+    keys = [set(map(split_key, pair)) for pair in dev + test]
     assert len(set().union(*keys)) == sum(map(len, keys)) == 16
 
 
 def test_too_few_pairs_are_an_error() -> None:
     with pytest.raises(NmtDistillError, match=r"hold 400 pairs of 3 or more .* wants 300 for dev and 200 for test"):
         draw(SplitConfig(num_dev=300, num_test=200), PAIRS)
+
+
+def test_sources_alone_can_be_held_out() -> None:
+    config = SplitConfig(num_dev=20, num_test=30, references="teacher")
+    candidates = Candidates(config, seed=1)
+    for source, _ in PAIRS:
+        candidates.offer(split_key(source), source)
+    dev, test = candidates.draw()
+    of_pairs = draw(SplitConfig(num_dev=20, num_test=30), PAIRS)
+    assert [dev, test] == [[(source,) for source, _ in part] for part in of_pairs], "the same sources, drawn by them"
+    with pytest.raises(NmtDistillError, match=r"hold 400 sentences of 3 or more .* wants 500 for dev and 0 for test"):
+        few = Candidates(SplitConfig(num_dev=500, num_test=0, references="teacher"), seed=1)
+        for source, _ in PAIRS:
+            few.offer(split_key(source), source)
+        few.draw()
 
 
 def test_held_out_keys(tmp_path: Path) -> None:
@@ -97,8 +112,8 @@ def test_the_check_finds_a_leak(tmp_path: Path, dirty: str) -> None:
             (pairs / f"{name}.{language}").write_text(f"{word} {name}\n", encoding="utf-8")
     (pairs / "mono.en").write_text("a\nword three\n", encoding="utf-8")
     direction = Direction(source="en", target="de")
-    check_decontamination(tmp_path, [direction])
+    check_decontamination(tmp_path, [direction], SplitConfig())
     path = pairs / dirty
     path.write_text(f"a\n{'WORT' if dirty == 'train.de' else 'Word'} test!\n", encoding="utf-8")
     with pytest.raises(NmtDistillError, match=f"{dirty}, line 2: is held-out text: .*; delete"):
-        check_decontamination(tmp_path, [direction])
+        check_decontamination(tmp_path, [direction], SplitConfig())

@@ -22,7 +22,11 @@ from tests.integration.commands import Command, Finished, run_command
 from tests.integration.conftest import RAY_SECRET, Fails, Toy
 from tests.integration.test_kill import bytes_of, leftovers
 
-SHORT = ("corpus.max_train_sentences=600", "distillation.shard_sentences=40")
+SHORT = (
+    "corpus.max_train_sentences=600",
+    "distillation.shard_sentences=40",
+    "corpus.split.references=teacher",
+)
 DIRECTION = Direction(source="en", target="pt-BR")
 WHOLE_MACHINE = Slot("here", 0, os.cpu_count() or 1, 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nmt_distill.documents.document import Document
+from nmt_distill.documents.plural_branches import BranchedDocument
 from nmt_distill.errors import NmtDistillError
 
 SUFFIXES = {
@@ -68,7 +69,9 @@ def _read(content: bytes, path: Path, name: str, language: str | None) -> Docume
     if name in {"json", "arb"}:
         from nmt_distill.documents.json_catalog import read_json_catalog
 
-        return read_json_catalog(content, path, is_arb=name == "arb", language=language)
+        is_arb = name == "arb"
+        catalog = read_json_catalog(content, path, is_arb=is_arb, language=language)
+        return catalog if is_arb else BranchedDocument(inner=catalog)
     if name == "xliff":
         from nmt_distill.documents.xliff import read_xliff
 
@@ -82,8 +85,10 @@ def _read(content: bytes, path: Path, name: str, language: str | None) -> Docume
 
         return read_html_page(content, path, language)
     if name == "yaml":
-        from nmt_distill.documents.yaml_catalog import read_yaml_catalog as read
-    elif name == "properties":
+        from nmt_distill.documents.yaml_catalog import read_yaml_catalog
+
+        return BranchedDocument(inner=read_yaml_catalog(content, path))
+    if name == "properties":
         from nmt_distill.documents.properties import read_properties as read
     elif name == "subtitles":
         from nmt_distill.documents.subtitles import read_subtitles as read

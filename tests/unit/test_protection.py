@@ -50,6 +50,11 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("press &lt;a href=&quot;u&quot;&gt;OK&lt;/a&gt;", ["&lt;a href=&quot;u&quot;&gt;", "&lt;/a&gt;"]),
         ("<%= name %> :name :smile: a::b 10:30am note:x", ["<%= name %>", ":name", ":smile:"]),
         ("@user likes #tag; a@b ##", ["@user", "#tag"]),
+        ("mail to me{'@'}x.org.", ["me{'@'}x.org"]),
+        (
+            "@:a.b, @.lower:c-d/e. Or @:{'f g'}, @:(h_i) {'@'} @: x",
+            ["@:a.b", "@.lower:c-d/e", "@:{'f g'}", "@:(h_i)", "{'@'}"],
+        ),
         ("a <1>bold</1> word, 1<2>0", ["<1>", "</1>", "<2>"]),
         ("as YYYY-MM-DD or HH:mm:ss, day/month, 5/5", ["YYYY-MM-DD", "HH:mm:ss"]),
         ("A plain text. With *stars* and [brackets].", []),
@@ -103,6 +108,8 @@ def test_directives_without_a_number_keep_their_order() -> None:
         "a/b.",
         "a.+",
         "{{}",
+        "@:a",
+        "@.a",
     ],
 )
 def test_a_long_line_of_signs_takes_little_time(sign: str) -> None:

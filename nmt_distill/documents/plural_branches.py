@@ -1,0 +1,61 @@
+"""The forms of a plural in one string, as vue-i18n and Polyglot write them: ``no apples | one apple | {n} apples``.
+
+Each form is a segment of its own. A ``|`` is a frame, but not where it begins or ends a string, as in the row of a
+table, stands in brackets or in what is protected, such as code, or is doubled, as ``||`` in a program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt_distill.documents.document import Document
+from nmt_distill.protection import protected_spans
+
+_SIGN = re.compile(r"(?P<opens>[(\[{])|(?P<closes>[)\]}])|\s*(?P<bars>\|+)\s*")
+_BARS = frozenset(("|", "||||"))
+"""what vue-i18n and Polyglot put between forms"""
+
+
+@dataclass(kw_only=True)
+class BranchedDocument:
+    """A document in which the forms of a plural are segments of their own."""
+
+    inner: Document
+    markdown: bool = False
+
+    @property
+    def segments(self) -> Sequence[str]:
+        """What is to be translated, in order."""
+        return [form for segment in self.inner.segments for form in branches(segment)[::2]]
+
+    def render(self, translations: Sequence[str]) -> bytes:
+        """Return the file with one translation for each segment."""
+        remaining = iter(translations)
+        joined = []
+        for segment in self.inner.segments:
+            parts = branches(segment)
+            parts[::2] = [next(remaining) for _ in parts[::2]]
+            joined.append("".join(parts))
+        return self.inner.render(joined)
+
+
+def branches(text: str) -> list[str]:
+    """Cut a text into the forms of a plural and, between them, their frame; what has no forms is one."""
+    if "|" not in text or "\n" in text.strip():
+        return [text]
+    visible = text
+    for span in protected_spans(text):
+        visible = visible[: span.start] + "x" * (span.end - span.start) + visible[span.end :]
+    depth, position, used = 0, 0, set()
+    parts: list[str] = []
+    for sign in _SIGN.finditer(visible):
+        depth = max(0, depth + (sign["opens"] is not None) - (sign["closes"] is not None))
+        if sign["bars"] is not None and not depth:
+            parts += [text[position : sign.start()], text[sign.start() : sign.end()]]
+            position = sign.end()
+            used.add(sign["bars"])
+    parts.append(text[position:])
+    is_plural = len(used) == 1 and used <= _BARS and all(map(str.strip, parts[::2]))
+    return parts if is_plural else [text]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from nmt_distill.alphabet import Alphabet
 from nmt_distill.icu_messages import message_parts
 from nmt_distill.languages import Direction
-from nmt_distill.protection import Terms, protected_spans
-from nmt_distill.segmentation import parts_of
+from nmt_distill.protection import Span, Terms, protected_spans
+from nmt_distill.segmentation import may_be_cut, parts_of
 from nmt_distill.sentence import Candidate, Sentence
 from nmt_distill.sentences import sentences_around
+from nmt_distill.template_statements import template_parts
 
 
 class Layout:
@@ -51,23 +52,31 @@ class Layout:
                 self._rows[-1].append(numbers[part])
 
     def _parts_of(self, text: str) -> Iterator[tuple[str, bool]]:
-        for message, is_text in message_parts(text) if self._guarded else [(text, True)]:
+        for message, is_text in self._messages_of(text):
             if not is_text:
                 yield message, False
                 continue
-            for part, is_wanted in parts_of(message):
+            for part, is_wanted in parts_of(message, self._spans(message) if may_be_cut(message) else ()):
                 if not is_wanted:
                     yield part, False
                     continue
                 if self._is_plain:
                     yield part, True
                     continue
-                spans = protected_spans(part, markdown=self._markdown) if self._guarded else []
-                for sentence in sentences_around(part, spans, self._direction.source):
+                for sentence in sentences_around(part, self._spans(part), self._direction.source):
                     inner = sentence.rstrip()
                     yield inner, True
                     if len(inner) < len(sentence):
                         yield sentence[len(inner) :], False
+
+    def _messages_of(self, text: str) -> Iterator[tuple[str, bool]]:
+        for message, is_text in message_parts(text) if self._guarded else ():
+            yield from template_parts(message) if is_text else [(message, False)]
+        if not self._guarded:
+            yield text, True
+
+    def _spans(self, text: str) -> list[Span]:
+        return protected_spans(text, markdown=self._markdown) if self._guarded else []
 
     def filled(self, answers: Sequence[list[Candidate]]) -> list[list[Candidate]]:
         """Return the candidates of each text.

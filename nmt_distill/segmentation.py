@@ -12,9 +12,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from nmt_distill.protection import Span
 from nmt_distill.sentences import sentences_of
 
-_HARD_BREAK = re.compile("([\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+)")
+_HARD_BREAK = re.compile("[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+")
 _MARGIN_CATEGORIES = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Cs", "So"))
 _MARGIN_MARKS = frozenset("\ufe0e\ufe0f\u20e3\u00b7\u2022\u2023\u2043")  # of emoji; bullets of lists
 _CLOSING = "[\"'\u00bb\u2019\u201d)\\]]*"
@@ -26,9 +27,17 @@ Lengths = Callable[[Sequence[str]], list[int]]
 """how many tokens each text becomes, without tag and ``</s>``"""
 
 
-def parts_of(line: str) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of a line in order, and whether each is to be translated; joined they are the line."""
-    for part in _HARD_BREAK.split(line):
+def may_be_cut(line: str) -> bool:
+    """Tell whether a line holds a character that separates."""
+    return _HARD_BREAK.search(line) is not None
+
+
+def parts_of(line: str, whole: Sequence[Span] = ()) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a line in order, and whether each is to be translated; joined they are the line.
+
+    :param whole: what is not cut, in order
+    """
+    for part in _chunks(line, whole):
         start, end = _inner_span(part)
         inner = part[start:end]
         if not any(map(str.isalpha, inner)):
@@ -40,6 +49,20 @@ def parts_of(line: str) -> Iterator[tuple[str, bool]]:
         yield inner, True
         if end < len(part):
             yield part[end:], False
+
+
+def _chunks(line: str, whole: Sequence[Span]) -> Iterator[str]:
+    position = 0
+    remaining = iter(whole)
+    span = next(remaining, None)
+    for match in _HARD_BREAK.finditer(line):
+        while span is not None and span.end <= match.start():
+            span = next(remaining, None)
+        if span is None or match.start() < span.start:
+            yield line[position : match.start()]
+            yield match.group()
+            position = match.end()
+    yield line[position:]
 
 
 def _inner_span(text: str) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument,
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 """anchor and tag in front of a scalar"""
+_BREAK = re.compile(r"(?m)^(?=\S)(.*)(\n+)(?=\S)")
+"""between lines that begin without space, where a folded block has one break more"""
 _STRING = "tag:yaml.org,2002:str"
 
 
@@ -88,8 +90,9 @@ def _block(raw: str, translation: str) -> str | None:
         return None
     line_end = "\r\n" if header.endswith("\r") else "\n"
     text = translation.rstrip("\n")
-    lines = text.split("\n") if raw.startswith("|") else [line for part in text.split("\n") for line in (part, "")][:-1]
-    indented = line_end.join(indentation[1] + line if line else "" for line in lines)
+    if raw.startswith(">"):
+        text = _BREAK.sub(r"\1\2\n", text)
+    indented = line_end.join(indentation[1] + line if line else "" for line in text.split("\n"))
     written = f"{header}\n{indented}{body[len(body.rstrip()) :]}"
     return written if _reads(f"k: {written}", translation) else None
 

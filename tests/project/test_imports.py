@@ -33,6 +33,7 @@ ORDER = [
     "vocabulary",
     "model_folder",
     "icu_messages",
+    "template_statements",
     "glossary",
     "access_keys",
     "alphabet",

@@ -40,6 +40,15 @@ def test_texts_of_a_message_are_translated_apart_where_there_is_something_to_pro
     assert [sentence.text for sentence in lay_out(message, guarded=False).sentences] == [message]
 
 
+def test_a_template_over_several_lines_is_translated_around_its_code() -> None:
+    template = "{% if a <\n   3 %}\n  Low, {{ b |\n    c }}.\n{% else %}\n  Full\n{% endif %}\n"
+    layout = lay_out(template)
+    assert [sentence.text for sentence in layout.sentences] == ["Low, {{ b |\n    c }}.", "Full"]
+    assert "\n" not in layout.sentences[0].model_text
+    assert shouted(layout)[0] == template.replace("Low, {{ b |\n    c", "LOW, {{ B |\n    C").replace("Full", "FULL")
+    assert [sentence.text for sentence in lay_out("{{ a\n}} b", guarded=False).sentences] == ["{{ a", "}} b"]
+
+
 def test_candidates_are_joined_by_rank_and_the_last_one_serves_further_on() -> None:
     found = joined([[Candidate(text="a"), Candidate(text="b")], " ", [Candidate(text="c")]])
     assert [candidate.text for candidate in found] == ["a c", "b c"]

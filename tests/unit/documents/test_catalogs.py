@@ -126,6 +126,16 @@ def test_yaml_keeps_comments_quotes_anchors_and_blocks() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\n\nb\nc", "a\n  b\n\n  c\nd\n\ne", "{% if\n  x %}\n  y\n{% end %}"])
+@pytest.mark.parametrize("style", ["|", ">"])
+def test_yaml_blocks_hold_lines_that_are_indented_further(text: str, style: str) -> None:
+    document = read_yaml_catalog(f"a: {style}-\n  x\n\n# why\nb: y\n".encode(), HERE)
+    written = document.render([text, "y"]).decode()
+    assert written.startswith(f"a: {style}-\n  {text[0]}")
+    assert written.endswith("\n\n# why\nb: y\n")
+    assert yaml.safe_load(written) == {"a": text, "b": "y"}
+
+
 @pytest.mark.parametrize("text", ["Hi {name}, all", "a, b", "a [b]", "of %{count} it}", "a]"])
 def test_yaml_quotes_brackets_and_commas_in_flow_alone(text: str) -> None:
     content = "en:\n  a: x # why\n  b:\n  - x\n  - c: x\n  f: [x, {g: x}]\n"

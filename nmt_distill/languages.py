@@ -25,7 +25,9 @@ def normalize_tag(tag: str) -> str:
 
 
 def standard_tag(tag: str) -> str:
-    """Return the tag that BCP 47 prefers for a language: ``por`` and ``por-Latn`` are ``pt``, ``arb-Arab`` is ``ar``.
+    """Return the tag that BCP 47 prefers for a language: ``por`` and ``por-Latn`` are ``pt``, ``iw`` is ``he``.
+
+    ``no``, Norwegian, is taken for ``nb``, its Bokmål, as CLDR's distances of languages have it.
 
     :param tag: of a language; one that names none is returned as it is
     """
@@ -33,7 +35,7 @@ def standard_tag(tag: str) -> str:
     from langcodes.tag_parser import LanguageTagError
 
     try:
-        return langcodes.standardize_tag(tag, macro=True)
+        return re.sub(r"^no(?=-|$)", "nb", langcodes.standardize_tag(tag, macro=True))
     except LanguageTagError:
         return tag
 

@@ -46,6 +46,13 @@ def test_what_is_no_tag_is_refused(written: str) -> None:
         ("zho_Hant", ["zh-Hans", "zh-Hant"], "zh-Hant"),
         ("arb_Arab", ["ar", "he"], "ar"),
         ("iw", ["ar", "he"], "he"),
+        ("in", ["ar", "id"], "id"),
+        ("ji", ["de", "yi"], "yi"),
+        ("tl", ["ms", "fil"], "fil"),
+        ("no", ["nn", "nb"], "nb"),
+        ("nor_Latn", ["nn-NO", "nb-NO"], "nb-NO"),
+        ("nb", ["nn", "no"], "no"),
+        ("nn", ["nn", "no"], "nn"),
     ],
 )
 def test_the_one_fitting_language_is_found(wanted: str, available: list[str], found: str) -> None:
@@ -61,6 +68,11 @@ def test_several_fitting_languages_are_listed() -> None:
 def test_no_fitting_language(wanted: str) -> None:
     with pytest.raises(NmtDistillError, match=r"(is not a language of this model; choose one of: pt-BR, de\.|tag)"):
         match_language(wanted, ["pt-BR", "de"])
+
+
+def test_norwegian_is_not_its_other_written_form() -> None:
+    with pytest.raises(NmtDistillError, match=r"`nn` is not a language of this model; choose one of: nb, no\.$"):
+        match_language("nn", ["nb", "no"])
 
 
 def test_direction_reads_as_its_folder_is_named() -> None:

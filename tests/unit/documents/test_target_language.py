@@ -45,6 +45,26 @@ def test_the_same_language_or_none_is_filled(name: str, form: str, said: str, tm
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS)
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        *[("no", "nb"), ("nb_NO", "no"), ("nob", "nor"), ("no", "nb-NO"), ("nn", "nno")],
+        *[("iw", "he"), ("he_IL", "iw"), ("in", "id"), ("id", "in"), ("ji", "yi"), ("tl", "fil"), ("fil_PH", "tl")],
+    ],
+)
+def test_other_codes_of_the_language_count_as_one(
+    name: str, form: str, said: str, language: str, tmp_path: Path
+) -> None:
+    assert segments(tmp_path / name, form.format(said, ""), language) == ["a"]
+
+
+@pytest.mark.parametrize(("said", "language"), [("nn", "nb"), ("no", "nn"), ("da", "no"), ("id", "he")])
+def test_languages_that_are_close_are_two(said: str, language: str, tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=f"its `Language` is {said}, but it was to be filled with {language}"):
+        segments(tmp_path / "a.po", PO.format(said, ""), language)
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS)
 def test_without_a_language_nothing_is_compared(name: str, form: str, tmp_path: Path) -> None:
     assert segments(tmp_path / name, form.format("de", ""), None) == ["a"]
 

@@ -16,7 +16,7 @@ from nmt_distill.documents.document import Slot, SlottedDocument, decode
 from nmt_distill.documents.html_page import html_slots
 from nmt_distill.documents.markdown_lines import begins_a_block, broken, escaped
 from nmt_distill.documents.markdown_links import NamedLinks, name_links
-from nmt_distill.documents.mdx import MdxCode
+from nmt_distill.documents.mdx import MdxCode, read_paragraph
 from nmt_distill.documents.requirements import load
 
 _FRONT_MATTER = re.compile(r"(?:---\r?\n.*?\r?\n(?:---|\.\.\.)|\+\+\+\r?\n.*?\r?\n\+\+\+)[ \t]*(?:\r?\n|$)", re.DOTALL)
@@ -30,6 +30,9 @@ _DEFINITION_BEHIND = re.compile(r"[ \t]*\r?\n[ \t>]*\r?\n[ \t>]*:[ \t]+\S")
 """one behind a blank line"""
 _SIGNPOST = re.compile(r":{3,}.*|\[![A-Za-z]+\][-+]?|\{[:%].*\}|\[\[?(?:_?TOC_?|toc)\]\]?")
 """a line by itself that other dialects read: a directive, the kind of an alert, attributes, a template's block"""
+
+_TASK = re.compile(r"\[[ xX]\][ \t]+")
+"""what begins an item of a list of tasks"""
 
 Lines = list[tuple[int, int]]
 """where the text of each line begins and ends"""
@@ -66,6 +69,7 @@ def _parse(body: str, *, is_mdx: bool) -> tuple[list[Any], Callable[[str], bool]
     markdown = load("markdown_it").MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])
     if is_mdx:
         markdown.disable(["code", "html_block"])
+        markdown.block.ruler.at("paragraph", read_paragraph)
     normalize = load("markdown_it.common.utils").normalizeReference
     environment: dict[str, Any] = {}
     tokens = markdown.parse(body, environment)
@@ -121,6 +125,8 @@ def _runs(text: str, lines: Lines) -> Iterator[Lines]:
         len(lines) if _DEFINITION_BEHIND.match(text, lines[-1][1]) else 0,
     )
     for number, (start, end) in enumerate(lines):
+        if not number and (task := _TASK.match(text, start, end)):
+            start = task.end()
         definition = _DEFINITION.match(text, start, end) or _NOTE.match(text, start, end)
         if definition:
             start = definition.end()

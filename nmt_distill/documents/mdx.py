@@ -6,6 +6,7 @@ An expression ends at its brace as JavaScript counts: strings, templates and com
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _SIGN = re.compile(
     r"""
@@ -35,6 +36,30 @@ _MAX_DEPTH = 50
 _HIDDEN = "\ue002"
 _LINE_OF_CODE = re.compile(rf"^[ \t>]*{_HIDDEN}[{_HIDDEN} \t]*$", re.MULTILINE)
 _STAND_IN = re.compile(rf"[<{{][^<>{{}}]*{_HIDDEN}(\d+)/?[>}}]")
+
+
+def read_paragraph(state: Any, first: int, _: int, silent: bool) -> bool:
+    """Read a paragraph as markdown-it's own rule does, but let blocks end it that are indented by four or more.
+
+    MDX knows no indented code, so there a list in a tag may stand so far to the right.
+    """
+    rules = state.md.block.ruler.getRules("paragraph")
+    parent, state.parentType = state.parentType, "paragraph"
+    indent, state.listIndent = state.listIndent, -1
+    last = first + 1
+    while last < state.lineMax and not state.isEmpty(last):
+        if state.sCount[last] >= 0 and any(rule(state, last, state.lineMax, True) for rule in rules):
+            break
+        last += 1
+    state.line, state.parentType, state.listIndent = last, parent, indent
+    for kind, tag, nesting in (("paragraph_open", "p", 1), ("inline", "", 0), ("paragraph_close", "p", -1)):
+        token = state.push(kind, tag, nesting)
+        if nesting >= 0:
+            token.map = [first, last]
+        if kind == "inline":
+            token.content = state.getLines(first, last, state.blkIndent, False).strip(" \t\n")
+            token.children = []
+    return True
 
 
 class MdxCode:

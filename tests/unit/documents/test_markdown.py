@@ -136,3 +136,9 @@ def test_notes_keep_their_label() -> None:
     assert translated(text, "Texto[^1]", "O a", "mais", "x") == text.replace("Text[", "Texto[").replace(
         "The note\n    goes on", "O\n    a"
     ).replace("more", "mais").replace("a language", "x")
+
+
+def test_the_box_of_a_task_is_no_text() -> None:
+    text = "- [ ] one\n- [x]  two\n  [ ] more\n"
+    assert read(text) == ["one", "two [ ] more"]
+    assert translated(text, "um", "dois mais") == "- [ ] um\n- [x]  dois\n  mais\n"

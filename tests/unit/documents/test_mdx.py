@@ -60,6 +60,13 @@ def test_cells_hold_code() -> None:
     )
 
 
+def test_blocks_far_to_the_right_are_blocks() -> None:
+    table = "    | f | g |\n    |---|---|\n    | h | i |\n"
+    text = f"<Tab>\n    a\n    - b\n    - c\n        - d\n    # e\n{table}</Tab>\n\n- j\n      > k\n"
+    assert list(read(text).segments) == ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]
+    assert list(read_markdown_text(b"a\n    - b\n", Path("page.md")).segments) == ["a - b"]
+
+
 @pytest.mark.parametrize(
     "text", ["a { b", "a <b c", "`{` and `<A>`", "a \\{ \\<", "<https://a.b> <a@b.c>", "do\nimport a"]
 )

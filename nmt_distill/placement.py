@@ -46,6 +46,7 @@ def place(
     words = [match.span() for match in _WORD.finditer(translation)]
     if source_offsets is None or target_offsets is None or not words:
         return None
+    is_sign = [not translation[start].isalnum() for start, _ in words]
     looks = _by_word(np.asarray(attention, dtype=np.float64), target_offsets, words)
     placed: list[tuple[Element, int, int]] = []
     taken = [[False] * len(words)]
@@ -56,10 +57,14 @@ def place(
         holder, first, last, used = holders[-1]
         if (element.start, element.end) != (holder.start, holder.end):
             inside = _share_inside(source_offsets, element)
-            found = _best_run(_share_of_looks(looks, inside) - 0.5, used, first, last)
+            gains = _share_of_looks(looks, inside) - 0.5
+            held = source[element.start : element.end]
+            found = _best_run(gains, used, first, last)
             if found is None:
                 return None
-            first, last = _without_edges(source[element.start : element.end], translation, words, *found)
+            if any(map(str.isalnum, held)) and all(is_sign[found[0] : found[1]]):  # such as a quote before the word
+                found = _best_run(gains, [*map(max, used, is_sign)], first, last) or found
+            first, last = _without_edges(held, translation, words, *found)
         used[first:last] = [True] * (last - first)
         placed.append((element, words[first][0], words[last - 1][1]))
         holders.append((element, first, last, [False] * len(words)))
@@ -139,10 +144,20 @@ def _best_run(gains: Floats, used: Sequence[bool], first: int, last: int) -> tup
 
 
 def _without_edges(held: str, translation: str, words: Offsets, first: int, last: int) -> tuple[int, int]:
-    """Leave signs at the edges of a run out where the element has none there: a token may hold a word and a comma."""
-    while last - first > 1 and held[-1].isalnum() and not translation[words[last - 1][0]].isalnum():
+    """Leave signs at the edges of a run out where the element has none there: a token may hold a word and a comma.
+
+    So are signs that join the run to a word outside; behind ``**a-`` Markdown takes ``**b`` for no end.
+    """
+    letters = [translation[start].isalnum() for start, _ in words]
+    while last - first > 1 and not letters[last - 1]:
+        is_joined = last < len(words) and letters[last] and words[last - 1][1] == words[last][0]
+        if not (held[-1].isalnum() or is_joined):
+            break
         last -= 1
-    while last - first > 1 and held[0].isalnum() and not translation[words[first][0]].isalnum():
+    while last - first > 1 and not letters[first]:
+        is_joined = first > 0 and letters[first - 1] and words[first - 1][1] == words[first][0]
+        if not (held[0].isalnum() or is_joined):
+            break
         first += 1
     return first, last
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from nmt_distill.engine import Hypothesis
 from nmt_distill.languages import Direction
 from nmt_distill.masking import Element, mask, restore
 from nmt_distill.protection import Span, Terms, kept, protected_spans
+
+_SIGNS = re.compile(r"[^\w\s]+\s+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +177,15 @@ class Sentence:
         pieces: list[tuple[str, bool]] = []
         position = 0
         for span in self._spans:
-            pieces += [(self._bare[position : span.start], True), (span.text, False)]
+            pieces += [*_without_signs(self._bare[position : span.start]), (span.text, False)]
             position = span.end
-        return [*pieces, (self._bare[position:], True)]
+        return [*pieces, *_without_signs(self._bare[position:])]
+
+
+def _without_signs(piece: str) -> list[tuple[str, bool]]:
+    """Keep the signs that a piece begins with, such as a colon and a space, which a model may lose."""
+    signs = _SIGNS.match(piece)
+    return [(signs.group(), False), (piece[signs.end() :], True)] if signs is not None else [(piece, True)]
 
 
 def _with_foreign(terms: Terms | None, foreign: list[Span]) -> Terms:

@@ -44,6 +44,26 @@ def test_markup_goes_where_its_words_went(elements: list[Element], answer: str) 
     assert placed(elements, "the red car", "o carro vermelho", [0, 2, 1]) == answer
 
 
+def test_a_sign_beside_the_word_is_not_all_that_markup_holds() -> None:
+    source, translation = "the tab", "die \u201eKarte\u201c"
+    attention = [[1.0, 0.0], [0.0, 1.0], [0.7, 0.3], [0.7, 0.3]]
+    tokens = {"source_tokens": tokens_of(source), "target_tokens": ["\u2581die", "\u2581\u201e", "Karte", "\u201c"]}
+    assert place([element(4, 7, "b")], source, translation, **tokens, attention=attention) == (
+        "die \u201e<b>Karte</b>\u201c"
+    )
+
+
+def test_a_sign_that_joins_two_words_is_outside() -> None:
+    attention = [[1.0, 0.0], [0.7, 0.3], [0.0, 1.0]]
+    tokens = {"source_tokens": tokens_of("tab: page"), "target_tokens": ["\u2581Karten", "-", "Seite"]}
+    answer = place([element(0, 4, "b")], "tab: page", "Karten-Seite", **tokens, attention=attention)
+    assert answer == "<b>Karten</b>-Seite"
+    attention = [[0.0, 1.0], [0.3, 0.7], [1.0, 0.0]]
+    tokens = {"source_tokens": tokens_of("tab '90s'"), "target_tokens": ["\u2581neunziger", "-", "Karte"]}
+    answer = place([element(4, 9, "b")], "tab '90s'", "neunziger-Karte", **tokens, attention=attention)
+    assert answer == "<b>neunziger</b>-Karte"
+
+
 def test_two_elements_share_no_word() -> None:
     both = [element(0, 1, "a"), element(2, 3, "b")]
     assert placed(both, "x y", "z w", [1, 0]) == "<b>z</b> <a>w</a>"

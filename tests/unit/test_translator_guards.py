@@ -212,6 +212,11 @@ def test_what_a_model_loses_is_translated_around(make: Make) -> None:
     assert translator.tally == Tally(num_in_pieces=1)
 
 
+def test_signs_in_front_of_a_piece_stay(make: Make) -> None:
+    translator = make(lambda seen: without_stand_ins(seen).removeprefix(": "))
+    assert translator.translate(["{name}: open (%s) it"]) == ["{name}: open (%s) it"]
+
+
 def test_what_a_model_invents_is_left_and_counted(make: Make) -> None:
     translator = make(lambda seen: "{name}")
     assert translator.translate(["open the door", "open {a} now"]) == ["open the door", "open {a} now"]

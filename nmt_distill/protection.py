@@ -26,7 +26,8 @@ _PLAIN = r"""
     | (?<![\w.+-])[\w.+-]{1,64}(?:@|\{'@'\})[\w-]{1,63}(?:\.[\w-]{1,63}){1,8} )
 | (?P<path>(?<![\w.:/<+@~-])(?: (?:/[\w.+@-]{1,100}){2,30} | (?:~|\.{1,2})(?:/[\w.+@-]{1,100}){1,30}
     | [\w.+-]{1,100}(?:/[\w.+-]{1,100}){0,30}/[\w+-][\w.+-]{0,99}\.[a-z][a-z0-9]{0,4}(?![\w/]) )(?<![.,-])/?)
-| (?P<linked>@(?:\.\w{1,60})?:(?: \{[^{}]{1,300}\} | \([^()\s]{1,300}\) | [\w./-]{1,300}(?<![./-]) ))
+| (?P<linked>@(?:\.\w{1,60})?:(?: \{[^{}]{1,300}\} | \([^()\s]{1,300}\) | [\w./-]{1,300}(?<![./-]) )
+    | \[%key:[^\s\[\]%]{1,300}%\] )
 | (?P<template><%(?:[^%<]|%(?!>)|<(?!%)){0,2000}%>)
 | (?P<braces>\{\{\{[^{}]{0,300}\}\}\} | \{\{(?:[^{}]|\{(?!\{)|\}(?!\})){0,2000}\}\}
     | \{%(?:[^%{]|%(?!\})|\{(?!%)){0,2000}%\} | \{\#(?:[^\#{]|\#(?!\})|\{(?!\#)){0,2000}\#\}
@@ -55,10 +56,17 @@ _MATH = r"""
 _IN_ORDER = re.compile(r"%[#0+-]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|ll|[hlLqjzt])?[srdiufFgeEGxXcopaA@]")
 """directives of C that have no number: each takes the next argument"""
 _BLOCK = re.compile(r"\{%-?\s*(?:(end)?(\w+))|\{\{\s*([#^/])(\w+)")
-_PATTERNS = {False: re.compile(_PLAIN, re.VERBOSE), True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE)}
+_UNDERLINED = r"""
+| (?P<underlined>(?<!\w)__[a-z][A-Za-z0-9.-]{0,60}?__(?!\w))
+"""
+"""i18next's old placeholders, in Markdown emphasis"""
+_PATTERNS = {
+    False: re.compile(_PLAIN + _UNDERLINED, re.VERBOSE),
+    True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE),
+}
 _OTHER_SIGN = r":[A-Za-z_/]|/[\w.]|www\.|MM|YY|yy"
 _SIGN = {
-    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}"),
+    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}|__[a-z]"),
     True: re.compile(rf"[{{<&%$`@#*_~\[\\]|{_OTHER_SIGN}"),
 }
 _TAG_NAME = re.compile(r"(?:<|&lt;)(/?)([A-Za-z0-9][^\s/>&]*)")

@@ -50,6 +50,8 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("press &lt;a href=&quot;u&quot;&gt;OK&lt;/a&gt;", ["&lt;a href=&quot;u&quot;&gt;", "&lt;/a&gt;"]),
         ("<%= name %> :name :smile: a::b 10:30am note:x", ["<%= name %>", ":name", ":smile:"]),
         ("@user likes #tag; a@b ##", ["@user", "#tag"]),
+        ("[%key:a::b%] or [% key ] and [%key:", ["[%key:a::b%]"]),
+        ("__count__ of __a.b-c__, x__y__ or __init__s, __No__, ___, __", ["__count__", "__a.b-c__"]),
         ("mail to me{'@'}x.org.", ["me{'@'}x.org"]),
         (
             "@:a.b, @.lower:c-d/e. Or @:{'f g'}, @:(h_i) {'@'} @: x",
@@ -109,6 +111,8 @@ def test_directives_without_a_number_keep_their_order() -> None:
         "a.+",
         "{{}",
         "@:a",
+        "[%key:",
+        "__a",
         "@.a",
     ],
 )

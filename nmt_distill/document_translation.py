@@ -10,16 +10,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill.documents.document import Document
+from nmt_distill.documents.document import Document, SlottedDocument
 from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, is_known, read_document
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file
 from nmt_distill.progress import Job, is_watched, job, say
+from nmt_distill.translation_summary import Place, Summary
 
 if TYPE_CHECKING:
+    from nmt_distill.sentence import Candidate
     from nmt_distill.translator import Translator
 
 HEAD_BYTES = 1 << 16
@@ -125,33 +128,47 @@ def _files_of(path: Path, output: Path | None) -> list[Path]:
 
 def translate_documents(
     tasks: Sequence[Task], translator: Translator, *, target: str | None, source: str | None, column: str | None
-) -> None:
+) -> Summary:
     """Translate files; all are read first, so that nothing is written where one of them is broken.
 
+    :return: what did not go as it should
     :raises NmtDistillError: if a file is broken, or one cannot be written
     """
     language = translator.folder.choose(source, target).target
+    summary = Summary()
     total = 0
     for task in tasks:
         total += len(read_document(task.path, task.format, language=language, column=column).segments)
     with _progress(tasks, total) as running:
         for task in tasks:
             document = read_document(task.path, task.format, language=language, column=column)
-            content = document.render(_translations(document, translator, target, source, running))
-            _write(task, content)
+            found = _translations(document, translator, target, source, running)
+            for number, candidate in enumerate(found):
+                summary.note(candidate.tally, partial(_place, task.path, document, number))
+            _write(task, document.render([candidate.text for candidate in found]))
+    return summary
 
 
 def _translations(
     document: Document, translator: Translator, target: str | None, source: str | None, running: Job | None
-) -> list[str]:
+) -> list[Candidate]:
     segments = document.segments
-    translations: list[str] = []
+    translations: list[Candidate] = []
     for start in range(0, len(segments), WINDOW_SEGMENTS):
         window = segments[start : start + WINDOW_SEGMENTS]
-        translations += translator.translate(window, target=target, source=source, markdown=document.markdown)
+        found = translator.candidates(window, scores=False, target=target, source=source, markdown=document.markdown)
+        translations += [candidates[0] for candidates in found]
         if running is not None:
             running.advance(len(window))
     return translations
+
+
+def _place(path: Path, document: Document, number: int) -> Place:
+    segment = document.segments[number]
+    if not isinstance(document, SlottedDocument):
+        return Place(file=str(path), line=0, text=segment)
+    line = document.source.text.count("\n", 0, document.slots[number].start) + 1
+    return Place(file=str(path), line=line, text=segment)
 
 
 def _write(task: Task, content: bytes) -> None:

@@ -110,6 +110,8 @@ class Hypothesis:
     """mean over target tokens, in nats; 0 where nobody asked"""
     attention: Sequence[Sequence[float]] = ()
     """(target tokens, source tokens with tag and ``</s>``); empty where nobody asked"""
+    repeating: bool = False
+    """whether it runs in circles, as whoever looked at its text has found"""
 
 
 class Engine:

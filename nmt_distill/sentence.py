@@ -13,6 +13,7 @@ from nmt_distill.engine import Hypothesis
 from nmt_distill.languages import Direction
 from nmt_distill.masking import Element, mask, restore
 from nmt_distill.protection import Span, Terms, kept, protected_spans
+from nmt_distill.tally import ALL_WELL, Tally, total
 
 _SIGNS = re.compile(r"[^\w\s]+\s+")
 
@@ -30,6 +31,8 @@ class Candidate:
     hypothesis: Hypothesis | None = field(default=None, repr=False)
     """what the model said, where markup has to be placed by its attention"""
     num_tags: int = field(default=0, repr=False)
+    tally: Tally = field(default=ALL_WELL, repr=False)
+    """what did not go as it should, in how many of the segments that it is made of"""
 
     @property
     def score(self) -> float | None:
@@ -49,6 +52,7 @@ class Candidate:
             source_tokens=tuple(source_tokens) if hypothesis.attention else (),
             hypothesis=hypothesis if hypothesis.attention else None,
             num_tags=num_tags,
+            tally=_tally_of(hypothesis),
         )
 
     @classmethod
@@ -59,11 +63,12 @@ class Candidate:
             text="".join([part if isinstance(part, str) else part.text for part in parts]),
             log_prob=sum(part.log_prob for part in translated),
             num_tokens=sum(part.num_tokens for part in translated),
+            tally=total(part.tally for part in translated),
         )
 
     def reading(self, text: str) -> Candidate:
         """The same candidate with another text."""
-        return Candidate(text=text, log_prob=self.log_prob, num_tokens=self.num_tokens)
+        return Candidate(text=text, log_prob=self.log_prob, num_tokens=self.num_tokens, tally=self.tally)
 
 
 class Sentence:
@@ -186,6 +191,12 @@ def _without_signs(piece: str) -> list[tuple[str, bool]]:
     """Keep the signs that a piece begins with, such as a colon and a space, which a model may lose."""
     signs = _SIGNS.match(piece)
     return [(signs.group(), False), (piece[signs.end() :], True)] if signs is not None else [(piece, True)]
+
+
+def _tally_of(hypothesis: Hypothesis) -> Tally:
+    if hypothesis.finished and not hypothesis.repeating:
+        return ALL_WELL
+    return Tally(num_unfinished=int(not hypothesis.finished), num_repeating=int(hypothesis.repeating))
 
 
 def _with_foreign(terms: Terms | None, foreign: list[Span]) -> Terms:

@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -19,6 +20,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
 from nmt_distill.line_reader import LineReader
 from nmt_distill.progress import Job, is_watched, job, say
+from nmt_distill.translation_summary import Place, Summary, problems_of, were
 
 if TYPE_CHECKING:
     from nmt_distill.line_reader import SupportsRead1
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
 BROKEN_PIPE_STATUS = 141
 INTERRUPTED_STATUS = 130
 UNTRANSLATED_STATUS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Lines that are translated together."""
+
+    lines: list[str]
+    where: str
+    """what they come from"""
+    start: int
+    """number of the first line, from 1"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="status 3 if anything was left untranslated or cut, or repeats itself"
     )
     parser.add_argument("--verify", action="store_true", help="first compare all files of the model with its checksums")
-    parser.add_argument("--json", action="store_true", help="write a JSON object for each line: source, text, score")
+    parser.add_argument(
+        "--json", action="store_true", help="write a JSON object for each line: source, text, score, problems"
+    )
     parser.add_argument(
         "--num-candidates", type=whole_number(), metavar="N", help="with --json: up to N translations of each line"
     )
@@ -107,12 +122,20 @@ def _run(arguments: argparse.Namespace) -> int:
     if is_document:
         return _run_documents(arguments, paths)
     translator = _translator(arguments)
-    reader = LineReader()
-    answer = _answers(translator, arguments)
+    reader, summary = LineReader(), Summary()
+    answer = partial(
+        translator.candidates,
+        num_candidates=arguments.num_candidates or 1,
+        scores=arguments.json,
+        target=arguments.to,
+        source=arguments.source,
+    )
     with _output(arguments.output) as output, _progress(paths, output) as running:
         for window in _windows(arguments.text, paths, reader, running):
-            _write(output, answer(window), arguments.output or "standard output")
-    return _report(translator, reader, arguments.strict)
+            found = answer(window.lines)
+            _write(output, _described(window, found, arguments), arguments.output or "standard output")
+            _note(summary, window, found, names_files=len(paths) > 1)
+    return _report(summary, reader, arguments.strict)
 
 
 def _run_documents(arguments: argparse.Namespace, paths: list[Path]) -> int:
@@ -121,8 +144,10 @@ def _run_documents(arguments: argparse.Namespace, paths: list[Path]) -> int:
     tasks = plan(paths, output=arguments.output, in_place=arguments.in_place, format_name=arguments.format)
     translator = _translator(arguments)
     with _naming("standard output cannot be written"):
-        translate_documents(tasks, translator, target=arguments.to, source=arguments.source, column=arguments.column)
-    return _report(translator, LineReader(), arguments.strict)
+        summary = translate_documents(
+            tasks, translator, target=arguments.to, source=arguments.source, column=arguments.column
+        )
+    return _report(summary, LineReader(), arguments.strict)
 
 
 def _paths(arguments: argparse.Namespace) -> list[Path]:
@@ -165,39 +190,54 @@ def _translator(arguments: argparse.Namespace) -> Translator:
     return translator
 
 
-def _answers(translator: Translator, arguments: argparse.Namespace) -> Callable[[list[str]], list[str]]:
-    """Return what makes lines of output out of lines of text."""
-    languages = {"target": arguments.to, "source": arguments.source}
+def _described(window: Window, found: list[list[Candidate]], arguments: argparse.Namespace) -> list[str]:
+    """Make lines of output out of translations."""
     if not arguments.json:
-        return partial(translator.translate, **languages)
-
-    def answer(lines: list[str]) -> list[str]:
-        found = translator.candidates(lines, num_candidates=arguments.num_candidates or 1, **languages)
-        return [_json_line(line, row) for line, row in zip(lines, found, strict=True)]
-
-    return answer
+        return [candidates[0].text for candidates in found]
+    return [_json_line(line, candidates) for line, candidates in zip(window.lines, found, strict=True)]
 
 
 def _json_line(line: str, candidates: list[Candidate]) -> str:
-    described = [{"text": candidate.text, "score": candidate.score} for candidate in candidates]
+    described: list[dict[str, object]] = []
+    for candidate in candidates:
+        problems = problems_of(candidate.tally)
+        described.append({
+            "text": candidate.text,
+            "score": candidate.score,
+            **({"problems": problems} if problems else {}),
+        })
     content = {"source": line, **described[0]} | ({"candidates": described} if len(described) > 1 else {})
     return json.dumps(content, ensure_ascii=False)
 
 
-def _windows(texts: list[str], paths: list[Path], reader: LineReader, running: Job | None) -> Iterator[list[str]]:
+def _note(summary: Summary, window: Window, found: list[list[Candidate]], *, names_files: bool) -> None:
+    file = window.where if names_files else ""
+    for number, candidates in enumerate(found, start=window.start):
+        summary.note(candidates[0].tally, partial(Place, file=file, line=number))
+
+
+def _windows(texts: list[str], paths: list[Path], reader: LineReader, running: Job | None) -> Iterator[Window]:
     """Yield what there is to translate in windows of lines: all that waits, but no more, so that answers come soon."""
     if texts:
-        yield reader.decode([os.fsencode(text) for text in texts], "the arguments", 1)
+        where = "the arguments"
+        yield Window(lines=reader.decode([os.fsencode(text) for text in texts], where, 1), where=where, start=1)
     for path in paths:
         with _naming(f"{path} cannot be read"), path.open("rb") as stream:
-            yield from reader.windows(stream, str(path), running)
+            yield from _numbered(reader, stream, str(path), running)
     if not texts and not paths:
         if sys.stdin is None:  # closed by who started us
             raise NmtDistillError("standard input is closed; give the text as arguments, or --file PATH.")
         if sys.stdin.isatty():
             say("Type text to translate, a line at a time; Ctrl-D ends.")
         with _naming("standard input cannot be read"):
-            yield from reader.windows(cast("SupportsRead1", sys.stdin.buffer), "standard input", running)
+            yield from _numbered(reader, cast("SupportsRead1", sys.stdin.buffer), "standard input", running)
+
+
+def _numbered(reader: LineReader, stream: SupportsRead1, where: str, running: Job | None) -> Iterator[Window]:
+    start = 1
+    for lines in reader.windows(stream, where, running):
+        yield Window(lines=lines, where=where, start=start)
+        start += len(lines)
 
 
 @contextlib.contextmanager
@@ -252,23 +292,11 @@ def _forget_standard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report(translator: Translator, reader: LineReader, strict: bool) -> int:
+def _report(summary: Summary, reader: LineReader, strict: bool) -> int:
     """Say what was not as it should be; return the exit status."""
     if reader.num_invalid:
-        lines = _counted(reader.num_invalid, "line")
+        lines = were(reader.num_invalid, "line")
         say(f"{lines} not valid UTF-8 (first: {reader.first_invalid}); bad bytes replaced.")
-    tally = translator.tally
-    if tally.num_untranslated:
-        say(f"{_counted(tally.num_untranslated, 'segment')} left untranslated.")
-    if tally.num_unfinished:
-        say(f"{_counted(tally.num_unfinished, 'translation')} cut at the greatest length.")
-    if tally.num_repeating:
-        say(f"{_counted(tally.num_repeating, 'translation')} found to loop.")
-    if tally.num_in_pieces:
-        say(f"{_counted(tally.num_in_pieces, 'segment')} translated around placeholders or markup.")
-    failed = tally.num_untranslated or tally.num_unfinished or tally.num_repeating
-    return UNTRANSLATED_STATUS if strict and failed else 0
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun} was" if number == 1 else f"{number:,} {noun}s were"
+    for sentence in summary.sentences():
+        say(sentence)
+    return UNTRANSLATED_STATUS if strict and summary.has_problems else 0

@@ -10,18 +10,16 @@ from nmt_distill.engine import Wish
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.model_folder import ModelFolder
-from nmt_distill.tally import Tally
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one call asks for, and what it counts."""
+    """What one call asks for."""
 
     direction: Direction
     tag: list[str]
     markdown: bool
     wish: Wish
-    tally: Tally
 
 
 def check_count(name: str, value: object, most: int | None = None) -> None:

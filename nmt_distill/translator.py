@@ -33,7 +33,7 @@ from nmt_distill.packaged_models import find_model
 from nmt_distill.repetition import oscillates
 from nmt_distill.segmentation import split_to_fit
 from nmt_distill.sentence import Candidate, Sentence
-from nmt_distill.tally import Tally
+from nmt_distill.tally import ALL_WELL, IN_PIECES, UNTRANSLATED, Tally, total
 from nmt_distill.translation_request import Request, check_count, checked_lines, choose_direction, refuse_one_text
 
 WINDOW_LINES = 4096
@@ -78,7 +78,7 @@ class Translator:
         self._check_files()
         self.beam_size = beam_size or self.folder.beam_size
         self.tally = Tally()
-        """over all calls so far"""
+        """over all calls so far; each candidate has its own"""
         self._tally_lock = threading.Lock()
         self._is_plain = plain
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
@@ -125,18 +125,20 @@ class Translator:
         lines: Iterable[str],
         *,
         num_candidates: int = 1,
+        scores: bool = True,
         target: str | None = None,
         source: str | None = None,
         markdown: bool = False,
     ) -> list[list[Candidate]]:
-        """Translate lines; give several translations of each, with the model's score.
+        """Translate lines; give several translations of each, with the model's score and what went wrong in it.
 
         :param num_candidates: most translations of a line; those that lose something protected are left out
+        :param scores: whether scores are wanted; without them it is as fast as :meth:`translate`
         :return: the translations of each line, the best first; with `num_candidates` up to :attr:`beam_size` that one
             is the answer of :meth:`translate`. The other parameters and errors are those of :meth:`translate`.
         """
         check_count("num_candidates", num_candidates, MOST)
-        return self._answer(lines, target, source, markdown, Wish(num_candidates=num_candidates, scores=True))
+        return self._answer(lines, target, source, markdown, Wish(num_candidates=num_candidates, scores=scores))
 
     def translate_lines(
         self,
@@ -181,14 +183,12 @@ class Translator:
         if os.getpid() != self._process:  # the engine's threads stay behind in a fork, so a search would never end
             raise NmtDistillError("this Translator was made in another process; make one in each, after the fork.")
         tag = self.folder.tags[direction]
-        request = Request(
-            direction=direction, tag=[] if tag is None else [tag], markdown=bool(markdown), wish=wish, tally=Tally()
-        )
+        request = Request(direction=direction, tag=[] if tag is None else [tag], markdown=bool(markdown), wish=wish)
         answers: list[list[Candidate]] = []
         for start in range(0, len(texts), WINDOW_LINES):
             answers += self._answer_texts(texts[start : start + WINDOW_LINES], request)
         with self._tally_lock:
-            self.tally.add(request.tally)
+            self.tally += total(found[0].tally for found in answers)
         return answers
 
     def _answer_texts(
@@ -209,12 +209,14 @@ class Translator:
             guarded=guarded,
             plain=self._is_plain,
         )
-        request.tally.num_untranslated += sum(sentence.is_unreadable for sentence in layout.sentences)
         return layout.filled(self._answer_sentences(layout.sentences, request, again))
 
     def _answer_sentences(self, sentences: list[Sentence], request: Request, again: bool) -> list[list[Candidate]]:
         wish = request.wish
-        answers: list[list[Candidate]] = [[Candidate(text=sentence.copied)] for sentence in sentences]
+        answers = [
+            [Candidate(text=sentence.copied, tally=UNTRANSLATED if sentence.is_unreadable else ALL_WELL)]
+            for sentence in sentences
+        ]
         for attention in (False, True):
             chosen = [
                 number
@@ -236,33 +238,29 @@ class Translator:
             if not found and sentences[number].is_guarded:
                 failed.append(number)
             elif not found:
-                answers[number] = [Candidate(text=sentences[number].text)]
-                request.tally.num_untranslated += 1
+                answers[number] = [Candidate(text=sentences[number].text, tally=UNTRANSLATED)]
         pieces = [sentences[number].pieces() for number in failed]
         wanted = [text for row in pieces for text, is_wanted in row if is_wanted]
         parts = iter(self._answer_texts(wanted, request, guarded=False) if wanted else [])
         for number, row in zip(failed, pieces, strict=True):
             found = joined([next(parts) if is_wanted else text for text, is_wanted in row])
             if sentences[number].is_kept(found[0].text):
-                answers[number] = [found[0].reading(sentences[number].keyed(found[0].text))]
-                request.tally.num_in_pieces += 1
+                whole = found[0].reading(sentences[number].keyed(found[0].text))
+                answers[number] = [replace(whole, tally=whole.tally + IN_PIECES)]
             else:
-                answers[number] = [Candidate(text=sentences[number].text)]
-                request.tally.num_untranslated += 1
+                answers[number] = [Candidate(text=sentences[number].text, tally=UNTRANSLATED)]
 
     def _answer_segments(self, segments: list[str], request: Request, wish: Wish, again: bool) -> list[list[Candidate]]:
         pieces, tag, folder = self.engine.pieces, request.tag, self.folder
         limit = folder.max_source_tokens - len(tag) - 1
         tokens = pieces.encode(segments)
         fitting = [number for number, row in enumerate(tokens) if len(row) <= limit]
-        answers = [[Candidate(text=segment)] for segment in segments]
+        answers = [[Candidate(text=segment, tally=UNTRANSLATED)] for segment in segments]
         for number, row in enumerate(tokens):
             if len(row) > limit:
                 parts = split_to_fit(segments[number], limit=limit, lengths=pieces.lengths)
                 if len(parts) > 1:
                     answers[number] = joined(self._answer_texts(parts, request, again=again, guarded=False))
-                else:
-                    request.tally.num_untranslated += 1
         short = [segments[number] for number in fitting]
         found = self._search(short, [tokens[number] for number in fitting], request, wish)
         # one call for all: each sets threads up
@@ -275,8 +273,6 @@ class Translator:
                 if len(parts) > 1:
                     answers[number] = joined(self._answer_texts(parts, request, again=False, guarded=False))
                     continue
-            request.tally.num_unfinished += not best.finished
-            request.tally.num_untranslated += not read[0]
             if read[0]:
                 answers[number] = [
                     Candidate.found(text, hypothesis, tokens[number], len(tag), has_score=wish.scores)
@@ -296,10 +292,11 @@ class Translator:
             careful = replace(wish, careful=True)
             second = self.engine.search([rows[number] for number in looping], beam_size=self.beam_size, wish=careful)
             for number, row in zip(looping, second, strict=True):
+                best = found[number][0]
                 if row[0].tokens and not self._is_looping(segments[number], row[0]):
                     found[number] = row
-                else:
-                    request.tally.num_repeating += found[number][0].finished
+                elif best.finished:
+                    found[number] = [replace(best, repeating=True), *found[number][1:]]
         return found
 
     def _is_looping(self, segment: str, best: Hypothesis) -> bool:

@@ -9,6 +9,8 @@ import pytest
 
 from nmt_distill.document_translation import plan, translate_documents
 from nmt_distill.errors import NmtDistillError
+from nmt_distill.sentence import Candidate
+from nmt_distill.tally import ALL_WELL, UNTRANSLATED
 from tests.pipes import read_pipe
 
 
@@ -18,10 +20,11 @@ class Shouter:
     def __init__(self) -> None:
         self.folder = SimpleNamespace(choose=lambda source, target: SimpleNamespace(target="pt-BR"))
         self.windows: list[int] = []
+        self.summary: list[str] = []
 
-    def translate(self, lines: Sequence[str], *, markdown: bool, **languages: Any) -> list[str]:
+    def candidates(self, lines: Sequence[str], *, markdown: bool, **settings: Any) -> list[list[Candidate]]:
         self.windows.append(len(lines))
-        return [line.upper() for line in lines]
+        return [[Candidate(text=line.upper(), tally=UNTRANSLATED if "!" in line else ALL_WELL)] for line in lines]
 
 
 @pytest.fixture
@@ -38,7 +41,8 @@ def files(tmp_path: Path) -> Path:
 def translate(paths: list[Path], **choices: Any) -> Shouter:
     settings: dict[str, Any] = {"output": None, "in_place": False, "format_name": None} | choices
     shouter: Any = Shouter()
-    translate_documents(plan(paths, **settings), shouter, target=None, source=None, column=None)
+    found = translate_documents(plan(paths, **settings), shouter, target=None, source=None, column=None)
+    shouter.summary = [*found.sentences()]
     return shouter  # type: ignore[no-any-return]
 
 
@@ -86,6 +90,26 @@ def test_nothing_is_written_where_one_file_is_broken(files: Path) -> None:
 def test_long_documents_are_translated_in_windows(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("\n\n".join(f"line {number}" for number in range(2500)))
     assert translate([tmp_path / "a.md"], in_place=True).windows == [1024, 1024, 452]
+
+
+def test_what_was_left_is_found_by_file_line_and_text(tmp_path: Path) -> None:
+    contents = {
+        "a.json": '{"a": "one",\n "b": "two!"}',
+        "b.po": 'msgid ""\nmsgstr ""\n\nmsgid "three!"\nmsgstr ""\n',
+        "c.md": "four\n\nfive!\nsix\n",
+        "d.srt": "1\n00:01,0 --> 00:02,0\nseven!\n",
+        "e.html": "<p>eight</p>\n<p>nine!</p>",
+        "f.properties": "ten=ten!",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    (told,) = translate([tmp_path], in_place=True).summary
+    assert told == (
+        "6 segments were left untranslated: "
+        f'{tmp_path}/a.json, line 2 ("two!"); {tmp_path}/b.po, line 5 ("three!"); '
+        f'{tmp_path}/c.md, line 3 ("five! six"); {tmp_path}/d.srt, line 3 ("seven!"); '
+        f'{tmp_path}/e.html, line 2 ("nine!"); and 1 more.'
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.model_folder import write_checksums
-from nmt_distill.tally import Tally
-from nmt_distill.translate_command import _report, run
+from nmt_distill.translate_command import run
 from tests.translate_arguments import PROGRAM, parse
 
 Feed = Callable[[bytes], None]
@@ -49,19 +47,16 @@ def start(toy_export: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 def test_arguments_are_a_line_each(mute_export: Path, capfdbinary: Captured) -> None:
     assert run(parse("--model", str(mute_export), "Stop it", "42")) == 0
-    assert capfdbinary.readouterr() == (b"Stop it\n42\n", b"1 segment was left untranslated.\n")
+    assert capfdbinary.readouterr() == (b"Stop it\n42\n", b"1 segment was left untranslated: line 1.\n")
 
 
-@pytest.mark.parametrize(("number", "told"), [(1, "1 translation was"), (2_000, "2,000 translations were")])
-def test_summary_counts_in_whole_sentences(number: int, told: str, capfd: pytest.CaptureFixture[str]) -> None:
-    tally = Tally(num_unfinished=number, num_repeating=number, num_in_pieces=number)
-    reader = SimpleNamespace(num_invalid=0)
-    assert _report(SimpleNamespace(tally=tally), reader, strict=False) == 0  # type: ignore[arg-type]
-    assert capfd.readouterr().err.splitlines() == [
-        f"{told} cut at the greatest length.",
-        f"{told} found to loop.",
-        f"{told.replace('translation', 'segment')} translated around placeholders or markup.",
-    ]
+def test_lines_that_were_left_are_numbered_through_all_windows(
+    mute_export: Path, feed: Feed, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt_distill.line_reader.BLOCK_BYTES", 16)
+    feed(b"42\nStop\nStop. Go.\n\n43\nStop\n" * 40)
+    assert run(parse("--model", str(mute_export))) == 0
+    assert capfdbinary.readouterr().err == (b"160 segments were left untranslated: lines 2, 3, 6, 8, 9 and 115 more.\n")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +83,9 @@ def test_a_mute_model_copies_standard_input(
 def test_strict_fails_where_something_is_left(mute_export: Path, toy_export: Path, capfdbinary: Captured) -> None:
     assert run(parse("--model", str(mute_export), "--strict", "42")) == 0
     assert run(parse("--model", str(mute_export), "--strict", "one", "two")) == 3
-    assert capfdbinary.readouterr().err == b"2 segments were left untranslated.\n"
+    assert capfdbinary.readouterr().err == b"2 segments were left untranslated: lines 1 and 2.\n"
     assert run(parse("--model", str(toy_export), "--strict", "one")) == 3
-    assert capfdbinary.readouterr().err == b"1 translation was cut at the greatest length.\n"
+    assert capfdbinary.readouterr().err == b"1 translation was cut at the greatest length: line 1.\n"
 
 
 def test_bad_bytes_are_replaced_counted_and_answered(mute_export: Path, feed: Feed, capfdbinary: Captured) -> None:
@@ -258,3 +253,12 @@ def test_json_tells_text_and_score(mute_export: Path, toy_export: Path, capfdbin
     answer = json.loads(capfdbinary.readouterr().out)
     assert [answer["candidates"][0][key] for key in ("text", "score")] == [answer["text"], answer["score"]]
     assert len(answer["candidates"]) == 2
+
+
+def test_json_tells_what_went_wrong(mute_export: Path, toy_export: Path, capfdbinary: Captured) -> None:
+    assert run(parse("--model", str(mute_export), "--json", "Stop it", "42")) == 0
+    first, second = map(json.loads, capfdbinary.readouterr().out.splitlines())
+    assert (first["problems"], "problems" in second) == (["untranslated"], False)
+    assert run(parse("--model", str(toy_export), "--json", "--num-candidates", "2", "Stop the music")) == 0
+    answer = json.loads(capfdbinary.readouterr().out)
+    assert answer["problems"] == answer["candidates"][0]["problems"] == ["cut"]

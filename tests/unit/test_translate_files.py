@@ -24,7 +24,8 @@ def test_files_are_translated_in_order_into_a_file(mute_export: Path, tmp_path: 
     files = [str(tmp_path / "b"), str(tmp_path / "a")]
     assert run(parse("--model", str(mute_export), "--output", str(output), "--file", *files)) == 0
     assert output.read_bytes() == b"b 1\nb 2\na 1\na 2\n"
-    assert capfdbinary.readouterr().out == b""
+    told = f"4 segments were left untranslated: {files[0]}, lines 1 and 2; {files[1]}, lines 1 and 2.\n"
+    assert capfdbinary.readouterr() == (b"", told.encode())
 
 
 def test_lines_of_an_unknown_format_are_told(
@@ -121,6 +122,7 @@ def test_a_document_is_translated_in_its_place(mute_export: Path, tmp_path: Path
     path.chmod(0o600)
     assert run(parse("--model", str(mute_export), "--in-place", "--file", str(path))) == 0
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b'{"a": "Stop {x}"}', 0o600)
-    assert b"left untranslated" in capfdbinary.readouterr().err
+    told = f'1 segment was left untranslated: {path}, line 1 ("Stop {{x}}").\n'
+    assert capfdbinary.readouterr().err == told.encode()
     assert run(parse("--model", str(mute_export), "--file", str(path))) == 0
     assert capfdbinary.readouterr().out == b'{"a": "Stop {x}"}'

@@ -21,7 +21,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.model_folder import ModelFolder
 from nmt_distill.protection import kept
-from nmt_distill.tally import Tally
+from nmt_distill.tally import ALL_WELL, UNTRANSLATED, Tally
 from nmt_distill.translator import Translator
 
 Rule = Callable[[str], str]
@@ -221,6 +221,20 @@ def test_what_a_model_invents_is_left_and_counted(make: Make) -> None:
     translator = make(lambda seen: "{name}")
     assert translator.translate(["open the door", "open {a} now"]) == ["open the door", "open {a} now"]
     assert translator.tally == Tally(num_untranslated=3, num_in_pieces=1)  # the pieces count too
+
+
+def test_each_line_says_what_went_wrong_in_it(make: Make) -> None:
+    translator = make(lambda seen: "" if "door" in seen else seen)
+    found = translator.candidates(["Open the door.", "Stop.", "Go. Open the door."], scores=False)
+    assert [row[0].tally for row in found] == [UNTRANSLATED, ALL_WELL, UNTRANSLATED]
+    assert [row[0].score for row in found] == [None] * 3
+    assert translator.tally == Tally(num_untranslated=2)
+
+
+def test_only_the_translation_that_stands_is_counted(make: Make) -> None:
+    translator = make(lambda seen: "door " * 20 if re.search(r"[A-Z]\d", seen) else seen)
+    assert translator.translate(["open {name} now"]) == ["open {name} now"]
+    assert translator.tally == Tally(num_in_pieces=1)
 
 
 def test_capitals_are_kept(make: Make) -> None:

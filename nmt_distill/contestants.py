@@ -18,6 +18,7 @@ from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import read_json, size_of
 from nmt_distill.languages import Direction, target_tag
 from nmt_distill.model_folder import LANGUAGES_FILE
+from nmt_distill.packaged_models import find_model
 from nmt_distill.peers import command_contestant, file_contestant
 from nmt_distill.recipe import RECIPE_NAME, find_recipe, load_recipe
 from nmt_distill.teacher.base import Teacher
@@ -26,7 +27,9 @@ from nmt_distill.teacher.loading import fetch_teacher, load_teacher
 from nmt_distill.translator import Translator
 
 SHIPPED = ("model.bin", "config.json", "shared_vocabulary.json", "languages.json", "*.spm", "vmap.txt")
-KINDS = "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM or file:PATH"
+KINDS = (
+    "a folder, teacher:RECIPE, transformers:NAME, command:PROGRAM, file:PATH or a name that `nmt-distill models` lists"
+)
 
 
 def load_contestant(
@@ -36,7 +39,7 @@ def load_contestant(
 
     :param name: as the tables print it
     :param what: a folder (an export, a student, a run, a model of transformers), ``teacher:RECIPE``,
-        ``transformers:NAME``, ``command:PROGRAM`` or ``file:PATH``
+        ``transformers:NAME``, ``command:PROGRAM``, ``file:PATH`` or the name of a packaged model
     :param directions: what it is asked for
     :param beam_size: of the search, where the system lets itself be told; None is its default
     :raises NmtDistillError: if there is no such system
@@ -50,7 +53,7 @@ def load_contestant(
         return _teacher_contestant(name, rest, beam_size)
     if separator and kind == "transformers":
         return _transformers_contestant(name, rest, beam_size)
-    folder = Path(what)
+    folder = find_model(what)
     if (folder / LANGUAGES_FILE).is_file():
         return export_contestant(name, folder, beam_size=beam_size)
     if (folder / RECIPE_NAME).is_file():

@@ -55,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=WHAT",
-        help="an export's, a student's or a run's folder, teacher:RECIPE, transformers:NAME, command:PROGRAM, or "
-        "file:PATH of outputs; repeat it: all are compared with the first, whose output is the measure of agreement",
+        help="an export's, a student's or a run's folder, a name that `models` lists, teacher:RECIPE, "
+        "transformers:NAME, command:PROGRAM, or file:PATH of outputs; repeat it: all are compared with the first, "
+        "whose output is the measure of agreement",
     )
     systems.add_argument(
         "--test-set",

@@ -47,6 +47,19 @@ def test_run_is_known_by_the_precision_that_people_run(toy_export: Path, tmp_pat
     assert found.what == str((tmp_path / "export" / "int8").resolve())
 
 
+def test_packaged_model_is_known_by_its_name(toy_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NMT_DISTILL_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(toy_export, tmp_path / "models" / "toy")
+    found = load_contestant(*name_and_what("toy"), [DIRECTION])
+    assert (found.system.name, found.what) == ("toy", str((tmp_path / "models" / "toy").resolve()))
+    assert found.into(DIRECTION)(["Stop"]) == Translator(toy_export).translate(["Stop"])
+    with pytest.raises(NmtDistillError, match="or a name that `nmt-distill models` lists, but `tow` is none of them"):
+        load_contestant("x", "tow", [DIRECTION])
+    shutil.copytree(toy_export, tmp_path / "toy")  # what is there goes before
+    assert load_contestant("x", "toy", [DIRECTION]).what == str((tmp_path / "toy").resolve())
+
+
 def test_plain_export_reads_lines_as_they_stand_and_is_not_timed(toy_export: Path) -> None:
     guarded, plain = (
         export_contestant("x", toy_export, directions=[DIRECTION], plain=plain) for plain in (False, True)

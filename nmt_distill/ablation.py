@@ -10,6 +10,7 @@ from typing import Any
 
 from nmt_distill.comparison import finished_run
 from nmt_distill.configuration import to_content
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.ablation import Ablation, AblationSet, Row, check_baselines, score_rows
 from nmt_distill.evaluation.ablation_page import write_ablation
@@ -105,7 +106,8 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
 def _score(rows: Rows, test_set: TestText, baselines: Sequence[str], tokenizer: str) -> AblationSet:
     outputs: dict[str, dict[int, list[str]]] = {}
     for name, runs in rows.items():
-        say(f"{test_set.name}: {name} translates {len(test_set.sources):,} sentences, {len(runs)} times")
+        sentences = counted(len(test_set.sources), "sentence")
+        say(f"{test_set.name}: {name} translates {sentences}, {counted(len(runs), 'time')}")
         outputs[name] = {}
         for run in runs:
             (export,) = export_contestants(run, last_alone=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt_distill.contestant import Contestant
+from nmt_distill.counting import counted
 from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import AUTO, bleu_metric, chrf_metric, measure
@@ -64,7 +65,7 @@ class Contest:
         speeds: dict[str, Speed] = {}
         for contestant in self._serving(text):
             name = contestant.system.name
-            say(f"{text.name}: {name} translates {len(text.sources):,} sentences")
+            say(f"{text.name}: {name} translates {counted(len(text.sources), 'sentence')}")
             outputs[name] = contestant.answer(text)
             if self.speed_repetitions and contestant.can_be_timed(text.direction):
                 speeds[name] = measure_speed(
@@ -104,7 +105,7 @@ class Contest:
 
     def _noisy_scores(self, noise: Noise, text: TestText) -> NoisyScores:
         noisy = add_noise(noise, text.sources, text.references)
-        say(f"{text.name}: {noise.replace('_', ' ')} changes {noisy.num_changed:,} sentences")
+        say(f"{text.name}: {noise.replace('_', ' ')} changes {counted(noisy.num_changed, 'sentence')}")
         scores = [
             self._noisy_score(contestant, noisy, text)
             for contestant in self._serving(text)

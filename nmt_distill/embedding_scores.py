@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from nmt_distill.counting import counted
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.evaluation.retrieval import retrieval_scores
@@ -61,7 +62,7 @@ def score_embeddings(run: Run, texts: Sequence[Text]) -> EmbeddingReport:
     maps: list[SentenceMap] = []
     for text in texts:
         for system, embed in _systems(run, text.direction):
-            say(f"{text.name}: {system} embeds {len(text.sources):,} pairs")
+            say(f"{text.name}: {system} embeds {counted(len(text.sources), 'pair')}")
             embed(text.sources[:1])
             began = time.monotonic()
             sources, translations = embed(text.sources), embed(text.references)

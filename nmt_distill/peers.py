@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from nmt_distill.contestant import Contestant
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.outside_program import answer_lines
 from nmt_distill.evaluation.report import System
@@ -74,8 +75,8 @@ def file_contestant(name: str, path: str) -> Contestant:
         lines = read_sentences(Path(file))
         if len(lines) != len(text.sources):
             raise NmtDistillError(
-                f"{file} has {len(lines)} lines, but `{text.name}` has {len(text.sources)} sentences; line N must "
-                "translate line N."
+                f"{file} has {counted(len(lines), 'line')}, but `{text.name}` has "
+                f"{counted(len(text.sources), 'sentence')}; line N must translate line N."
             )
         return lines
 

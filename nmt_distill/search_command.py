@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt_distill.arguments import add_verb, whole_number
+from nmt_distill.counting import counted
 from nmt_distill.embed_command import add_model, input_lines, open_encoder
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file, read_sentences
@@ -105,7 +106,8 @@ def run_mine(arguments: argparse.Namespace) -> int:
     else:
         with output_file(arguments.output) as stream:
             stream.writelines(lines)
-    say(f"{len(pairs):,} pairs of margin {least:g} or more, of {len(sources):,} and {len(targets):,} sentences")
+    both = f"{len(sources):,} and {counted(len(targets), 'sentence')}"
+    say(f"{counted(len(pairs), 'pair')} of margin {least:g} or more, of {both}")
     return 0
 
 

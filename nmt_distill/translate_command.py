@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from nmt_distill.arguments import whole_number
+from nmt_distill.counting import were
 from nmt_distill.document_translation import check_text, is_folder_name, warn_of_unknown_formats
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import output_file
 from nmt_distill.line_reader import LineReader
 from nmt_distill.progress import Job, is_watched, job, say
-from nmt_distill.translation_summary import Place, Summary, problems_of, were
+from nmt_distill.translation_summary import Place, Summary, problems_of
 
 if TYPE_CHECKING:
     from nmt_distill.line_reader import SupportsRead1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from nmt_distill.counting import were
 from nmt_distill.tally import ALL_WELL, Tally
 
 SHOWN_PLACES = 5
@@ -99,8 +100,3 @@ class Summary:
     def has_problems(self) -> bool:
         """Whether anything was left untranslated or cut, or repeats itself."""
         return bool(problems_of(self.tally))
-
-
-def were(number: int, noun: str) -> str:
-    """Count what was: `1 line was`, `2 lines were`."""
-    return f"{number:,} {noun} was" if number == 1 else f"{number:,} {noun}s were"

@@ -11,6 +11,7 @@ from typing import Any
 
 from nmt_distill.cluster.crew import Crew, Task, one_line
 from nmt_distill.cluster.slots import find_slots
+from nmt_distill.counting import counted
 from nmt_distill.distillation.labelling import tell
 from nmt_distill.distillation.source_text import shard_texts
 from nmt_distill.distilled_stage import say_which, source_texts
@@ -66,7 +67,8 @@ def label_on_cluster(run: Run, *, address: str | None = None, cpus_per_worker: i
         slots = find_slots(ray.nodes(), cpus_per_worker=cpus_per_worker, uses_gpus=uses_gpus)
         if not slots:
             raise NmtDistillError("the Ray cluster has no machine with processor cores to work on; see `ray status`.")
-        say(f"labelling on Ray, {len(slots)} workers with {'a GPU' if slots[0].num_gpus else 'processor cores'} each")
+        power = "a GPU" if slots[0].num_gpus else "processor cores"
+        say(f"labelling on Ray, {counted(len(slots), 'worker')} with {power} each")
         summaries = {}
         for direction in run.directions:
             crew = Crew(ray, (run.recipe, run.run_folder, Path.cwd(), direction), slots)

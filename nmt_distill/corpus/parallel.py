@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
 from nmt_distill.languages import Direction
@@ -23,8 +24,8 @@ def read_line_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
         if left is None or right is None:
             shorter, longer = (source, target) if left is None else (target, source)
             raise NmtDistillError(
-                f"{shorter} has {number - 1} lines, but {longer} has more; line N of one must translate line N of the "
-                "other: find where they part."
+                f"{shorter} has {counted(number - 1, 'line')}, but {longer} has more; line N of one must translate "
+                "line N of the other: find where they part."
             )
         yield left, right
     if not number:
@@ -44,7 +45,8 @@ def read_tsv(path: Path, *, source_column: int = 1, target_column: int = 2) -> I
         columns = line.split("\t")
         if len(columns) < needed:
             raise NmtDistillError(
-                f"{path}, line {number}: has {len(columns)} columns between tabs, but must have {needed} or more."
+                f"{path}, line {number}: has {counted(len(columns), 'column')} between tabs, but must have {needed} or "
+                "more."
             )
         yield columns[source_column - 1], columns[target_column - 1]
     if not number:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from nmt_distill.configuration.constraints import NaturalInt, PositiveInt
 from nmt_distill.corpus.text import hash_of, split_key
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
 from nmt_distill.languages import Direction
@@ -83,7 +84,7 @@ class Candidates:
         if len(drawn) < num_test + num_dev:
             are_pairs = self._config.references == "human"
             raise NmtDistillError(
-                f"The sources hold {len(drawn)} {'pairs' if are_pairs else 'sentences'} of "
+                f"The sources hold {counted(len(drawn), 'pair' if are_pairs else 'sentence')} of "
                 f"{self._config.min_words} or more source words and with different keys, but `corpus.split` wants "
                 f"{num_dev} for dev and {num_test} for test; ask for less, "
                 + ("add a source of pairs, or set references: teacher there." if are_pairs else "or add a source.")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nmt_distill.counting import counted
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.head import UNKNOWN, Features, Head, features
 from nmt_distill.embedding.vectors import Vectors
@@ -136,7 +137,7 @@ def _check(classes: Sequence[str], labels: Sequence[str]) -> None:
         raise NmtDistillError(f"`{UNKNOWN}` is what a head answers where it knows none; give the class another name.")
     few = [f"{label[:60]} has {count}" for label, count in sorted(Counter(labels).items()) if count < MIN_EXAMPLES]
     if few:
-        others = f", and {len(few) - NAMED:,} others have too few" if len(few) > NAMED else ""
+        others = f", and {counted(len(few) - NAMED, 'other')} with too few" if len(few) > NAMED else ""
         raise NmtDistillError(
             f"each class needs {MIN_EXAMPLES} examples or more, but {', '.join(few[:NAMED])}{others}."
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmt_distill.counting import counted
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
@@ -73,7 +74,7 @@ def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: Sen
 
 def _both_sides(left: Sequence[str], right: Sequence[str], encoder: SentenceEncoder) -> tuple[Vectors, Vectors]:
     vectors = _embedded("sources", left, encoder), _embedded("targets", right, encoder)
-    say(f"comparing {len(left):,} with {len(right):,} sentences")
+    say(f"comparing {len(left):,} with {counted(len(right), 'sentence')}")
     return vectors
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from nmt_distill.counting import counted
 from nmt_distill.distillation.records import Record, Records
 from nmt_distill.embedding.vectors import VectorStore
 from nmt_distill.errors import NmtDistillError
@@ -27,8 +28,8 @@ class RecordsWithVectors:
         for store, num_records in zip(self._vectors, records.group_sizes, strict=True):
             if len(store) != num_records:
                 raise NmtDistillError(
-                    f"{store.folder} holds {len(store):,} vectors, but the corpus has {num_records:,} records; delete "
-                    "the folder and embed the corpus again."
+                    f"{store.folder} holds {counted(len(store), 'vector')}, but the corpus has "
+                    f"{counted(num_records, 'record')}; delete the folder and embed the corpus again."
                 )
             store.require("all directions need vectors of one size", dim=self._vectors[0].header.dim)
         self._starts = np.cumsum([0, *records.group_sizes])

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nmt_distill.counting import counted
 from nmt_distill.embedding.config import VECTORS_FORMAT
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file, map_file, read_json, write_json
@@ -93,8 +94,8 @@ def write_vectors(
             advance(len(part))
         if dim is not None and shard.shape[1] != dim:
             raise NmtDistillError(
-                f"{path} has vectors of {shard.shape[1]} numbers, but those before have {dim}; the teacher must give "
-                "every sentence a vector of the same size."
+                f"{path} has vectors of {counted(shard.shape[1], 'number')}, but those before have {dim}; the teacher "
+                "must give every sentence a vector of the same size."
             )
         dim, index, total = shard.shape[1], index + 1, total + len(part)
         is_normalized = is_normalized and have_unit_length(shard)
@@ -134,8 +135,8 @@ def _embed_once(lines: Sequence[str], embed: Embed, advance: Callable[[int], Non
         parts.append(_table(part, embed))
         if parts[-1].shape[1] != parts[0].shape[1]:
             raise NmtDistillError(
-                f"some vectors have {parts[0].shape[1]} numbers, but others {parts[-1].shape[1]}; the teacher must "
-                "give every sentence a vector of the same size."
+                f"some vectors have {counted(parts[0].shape[1], 'number')}, but others {parts[-1].shape[1]}; the "
+                "teacher must give every sentence a vector of the same size."
             )
         now_done = int((places < start + len(part)).sum())
         advance(now_done - num_done)
@@ -147,8 +148,8 @@ def _table(sentences: Sequence[str], embed: Embed) -> Vectors:
     vectors = np.asarray(embed(sentences))
     if vectors.ndim != 2 or len(vectors) != len(sentences):
         raise NmtDistillError(
-            f"the vectors of {len(sentences)} sentences must be a table with a row for each, but its shape is "
-            f"{vectors.shape} instead."
+            f"the vectors of {counted(len(sentences), 'sentence')} must be a table with a row for each, but its shape "
+            f"is {vectors.shape} instead."
         )
     return vectors
 
@@ -197,7 +198,9 @@ def checked_vectors(vectors: Vectors, num_lines: int, *, first_line: int = 1) ->
     :raises NmtDistillError: if there are not as many as lines, or one has a number that is not finite
     """
     if vectors.ndim != 2 or len(vectors) != num_lines or vectors.shape[1] == 0:
-        raise NmtDistillError(f"{num_lines} lines must have as many vectors, but their shape is {vectors.shape}.")
+        raise NmtDistillError(
+            f"{counted(num_lines, 'line')} must have as many vectors, but their shape is {vectors.shape}."
+        )
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         line = first_line + int(np.flatnonzero(~finite)[0])

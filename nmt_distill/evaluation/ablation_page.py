@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
+from nmt_distill.counting import counted
 from nmt_distill.evaluation.ablation import CLAIM_RULE, Ablation, AblationSet, Gain
 from nmt_distill.evaluation.document import Block, Code, Heading, Paragraph, Plots, Table, markdown
 from nmt_distill.evaluation.gain_plot import gain_plots
@@ -39,7 +40,9 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
     else:
         yield Paragraph(NOT_DRAWN, "soft")
     for test_set in report.test_sets:
-        yield Heading(2, f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source}-{test_set.target}")
+        yield Heading(
+            2, f"{test_set.name}: {counted(test_set.num_sentences, 'sentence')}, {test_set.source}-{test_set.target}"
+        )
         yield Paragraph(f"{test_set.origin}; licence: {test_set.licence}.", "soft")
         for told in dict.fromkeys(note for row in test_set.rows for scores in row.scores for note in scores.notes):
             yield Paragraph(f"Note: {told}")
@@ -55,8 +58,8 @@ def ablation_blocks(report: Ablation) -> Iterator[Block]:
     )
     machine = report.machine
     yield Paragraph(
-        f"Machine: {machine.processor}, {machine.num_cores} cores, {machine.system}, Python {machine.python}."
-        + (f" Date: {report.created}." if report.created else "")
+        f"Machine: {machine.processor}, {counted(machine.num_cores, 'core')}, {machine.system}, Python "
+        f"{machine.python}." + (f" Date: {report.created}." if report.created else "")
     )
     yield Paragraph("sacreBLEU signatures:")
     yield Code("\n".join(signatures(report)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.resampling import resampled_scores, sentence_statistics
 from nmt_distill.languages import normalize_tag
@@ -165,7 +166,8 @@ def score(
     if num_split >= 100:
         notes.append(f"{num_split} outputs end in a full stop set apart; scores need text as people write it.")
     if num_empty := sum(not reference.strip() for reference in references):
-        notes.append(f"{num_empty} references are empty, which no output can match; take their lines out of all files.")
+        told = f"{counted(num_empty, 'reference')} {'is' if num_empty == 1 else 'are'} empty"
+        notes.append(f"{told}, which no output can match; take such lines out of all files.")
     metrics = (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()), ("TER", ter_metric(target)))
     measures = [measure(name, metric, hypotheses, references, num_resamples) for name, metric in metrics]
     bleu, chrf, ter = measures
@@ -247,6 +249,6 @@ def check_parallel(**texts: Sequence[str]) -> None:
     for other, other_lines in others:
         if len(other_lines) != len(lines):
             raise NmtDistillError(
-                f"There are {len(lines)} {first} but {len(other_lines)} {other}; line N of one must belong to line N "
-                "of the other."
+                f"{first} and {other} must be equally many, but are {len(lines)} and {len(other_lines)}; line N of one "
+                "must belong to line N of the other."
             )

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 
 
@@ -41,5 +42,5 @@ def answer_lines(
             raise NmtDistillError(f"{who} ended with status {program.returncode}: {last}")
     if len(answers) != len(lines):
         count = len(answers) if len(answers) < len(lines) else "more"
-        raise NmtDistillError(f"{who} answered {len(lines)} lines with {count}{must}.")
+        raise NmtDistillError(f"{who} answered {counted(len(lines), 'line')} with {count}{must}.")
     return [answer.removesuffix(b"\n") for answer in answers]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmt_distill.counting import counted
 from nmt_distill.evaluation.document import (
     Block,
     Code,
@@ -81,8 +82,8 @@ def _measured_blocks(report: Report) -> Iterator[Block]:
     yield Heading(2, "How it was measured")
     machine = report.machine
     yield Paragraph(
-        f"Machine: {machine.processor}, {machine.num_cores} cores, {machine.system}, Python {machine.python}."
-        + (f" Date: {report.created}." if report.created else "")
+        f"Machine: {machine.processor}, {counted(machine.num_cores, 'core')}, {machine.system}, Python "
+        f"{machine.python}." + (f" Date: {report.created}." if report.created else "")
     )
     if (speeds := speed_table(report)).rows:
         yield Paragraph(
@@ -110,8 +111,8 @@ def _efficiency_blocks(report: Report) -> Iterator[Block]:
     first = report.efficiency[0]
     passes = len(first.latency.all_seconds)
     yield Paragraph(
-        f"{first.latency.num_sentences:,} sentences of the first test set; each system ran in a process of its own, on "
-        f"so many cores. `ms a sentence`: one sentence at a time, mean of a pass; `slow ones`: 95 % of the "
+        f"{counted(first.latency.num_sentences, 'sentence')} of the first test set; each system ran in a process of "
+        "its own, on so many cores. `ms a sentence`: one sentence at a time, mean of a pass; `slow ones`: 95 % of the "
         f"sentences are faster; `sent/s`: all sentences at once. Median of {passes} passes, tokenization included, "
         "loading and warm-up not. Memory is the most that the process held, Python included.",
         "soft",
@@ -200,7 +201,7 @@ def signatures(report: Report) -> list[str]:
 
 def _test_set_blocks(report: Report, test_set: TestSetScores) -> Iterator[Block]:
     yield Heading(2, test_set.name)
-    about = f"{test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}."
+    about = f"{counted(test_set.num_sentences, 'sentence')}, {test_set.source} to {test_set.target}."
     about += f" Origin: {test_set.origin.rstrip('.')}." if test_set.origin else ""
     yield Paragraph(about + (f" Licence: {test_set.licence.rstrip('.')}." if test_set.licence else ""))
     yield score_columns(report, test_set)

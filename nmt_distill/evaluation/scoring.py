@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO, check_parallel, corpus_chrf, score, sentence_chrf
 from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, outside_score
@@ -83,8 +84,8 @@ def score_test_set(
     for system, translations in outputs.items():
         if len(translations) != len(sources):
             raise NmtDistillError(
-                f"`{system}` gave {len(translations)} translations for the {len(sources)} sentences of `{name}`; line "
-                "N of its output must translate line N."
+                f"`{system}` gave {counted(len(translations), 'translation')} for the "
+                f"{counted(len(sources), 'sentence')} of `{name}`; line N of its output must translate line N."
             )
     for wanted in {teacher, focus, *(speeds or {}), *(system for pair in comparisons for system in pair)} - {None}:
         if wanted not in outputs:
@@ -206,8 +207,9 @@ def _check_lengths(first: Path, first_lines: list[str], second: Path, second_lin
     if len(first_lines) != len(second_lines):
         shorter, longer = sorted(((len(first_lines), first), (len(second_lines), second)))
         raise NmtDistillError(
-            f"{first} has {len(first_lines)} lines but {second} has {len(second_lines)}; line {shorter[0] + 1} of "
-            f"{longer[1]} has no partner in {shorter[1]}, and line N of one must belong to line N of the other."
+            f"{first} has {counted(len(first_lines), 'line')} but {second} has {len(second_lines)}; line "
+            f"{shorter[0] + 1} of {longer[1]} has no partner in {shorter[1]}, and line N of one must belong to line N "
+            "of the other."
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 
 Translate = Callable[[list[str]], list[str]]
@@ -121,8 +122,8 @@ def _translate_all(translate: Translate, sentences: list[str]) -> float:
     seconds = time.perf_counter() - began
     if len(translations) != len(sentences):
         raise NmtDistillError(
-            f"The system answered {len(sentences)} sentences with {len(translations)} lines; its speed and its scores "
-            "mean nothing before line N answers line N."
+            f"The system answered {counted(len(sentences), 'sentence')} with {counted(len(translations), 'line')}; its "
+            "speed and its scores mean nothing before line N answers line N."
         )
     return max(seconds, 1e-9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from nmt_distill.counting import counted
 from nmt_distill.evaluation.document import Table, visible
 from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.tables import efficiency_table, legend, score_columns
@@ -20,7 +21,9 @@ def score_table(report: Report) -> str:
     """Return the scores of all test sets as plain text, 110 columns wide where names have room beside the scores."""
     blocks = []
     for test_set in report.test_sets:
-        heading = f"{test_set.name}: {test_set.num_sentences:,} sentences, {test_set.source} to {test_set.target}"
+        heading = (
+            f"{test_set.name}: {counted(test_set.num_sentences, 'sentence')}, {test_set.source} to {test_set.target}"
+        )
         blocks.append(plain_text(_fitting(score_columns(report, test_set)), heading))
     if report.efficiency:
         blocks.append(plain_text(efficiency_table(report), "one sentence at a time, and all at once"))

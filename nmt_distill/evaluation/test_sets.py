@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines, sha256_of
 from nmt_distill.languages import Direction, normalize_tag
@@ -126,8 +127,8 @@ def read_test_set(suite: Suite, folder: Path, direction: Direction) -> tuple[lis
         lines = list(read_lines(path))
         if len(lines) != suite.num_sentences:
             raise NmtDistillError(
-                f"{path} has {len(lines)} lines, but the suite `{suite.name}` says {suite.num_sentences}; correct "
-                "`num_sentences` in its YAML."
+                f"{path} has {counted(len(lines), 'line')}, but the suite `{suite.name}` says {suite.num_sentences}; "
+                "correct `num_sentences` in its YAML."
             )
         sides.append(lines)
     sources, references = sides

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.files import read_lines, read_sentences
@@ -74,8 +75,8 @@ def _file_text(what: str, direction: Direction) -> TestText:
         raise NmtDistillError(f"{files[0]} is empty; it must hold a sentence a line.")
     if len(sources) != len(references):
         raise NmtDistillError(
-            f"{files[0]} has {len(sources)} lines but {files[1]} has {len(references)}; line N of one must translate "
-            "line N of the other."
+            f"{files[0]} has {counted(len(sources), 'line')} but {files[1]} has {len(references)}; line N of one must "
+            "translate line N of the other."
         )
     return TestText(
         name=(name.strip() if separator else "") or files[0].stem,

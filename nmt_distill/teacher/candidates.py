@@ -23,6 +23,7 @@ from typing import IO, Any, NamedTuple, TypeGuard
 import numpy as np
 
 from nmt_distill.corpus.text import hash_of, one_line
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.languages import Direction
@@ -153,7 +154,8 @@ def _parse_tsv(line: str) -> _Entry:
     source, *rest = line.split("\t")
     if len(rest) not in (1, 2):
         raise ValueError(
-            f"has {len(rest) + 1} columns between tabs, but must have 2, source and hypothesis, or 3, with a score"
+            f"has {counted(len(rest) + 1, 'column')} between tabs, but must have 2, source and hypothesis, or 3, with "
+            "a score"
         )
     return _Entry(one_line(source), [one_line(rest[0])], [_score(rest[1])] if len(rest) == 2 else None)
 

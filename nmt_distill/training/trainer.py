@@ -119,7 +119,7 @@ class Trainer:
                 f"all records of {store.folder} are longer than {self.longest} tokens; raise student.max_positions."
             )
         if too_long:
-            say(f"{too_long:,} of {len(store):,} records are longer than student.max_positions and passed over")
+            say(f"{too_long:,} of {len(store):,} records passed over: longer than student.max_positions")
         self.batches = StepBatches(self.student, store, supervision, num_parts=config.batch_parts)
         self.progress = Progress()
         self.score_name = "score" if hasattr(validate, "measures") else "chrF"
@@ -314,7 +314,7 @@ class Trainer:
         states = [saved["random_state"], *saved.get("other_random_states", [])]
         if len(states) != self.ranks.num_ranks:
             raise NmtDistillError(
-                f"this training was begun by {len(states)} processes, but {self.ranks.num_ranks} would go on with it; "
-                f"start {len(states)}, or delete {self.folder.path} to train anew."
+                f"this training must go on in as many processes as began it, {len(states)}, but has "
+                f"{self.ranks.num_ranks}; start {len(states)}, or delete {self.folder.path} to train anew."
             )
         set_random_state(states[self.ranks.rank])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_file
 
@@ -86,7 +87,8 @@ def _reason(error: Exception, size: int, num_lines: int) -> NmtDistillError:
         return NmtDistillError("there is no text to train a SentencePiece model on.")
     if found := re.search(r"too high .*value <= (\d+)", text):
         most = int(found[1]) // 8 * 8
-        return NmtDistillError(f"vocabulary.size is {size}, but {num_lines:,} lines yield at most {most}; lower it.")
+        lines = counted(num_lines, "line")
+        return NmtDistillError(f"vocabulary.size is {size}, but with {lines} of text can be at most {most}; lower it.")
     if found := re.search(r"required_chars. \d+ vs (\d+)", text):
         least = -(-int(found[1]) // 8) * 8
         return NmtDistillError(

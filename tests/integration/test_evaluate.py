@@ -149,7 +149,7 @@ def test_files_of_outputs_are_read_before_anything_is_translated(fails: Fails, t
     (tmp_path / "short").write_text("x\n", encoding="utf-8")
     sets = [f"--test-set={name}={tmp_path / 'a'},{tmp_path / 'a'}" for name in ("one", "two")]
     options = ["--system", f"slow=command:touch {tmp_path / 'began'}", "--from", "en", "--to", "de", "--report", "r"]
-    for file, said in (("short", "short has 1 lines, but `one` has 2 sentences"), ("a", "says to `one` and to `two`")):
+    for file, said in (("short", "short has 1 line, but `one` has 2 sentences"), ("a", "says to `one` and to `two`")):
         assert said in fails("evaluate", *options, *sets, "--system", f"n=file:{tmp_path / file}")
         assert not (tmp_path / "began").exists()
 

@@ -14,6 +14,7 @@ import pytest
 PACKAGE = "nmt_distill"
 ORDER = [
     "errors",
+    "counting",
     "lock",
     "files",
     "languages",

@@ -48,10 +48,10 @@ def test_lines_of_a_program_end_at_lf_alone(tmp_path: Path) -> None:
     bare = command_contestant("echo", program(tmp_path, "os.write(1, lines.rstrip())"), [DIRECTION])
     assert bare.into(DIRECTION)(["one", "two"]) == ["one", "two"]  # without an LF at the end
     flood = command_contestant("flood", program(tmp_path, "while True: os.write(1, b'x\\n' * 9999)"), [DIRECTION])
-    with pytest.raises(NmtDistillError, match=r"the system flood answered 1 lines with more\."):
+    with pytest.raises(NmtDistillError, match=r"the system flood answered 1 line with more\."):
         flood.into(DIRECTION)(["one"])
     silent = command_contestant("silent", program(tmp_path, ""), [DIRECTION])
-    with pytest.raises(NmtDistillError, match=r"the system silent answered 1 lines with 0\."):
+    with pytest.raises(NmtDistillError, match=r"the system silent answered 1 line with 0\."):
         silent.into(DIRECTION)(["one"])
 
 
@@ -91,5 +91,5 @@ def test_file_of_outputs(tmp_path: Path) -> None:
     with pytest.raises(NmtDistillError, match="would be what human says to `held-out` and to `other`; give a file for"):
         plain.answer(replace(TEXT, name="other"))
     (tmp_path / "held-out.pt-BR").write_text("um\n", encoding="utf-8")
-    with pytest.raises(NmtDistillError, match=r"held-out\.pt-BR has 1 lines, but `held-out` has 2 sentences"):
+    with pytest.raises(NmtDistillError, match=r"held-out\.pt-BR has 1 line, but `held-out` has 2 sentences"):
         contestant.answer(TEXT)

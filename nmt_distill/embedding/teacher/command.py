@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from nmt_distill.counting import counted
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
@@ -43,8 +44,9 @@ class CommandEncoder:
             rows.append(self._numbers(sentence, hypotheses[0].text if hypotheses else ""))
             if len(rows[-1]) != len(rows[0]):
                 raise NmtDistillError(
-                    f"The command `{self._command}` answered `{sentence[:60]}` with {len(rows[-1])} numbers, but the "
-                    f"line before with {len(rows[0])}; all vectors must be of one size."
+                    f"The command `{self._command}` answered `{sentence[:60]}` with "
+                    f"{counted(len(rows[-1]), 'number')}, but the line before with {len(rows[0])}; all vectors must be "
+                    "of one size."
                 )
         return np.array(rows, dtype=np.float32)
 

@@ -16,6 +16,7 @@ from sentencepiece import SentencePieceProcessor
 from torch import Tensor
 
 from nmt_distill.configuration import read_yaml, write_yaml
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_folder, write_json
 from nmt_distill.teacher.fairseq2.interop import num_layers, to_fairseq2, to_transformers
@@ -243,8 +244,8 @@ def _rows(tokens: Sequence[str], transformers_ids: Mapping[str, int], vocab_size
     unknown = [token for token in tokens if transformers_ids.get(token, vocab_size) >= vocab_size]
     if unknown:
         raise NmtDistillError(
-            f"transformers' tokenizer has no id below {vocab_size:,} for {len(unknown)} tokens, such as {unknown[0]}; "
-            "tokenizer and weights do not belong together."
+            f"transformers' tokenizer has no id below {vocab_size:,} for {counted(len(unknown), 'token')}, such as "
+            f"{unknown[0]}; tokenizer and weights do not belong together."
         )
     named = [transformers_ids[token] for token in tokens]
     return [*named, *sorted(set(range(vocab_size)) - set(named))]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 
 NLLB_ROWS = (1, 3, 0, 2)
@@ -99,11 +100,12 @@ def _rename(
         missing.append(tables[0])
     if missing:
         raise NmtDistillError(
-            f"the checkpoint lacks {len(missing)} weights of NLLB's graph in {side}: {_some(missing)}."
+            f"the checkpoint lacks {counted(len(missing), 'weight')} of NLLB's graph in {side}: {_some(missing)}."
         )
     if unknown := [name for name in weights if name not in names and name not in tables]:
         raise NmtDistillError(
-            f"the checkpoint has {len(unknown)} weights that NLLB's graph in {side} has not: {_some(unknown)}."
+            f"the checkpoint has {counted(len(unknown), 'weight')} that NLLB's graph in {side} has not: "
+            f"{_some(unknown)}."
         )
     copies = {name: weights[name] for name in tables if name in weights}
     first, *others = copies

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from nmt_distill.corpus.text import one_line
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.languages import Direction
@@ -215,8 +216,8 @@ class HttpTeacher:
                 choices = content["choices"]
                 if len(choices) != num_candidates:
                     raise NmtDistillError(
-                        f"{self._endpoint} answered {len(choices)} choices, but was asked for {num_candidates}; if it "
-                        "does not know `n`, set `distillation.num_candidates: 1`."
+                        f"{self._endpoint} answered {counted(len(choices), 'choice')}, but was asked for "
+                        f"{num_candidates}; if it does not know `n`, set `distillation.num_candidates: 1`."
                     )
                 pairs = [(choice["message"]["content"], choice.get("finish_reason")) for choice in choices]
                 found = [(text, end != "length") for text, end in pairs if text is not None and end != "content_filter"]
@@ -236,7 +237,7 @@ class HttpTeacher:
         if lost:
             (text, _), *_ = (answer for answer in answers[lost[0]] if translation_in(answer[0], lost[0]) is None)
             say(
-                f"left out answers of several lines to {len(lost):,} of {len(answers):,} sentences, such as "
+                f"left out answers of several lines to {len(lost):,} of {counted(len(answers), 'sentence')}, such as "
                 f"{text[:200]!r}"
             )
 

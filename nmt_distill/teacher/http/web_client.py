@@ -17,6 +17,7 @@ from typing import Any
 
 from nmt_distill import __version__
 from nmt_distill.corpus.text import one_line
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 
 FIRST_WAIT = 1.0
@@ -86,8 +87,8 @@ class WebClient:
             except _TryAgainError as fault:
                 if num_tries > self._num_retries:
                     raise NmtDistillError(
-                        f"{url} failed {num_tries} times, the last time with: {fault}. Answers so far are kept; run "
-                        "again when it works, with fewer `teacher.num_connections` if it was too busy."
+                        f"{url} failed {counted(num_tries, 'time')}, the last time with: {fault}. Answers so far are "
+                        "kept; run again when it works, with fewer `teacher.num_connections` if it was too busy."
                     ) from None
                 if fault.wait > LONGEST_ASKED_WAIT:
                     raise NmtDistillError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.marian.file import FloatArray
 from nmt_distill.teacher.marian.options import MarianOptions
@@ -68,12 +69,12 @@ def checked_parameters(
     shapes = parameter_shapes(options)
     missing = [name for name in shapes if name not in found]
     if missing:
-        raise NmtDistillError(f"{where} lacks {len(missing)} parameters, the first is {missing[0]}.")
+        raise NmtDistillError(f"{where} lacks {counted(len(missing), 'parameter')}, the first is {missing[0]}.")
     unknown = [name for name in found if name not in shapes]
     if unknown:
         raise NmtDistillError(
-            f"{where} has {len(unknown)} parameters that the graph of its options does not use, the first is "
-            f"{unknown[0]}; it cannot be read as a teacher."
+            f"{where} has {counted(len(unknown), 'parameter')} that the graph of its options does not use, the first "
+            f"is {unknown[0]}; it cannot be read as a teacher."
         )
     _check_shapes(found, shapes, options.num_heads, where)
     return found

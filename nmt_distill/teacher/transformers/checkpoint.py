@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.transformers.hub import ModelFolder
 
@@ -77,11 +78,14 @@ def load_model(folder: ModelFolder, dtype: str) -> Any:
     if other := sorted((name, tuple(stored), tuple(built)) for name, stored, built in found["mismatched_keys"]):
         name, stored, built = other[0]
         raise NmtDistillError(
-            f"{folder.path}: configuration and weights do not belong together: {len(other)} weights have another shape "
-            f"than config.json says, the first is {name} with {stored} in place of {built}; fetch both from one place."
+            f"{folder.path}: configuration and weights do not belong together: {counted(len(other), 'weight')} of "
+            f"another shape than config.json says, the first is {name} with {stored} in place of {built}; fetch both "
+            "from one place."
         )
     if missing := sorted(found["missing_keys"]):
-        raise NmtDistillError(f"{folder.path} lacks {len(missing)} weights, the first is {missing[0]}; fetch it again.")
+        raise NmtDistillError(
+            f"{folder.path} lacks {counted(len(missing), 'weight')}, the first is {missing[0]}; fetch it again."
+        )
     return model
 
 

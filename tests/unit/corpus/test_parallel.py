@@ -25,7 +25,7 @@ def test_line_answers_line(tmp_path: Path) -> None:
 def test_unequal_line_counts_name_both_files(tmp_path: Path) -> None:
     long, short = write(tmp_path / "long", b"1\n2\n"), write(tmp_path / "short", b"1\n")
     for pair in [(long, short), (short, long)]:
-        with pytest.raises(NmtDistillError, match=r"short has 1 lines, but .*long has more"):
+        with pytest.raises(NmtDistillError, match=r"short has 1 line, but .*long has more"):
             list(read_line_pairs(*pair))
 
 

@@ -171,6 +171,7 @@ def test_examples_that_are_all_the_same_teach_a_head() -> None:
             [*"abcdefg", "h" * 99, "h" * 99],
             r"but a has 1, b has 1, c has 1, d has 1, e has 1, and 3 others ",
         ),
+        (["x"] * 6, [*"abcdef"], r"e has 1, and 1 other with too few\.$"),
     ],
 )
 def test_examples_that_teach_nothing_are_refused(

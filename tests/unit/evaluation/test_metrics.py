@@ -156,7 +156,7 @@ def test_tokenized_output_is_told() -> None:
 
 def test_empty_references_are_told() -> None:
     scores = score(["Ein Satz."] * 3, ["Ein Satz.", " ", ""], target="de")
-    assert scores.notes == ("2 references are empty, which no output can match; take their lines out of all files.",)
+    assert scores.notes == ("2 references are empty, which no output can match; take such lines out of all files.",)
 
 
 def test_sentence_and_corpus_chrf() -> None:
@@ -172,7 +172,10 @@ def test_sentence_chrf_chooses_the_closest_candidate() -> None:
 
 
 def test_counts_that_differ_are_refused() -> None:
-    with pytest.raises(NmtDistillError, match="There are 2 hypotheses but 1 references; line N of one must belong"):
+    with pytest.raises(
+        NmtDistillError,
+        match="hypotheses and references must be equally many, but are 2 and 1; line N of one must belong",
+    ):
         score(["a", "b"], ["a"], target="en")
     with pytest.raises(NmtDistillError, match="There are no hypotheses to score; give at least one sentence"):
         score([], [], target="en")

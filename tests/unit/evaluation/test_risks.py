@@ -118,9 +118,9 @@ def test_single_words_that_run_on() -> None:
 
 
 def test_counts_that_differ_are_refused() -> None:
-    with pytest.raises(NmtDistillError, match="There are 2 sources but 1 hypotheses"):
+    with pytest.raises(NmtDistillError, match="sources and hypotheses must be equally many, but are 2 and 1"):
         measure_risks(["a", "b"], ["a"])
-    with pytest.raises(NmtDistillError, match="There are 1 sources but 2 references"):
+    with pytest.raises(NmtDistillError, match="sources and references must be equally many, but are 1 and 2"):
         measure_risks(["a"], ["a"], ["a", "b"])
     with pytest.raises(NmtDistillError, match="There are no sources to score"):
         measure_risks([], [])

@@ -126,7 +126,7 @@ def test_unknown_system_is_told(options: dict[str, Any]) -> None:
 
 
 def test_output_of_another_length_is_told() -> None:
-    with pytest.raises(NmtDistillError, match="`student` gave 1 translations for the 5 sentences of `test`"):
+    with pytest.raises(NmtDistillError, match="`student` gave 1 translation for the 5 sentences of `test`"):
         scored(outputs={"teacher": REFERENCES, "student": ["a"]})
 
 

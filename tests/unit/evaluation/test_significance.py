@@ -151,7 +151,7 @@ def test_seed_and_resamples_change_the_draws() -> None:
 
 
 def test_lengths_must_agree() -> None:
-    with pytest.raises(NmtDistillError, match="There are 1 references but 2 baseline"):
+    with pytest.raises(NmtDistillError, match="references and baseline must be equally many, but are 1 and 2"):
         compare(["a"], ["a", "b"], ["a"], target="en")
 
 

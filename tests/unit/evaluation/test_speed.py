@@ -72,7 +72,7 @@ def test_bad_requests_are_refused() -> None:
         time_it(["a"], repetitions=0)
     with pytest.raises(NmtDistillError, match="`warm_up` must be at least 0, but is -1 instead"):
         time_it(["a"], warm_up=-1)
-    with pytest.raises(NmtDistillError, match="The system answered 2 sentences with 1 lines"):
+    with pytest.raises(NmtDistillError, match="The system answered 2 sentences with 1 line"):
         time_it(["a", "b"])
 
 

@@ -99,9 +99,9 @@ def test_sources_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("name", "content", "line", "problem"),
     [
-        ("a.tsv", "a\tb\nc\n", 2, "has 1 columns between tabs, but must have 2, source and hypothesis, or 3, with a"),
+        ("a.tsv", "a\tb\nc\n", 2, "has 1 column between tabs, but must have 2, source and hypothesis, or 3, with a"),
         ("a.tsv", "a\tb\t1\tc", 1, "has 4 columns"),
-        ("a.tsv", "a\tb\n\n", 2, "has 1 columns"),
+        ("a.tsv", "a\tb\n\n", 2, "has 1 column"),
         ("a.tsv", "a\tb\t-1\na\tb\thigh\n", 2, "a score must be a finite number, but is 'high' instead"),
         ("a.tsv", "a\tb\tnan\n", 1, "a score must be a finite number, but is 'nan' instead"),
         ("a.tsv", "a\tb\t1\na\tb\n", 2, "scores are missing, other than in the lines before; all lines must have them"),

@@ -198,7 +198,7 @@ def test_training_that_lost_a_process_ends_and_goes_on_with_the_same_bits(toy_st
     assert told.startswith("another process of this training has ended (")
     assert "The last checkpoint is kept: the same command goes on from there." in told
     assert not list((tmp_path / "parts").glob("*.partial"))
-    with pytest.raises(NmtDistillError, match=r"was begun by 2 processes, but 1 would go on with it; start 2"):
+    with pytest.raises(NmtDistillError, match=r"must go on in as many processes as began it, 2, but has 1; start 2"):
         Trainer(student_of(0), toy_store, CONFIG, folder=tmp_path / "parts", validate=score_of).run()
     assert run_ranks(train, toy_store.folder, tmp_path / "parts", CONFIG, 0.2) == [0, 0]
     (weights, log), (expected, expected_log) = left_by(tmp_path / "parts"), left_by(tmp_path / "whole")

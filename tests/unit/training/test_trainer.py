@@ -236,7 +236,7 @@ def test_records_longer_than_the_student_are_passed_over_and_counted(
         write_header(tmp_path / name, header, [2])
     config = replace(CONFIG, phases=(phase,))
     train(new_student(), Store(tmp_path / "some"), config, tmp_path / "run")
-    assert "1 of 2 records are longer than student.max_positions and passed over" in capsys.readouterr().err
+    assert "1 of 2 records passed over: longer than student.max_positions" in capsys.readouterr().err
     with pytest.raises(NmtDistillError, match=r"all records of .* are longer than \d+ tokens; raise student\.max_p"):
         Trainer(new_student(), Store(tmp_path / "all"), config, folder=tmp_path / "none")
 

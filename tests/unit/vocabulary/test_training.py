@@ -48,7 +48,9 @@ def test_any_text_comes_back_and_makes_no_tag(lines: list[str], tmp_path: Path) 
     assert [piece for piece in model.encode("1984", out_type=str) if len(piece.lstrip("▁")) > 1] == []
 
 
-@pytest.mark.parametrize(("size", "said"), [(4000, "yield at most"), (264, "the characters of the text take")])
+@pytest.mark.parametrize(
+    ("size", "said"), [(4000, "lines of text can be at most"), (264, "the characters of the text take")]
+)
 def test_size_that_cannot_be_is_told_with_one_that_can(lines: list[str], tmp_path: Path, size: int, said: str) -> None:
     with pytest.raises(NmtDistillError, match=said) as told:
         train_sentencepiece(lines, tmp_path / "a.spm", size=size)

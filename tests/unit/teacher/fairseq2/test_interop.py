@@ -112,14 +112,14 @@ def test_every_weight_that_is_missing_or_unknown_is_named(weights: dict[str, Ten
     theirs = to_fairseq2(weights)
     for name in weights:
         rest = {other: tensor for other, tensor in weights.items() if other != name}
-        with pytest.raises(NmtDistillError, match=rf"lacks 1 weights of NLLB's graph in transformers: {name}\."):
+        with pytest.raises(NmtDistillError, match=rf"lacks 1 weight of NLLB's graph in transformers: {name}\."):
             to_fairseq2(rest)
     for name in theirs:
         rest = {other: tensor for other, tensor in theirs.items() if other != name}
-        with pytest.raises(NmtDistillError, match=rf"lacks 1 weights of NLLB's graph in fairseq2: {name}\."):
+        with pytest.raises(NmtDistillError, match=rf"lacks 1 weight of NLLB's graph in fairseq2: {name}\."):
             to_transformers(rest)
     with pytest.raises(
-        NmtDistillError, match=r"has 1 weights that NLLB's graph in transformers has not: model\.extra\."
+        NmtDistillError, match=r"has 1 weight that NLLB's graph in transformers has not: model\.extra\."
     ):
         to_fairseq2(weights | {"model.extra": torch.ones(1)})
     with pytest.raises(NmtDistillError, match=r"has 2 weights that NLLB's graph in fairseq2 has not: x, y\."):

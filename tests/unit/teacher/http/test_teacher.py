@@ -121,7 +121,7 @@ def test_what_is_no_plain_translation_is_left_out(
     (answer,) = make().translate(["Hi."], num_candidates=6, sampling=Sampling())
     assert [(found.text, found.finished) for found in answer] == [("Olá.", True), ("Olá olá olá", False), ("", True)]
     said = capsys.readouterr().err
-    assert said == "left out answers of several lines to 1 of 1 sentences, such as 'Olá.\\n\\nNote: informal.'\n"
+    assert said == "left out answers of several lines to 1 of 1 sentence, such as 'Olá.\\n\\nNote: informal.'\n"
 
 
 def test_no_sentence_is_paid_twice(make: MakeTeacher, server: Server, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_silent_server_is_asked_again(server: Server) -> None:
     assert hurried.post(server.url, {}) == {"good": 1}
     assert len(server.asked) >= 2
     server.asked.clear()
-    with pytest.raises(NmtDistillError, match=r"failed 1 times, the last time with: no answer within 0\.5 s\. "):
+    with pytest.raises(NmtDistillError, match=r"failed 1 time, the last time with: no answer within 0\.5 s\. "):
         client(timeout_seconds=0.5, num_retries=0).post(server.url, {})
     release.set()
 

@@ -49,16 +49,14 @@ def test_all_parameters_are_named(settings: dict[str, Any]) -> None:
 def test_missing_parameter_is_named(name: str) -> None:
     parameters = draw(architecture())
     del parameters[name]
-    with pytest.raises(NmtDistillError, match=rf"model\.bin lacks 1 parameters, the first is {name}\."):
+    with pytest.raises(NmtDistillError, match=rf"model\.bin lacks 1 parameter, the first is {name}\."):
         check(parameters, architecture())
 
 
 @pytest.mark.parametrize("name", ["Wpos", "encoder_l3_self_Wq", "decoder_l1_ffn_W3"])
 def test_parameter_that_nothing_uses_is_named(name: str) -> None:
     parameters = draw(architecture()) | {name: np.zeros((4, 4), dtype=np.float32)}
-    with pytest.raises(
-        NmtDistillError, match=rf"has 1 parameters that the graph .* does not use, the first is {name};"
-    ):
+    with pytest.raises(NmtDistillError, match=rf"has 1 parameter that the graph .* does not use, the first is {name};"):
         check(parameters, architecture())
 
 

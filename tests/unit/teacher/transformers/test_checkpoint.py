@@ -125,7 +125,7 @@ def test_weights_of_another_model(checkpoints: dict[str, Path], tmp_path: Path) 
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"decoder_ffn_dim": 48}))
     told = (
-        r"configuration and weights do not belong together: 3 weights have another shape than config\.json says, the "
+        r"configuration and weights do not belong together: 3 weights of another shape than config\.json says, the "
         r"first is model\.decoder\.layers\.0\.fc1\.bias with \(32,\) in place of \(48,\); fetch both from one place\.$"
     )
     with pytest.raises(NmtDistillError, match=told):

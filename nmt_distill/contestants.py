@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nmt_distill.computed_precision import falls_back
 from nmt_distill.contestant import Contestant, beam
 from nmt_distill.engine import BATCH_TOKENS
 from nmt_distill.errors import NmtDistillError
@@ -82,13 +83,14 @@ def export_contestant(
     :param plain: whether lines are taken as they stand; then it is no system to be timed, but one to learn from
     """
     translator = Translator(folder, beam_size=beam_size, plain=plain)
-    precision = translator.folder.precision
+    precision, computed = translator.folder.precision, translator.engine.computed_in
+    taken = f"; this processor computes it in {computed}" if falls_back(precision, computed) else ""
     command = "nmt-distill translate --plain" if plain else "nmt-distill translate"
     return Contestant(
         system=System(
             name=name,
             role="student" if plain else "export",
-            description=f"CTranslate2 {precision} export, as `{command}` runs it",
+            description=f"CTranslate2 {precision} export, as `{command}` runs it{taken}",
             num_parameters=num_parameters,
             num_bytes=sum(size_of(file) for pattern in SHIPPED for file in folder.glob(pattern)),
         ),

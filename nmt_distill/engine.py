@@ -14,6 +14,7 @@ from typing import Any
 import ctranslate2
 import sentencepiece
 
+from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_json
 from nmt_distill.model_folder import MODEL_FILE, VOCABULARY_FILE, VOCABULARY_MAP_FILE, ModelFolder
@@ -129,14 +130,20 @@ class Engine:
         self._uses_map = vocabulary_map and (folder.path / VOCABULARY_MAP_FILE).is_file()
         self._check_vocabulary()
         try:
-            self._engine = ctranslate2.Translator(
-                str(folder.path), inter_threads=num_workers, intra_threads=1, max_queued_batches=-1
-            )
+            with fallbacks_untold():
+                self._engine = ctranslate2.Translator(
+                    str(folder.path), inter_threads=num_workers, intra_threads=1, max_queued_batches=-1
+                )
         except (RuntimeError, ValueError, MemoryError) as error:
             raise NmtDistillError(
                 f"{folder.path / MODEL_FILE} cannot be loaded ({' '.join(str(error).split())}); "
                 "copy or export the model again."
             ) from None
+
+    @property
+    def computed_in(self) -> str:
+        """The precision that it computes in here."""
+        return str(self._engine.compute_type)
 
     def _check_vocabulary(self) -> None:
         where = self._folder.path / VOCABULARY_FILE

@@ -14,6 +14,7 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 
+from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.embedding.student_vectors import SentenceVectors, project, read_description
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.engine import END, Pieces, available_cores
@@ -101,7 +102,8 @@ class SentenceEncoder:
         self.threads = threads or available_cores()
         """processor cores that it uses"""
         try:
-            self._engine = ctranslate2.Encoder(str(self.folder.path), inter_threads=self.threads, intra_threads=1)
+            with fallbacks_untold():
+                self._engine = ctranslate2.Encoder(str(self.folder.path), inter_threads=self.threads, intra_threads=1)
         except (RuntimeError, ValueError, MemoryError) as error:
             raise NmtDistillError(
                 f"{self.folder.path / MODEL_FILE} cannot be loaded ({' '.join(str(error).split())}); export again."

@@ -13,6 +13,7 @@ import ctranslate2
 from ctranslate2.converters import TransformersConverter
 from ctranslate2.converters.converter import Converter
 
+from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import atomic_folder
@@ -71,17 +72,6 @@ def computed_in(folder: Path) -> dict[str, str]:
     devices = ("cpu", "cuda") if ctranslate2.get_cuda_device_count() else ("cpu",)
     with fallbacks_untold():
         return {device: str(ctranslate2.Translator(str(folder), device=device).compute_type) for device in devices}
-
-
-@contextlib.contextmanager
-def fallbacks_untold() -> Iterator[None]:
-    """Keep CTranslate2 from warning, in lines of its own, of a precision that the machine lacks."""
-    level = ctranslate2.get_log_level()
-    ctranslate2.set_log_level(logging.ERROR)
-    try:
-        yield
-    finally:
-        ctranslate2.set_log_level(level)
 
 
 def convert(converter: Converter, folder: Path, student_folder: Path, precision: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import ctranslate2
 import torch
 
+from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.engine import Wish
 from nmt_distill.evaluation.metrics import Scores, score
 from nmt_distill.languages import Direction
@@ -154,7 +155,8 @@ class StudentAnswers:
 
     def compare(self, export_folder: Path, *, beam_size: int = 1) -> Parity:
         """Search with CTranslate2 as it stands in a folder, and compare ids."""
-        engine = ctranslate2.Translator(str(export_folder), inter_threads=1, intra_threads=torch.get_num_threads())
+        with fallbacks_untold():
+            engine = ctranslate2.Translator(str(export_folder), inter_threads=1, intra_threads=torch.get_num_threads())
         found: list[list[str]] = []
         for start in range(0, len(self._rows), BATCH_SENTENCES):
             part = self._rows[start : start + BATCH_SENTENCES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nmt_distill.computed_precision import falls_back
 from nmt_distill.export.map_trial import MapTrial
 from nmt_distill.export.parity import Parity, QualityDrop
 
@@ -41,7 +42,7 @@ class PrecisionResult:
         return "; ".join(
             f"this {DEVICES[device]} does not compute in {self.precision}, so CTranslate2 takes {computed}"
             for device, computed in self.computed_in.items()
-            if computed != self.precision and not (self.precision == "int8" and computed.startswith("int8"))
+            if falls_back(self.precision, computed)
         )
 
     def in_words(self) -> str:

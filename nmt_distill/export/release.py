@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.export.config import ExportConfig
-from nmt_distill.export.ctranslate2_converter import computed_in, convert_student, fallbacks_untold
+from nmt_distill.export.ctranslate2_converter import computed_in, convert_student
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
 from nmt_distill.export.half_precision import write_half_precision
@@ -89,8 +89,7 @@ def export_student(
         )
         if config.encoder or vectors_of is not None:
             write_encoder(student_folder, folder / precision, precision=precision, name=name)
-        with fallbacks_untold():  # the result tells of them
-            results[precision] = _check(precision, folder / precision, answers, config, links)
+        results[precision] = _check(precision, folder / precision, answers, config, links)
         say(results[precision].in_words())
     if vectors_of is not None:
         write_sentence_transformers(student_folder, folder / SENTENCE_TRANSFORMERS, force=force)

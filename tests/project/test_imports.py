@@ -15,6 +15,7 @@ PACKAGE = "nmt_distill"
 ORDER = [
     "errors",
     "counting",
+    "computed_precision",
     "lock",
     "files",
     "languages",

@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 import ctranslate2
 
+from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
@@ -193,14 +194,15 @@ class CTranslate2Search:
 
     def _load(self, num_workers: int) -> Any:
         try:
-            return ctranslate2.Translator(
-                str(self.model.path),
-                device=self._device,
-                compute_type=self._compute_type,
-                inter_threads=num_workers,
-                intra_threads=max(1, self._threads // num_workers),
-                max_queued_batches=-1,
-            )
+            with fallbacks_untold():  # the description says what it computes in
+                return ctranslate2.Translator(
+                    str(self.model.path),
+                    device=self._device,
+                    compute_type=self._compute_type,
+                    inter_threads=num_workers,
+                    intra_threads=max(1, self._threads // num_workers),
+                    max_queued_batches=-1,
+                )
         except (RuntimeError, ValueError, MemoryError) as error:
             raise NmtDistillError(
                 f"{self.model.path} cannot be loaded by CTranslate2 {ctranslate2.__version__} on {self._device} in "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import random
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import pytest
 import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration
@@ -320,6 +322,19 @@ def test_precision_is_told(toy: Toy, engine: CTranslate2Search) -> None:
     assert "int8" in small.description
     assert small.fingerprint != engine.fingerprint
     assert CTranslate2Search(toy.folder, length_penalty=0.5).fingerprint != engine.fingerprint
+
+
+def test_weights_in_float16_run_everywhere_without_a_warning(
+    toy: Toy, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy.deepcopy(toy.model).half().save_pretrained(tmp_path / "model")
+    folder = converted(tmp_path / "model", tmp_path / "cache", hashes=["half"], start_id=START, end_id=END)
+    assert folder is not None
+    half = CTranslate2Search(folder)
+    assert half.search(toy.sources[:1], limits=[LIMIT], sampling=Sampling())
+    assert "[ctranslate2]" not in capfd.readouterr().err
+    known = ctranslate2.get_supported_compute_types("cpu")
+    assert half.description.endswith(" in float16") == ("float16" in known)
 
 
 def test_the_engine_needs_no_torch() -> None:

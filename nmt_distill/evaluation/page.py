@@ -170,7 +170,7 @@ def summary(report: Report) -> Iterator[str]:
             f"{test_set.name}: {imitator.system} keeps {imitator.teacher_share:.1f} % of {_of_teacher(report)} chrF2++"
         )
         if imitator is not row:
-            text += f"; with lines brought through as people have it, {row.system} has {row.scores.chrf.value:.2f}"
+            text += f"; {row.system}, as `translate` runs it, has {row.scores.chrf.value:.2f}"
         ratio = speed_ratio(report, test_set, row)
         speed = f", {ratio:.1f} times as fast as {report.speed_reference}" if ratio is not None else ""
         size = report.system(row.system).num_bytes

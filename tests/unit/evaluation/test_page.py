@@ -102,9 +102,8 @@ def test_share_is_that_of_the_system_that_reads_as_the_teacher_does(report: Repo
     other = dataclasses.replace(report, imitator="baseline")
     focus, baseline = report.test_sets[0].systems[1:]
     assert next(summary(other)) == (
-        f"Catalogues: baseline keeps {baseline.teacher_share:.1f} % of the teacher's chrF2++; with lines brought "
-        f"through as people have it, student int8 has {focus.scores.chrf.value:.2f}, 16.0 times as fast as teacher, "
-        "in 3.5 MB."
+        f"Catalogues: baseline keeps {baseline.teacher_share:.1f} % of the teacher's chrF2++; student int8, as "
+        f"`translate` runs it, has {focus.scores.chrf.value:.2f}, 16.0 times as fast as teacher, in 3.5 MB."
     )
     facts = next(block for block in report_blocks(other) if isinstance(block, Facts))
     assert facts.facts[0].value == f"{baseline.teacher_share:.1f} %"

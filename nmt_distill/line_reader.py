@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nmt_distill.progress import Job
 
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 19
 """most that is read before what came is answered: some thousand lines"""
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -36,8 +38,10 @@ from nmt_distill.sentence import Candidate, Sentence
 from nmt_distill.tally import ALL_WELL, IN_PIECES, UNTRANSLATED, Tally, total
 from nmt_distill.translation_request import Request, check_count, checked_lines, choose_direction, refuse_one_text
 
-WINDOW_LINES = 4096
+WINDOW_LINES = 2048
 """lines that are sorted by length and translated together"""
+WINDOWS_AT_ONCE = 2
+"""windows under way at a time, so that the engine works while one is taken apart or put together"""
 LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
 MOST = 256
@@ -147,7 +151,7 @@ class Translator:
         target: str | None = None,
         source: str | None = None,
         markdown: bool = False,
-        window: int = WINDOW_LINES,
+        window: int = 4 * WINDOW_LINES,
     ) -> Iterator[str]:
         """Translate a stream of lines; memory does not grow with it.
 
@@ -184,9 +188,13 @@ class Translator:
             raise NmtDistillError("this Translator was made in another process; make one in each, after the fork.")
         tag = self.folder.tags[direction]
         request = Request(direction=direction, tag=[] if tag is None else [tag], markdown=bool(markdown), wish=wish)
-        answers: list[list[Candidate]] = []
-        for start in range(0, len(texts), WINDOW_LINES):
-            answers += self._answer_texts(texts[start : start + WINDOW_LINES], request)
+        windows = [texts[start : start + WINDOW_LINES] for start in range(0, len(texts), WINDOW_LINES)]
+        if len(windows) > 1:
+            with ThreadPoolExecutor(WINDOWS_AT_ONCE) as pool:
+                parts = list(pool.map(partial(self._answer_texts, request=request), windows))
+        else:
+            parts = [self._answer_texts(window, request) for window in windows]
+        answers = [found for part in parts for found in part]
         with self._tally_lock:
             self.tally += total(found[0].tally for found in answers)
         return answers

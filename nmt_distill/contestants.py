@@ -18,7 +18,7 @@ from nmt_distill.evaluation.report import System
 from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import read_json, size_of
 from nmt_distill.languages import Direction, target_tag
-from nmt_distill.model_folder import LANGUAGES_FILE
+from nmt_distill.model_folder import LANGUAGES_FILE, named_exports
 from nmt_distill.packaged_models import find_model
 from nmt_distill.peers import command_contestant, file_contestant
 from nmt_distill.recipe import RECIPE_NAME, find_recipe, load_recipe
@@ -65,7 +65,10 @@ def load_contestant(
         return _student_contestant(name, folder, directions, beam_size)
     if (folder / "config.json").is_file():
         return _transformers_contestant(name, what, beam_size)
-    raise NmtDistillError(f"the system {name} must be {KINDS}, but `{what}` is none of them.")
+    meant = named_exports(folder)
+    raise NmtDistillError(
+        f"the system {name} must be {KINDS}, but `{what}` is none of them{'; ' if meant else '.'}{meant}"
+    )
 
 
 def export_contestant(

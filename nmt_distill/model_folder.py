@@ -115,10 +115,13 @@ def _check_folder(path: Path) -> None:
 
 
 def _remedy(path: Path) -> str:
+    return named_exports(path) or "make one with `nmt-distill export`."
+
+
+def named_exports(path: Path) -> str:
+    """Ask whether one of the exports that a folder or its ``export`` holds is meant; nothing where there is none."""
     exports = sorted({file.parent for depth in ("*", "export/*") for file in path.glob(f"{depth}/{LANGUAGES_FILE}")})
-    if exports:
-        return f"did you mean {' or '.join(map(str, exports))}?"
-    return "make one with `nmt-distill export`."
+    return f"did you mean {' or '.join(map(str, exports))}?" if exports else ""
 
 
 def _parse_languages(path: Path, sentencepiece: Path) -> ModelFolder:

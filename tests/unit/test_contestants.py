@@ -45,6 +45,8 @@ def test_run_is_known_by_the_precision_that_people_run(toy_export: Path, tmp_pat
         shutil.copytree(toy_export, tmp_path / "export" / precision)
     found = load_contestant("x", str(tmp_path), [DIRECTION])
     assert found.what == str((tmp_path / "export" / "int8").resolve())
+    with pytest.raises(NmtDistillError, match=rf"is none of them; did you mean {tmp_path}/export/bfloat16 or .*/int8"):
+        load_contestant("x", str(tmp_path / "export"), [DIRECTION])
 
 
 def test_packaged_model_is_known_by_its_name(toy_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

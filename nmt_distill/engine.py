@@ -6,9 +6,11 @@ import os
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import ctranslate2
@@ -165,10 +167,14 @@ class Engine:
                     "with it as a control symbol, not as a user-defined one."
                 )
 
-    def search(self, rows: list[list[str]], *, beam_size: int, wish: Wish) -> list[list[Hypothesis]]:
+    def search(
+        self, rows: list[list[str]], *, beam_size: int, wish: Wish, stop: Event | None = None
+    ) -> list[list[Hypothesis]]:
         """Search translations in batches of similar length.
 
         :param rows: source tokens with tag and ``</s>``
+        :param stop: ends the search once it is set
+        :raises CancelledError: if it was ended
         :return: the hypotheses of each row, the best first
         """
         found: list[list[Hypothesis]] = [[] for _ in rows]
@@ -179,6 +185,8 @@ class Engine:
                 found[number] = _hypotheses(job.result(), self._longest_answer(rows[number]), wish)
 
         for batch in self._batches(rows):
+            if stop is not None and stop.is_set():
+                raise CancelledError
             waiting.append((batch, self._submit([rows[number] for number in batch], beam_size, wish)))
             if len(waiting) > self._num_workers:
                 collect()

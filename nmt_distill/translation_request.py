@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
+from threading import Event
 
 from nmt_distill.engine import Wish
 from nmt_distill.errors import NmtDistillError
@@ -20,6 +21,8 @@ class Request:
     tag: list[str]
     markdown: bool
     wish: Wish
+    stop: Event = field(default_factory=Event)
+    """set where the answer is no longer wanted"""
 
 
 def check_count(name: str, value: object, most: int | None = None) -> None:

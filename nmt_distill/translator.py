@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -37,11 +36,10 @@ from nmt_distill.segmentation import split_to_fit
 from nmt_distill.sentence import Candidate, Sentence
 from nmt_distill.tally import ALL_WELL, IN_PIECES, UNTRANSLATED, Tally, total
 from nmt_distill.translation_request import Request, check_count, checked_lines, choose_direction, refuse_one_text
+from nmt_distill.windows import answer_in_windows
 
 WINDOW_LINES = 2048
 """lines that are sorted by length and translated together"""
-WINDOWS_AT_ONCE = 2
-"""windows under way at a time, so that the engine works while one is taken apart or put together"""
 LOOP_TOKENS = 12
 """fewest tokens of a translation that may run in circles"""
 MOST = 256
@@ -188,13 +186,8 @@ class Translator:
             raise NmtDistillError("this Translator was made in another process; make one in each, after the fork.")
         tag = self.folder.tags[direction]
         request = Request(direction=direction, tag=[] if tag is None else [tag], markdown=bool(markdown), wish=wish)
-        windows = [texts[start : start + WINDOW_LINES] for start in range(0, len(texts), WINDOW_LINES)]
-        if len(windows) > 1:
-            with ThreadPoolExecutor(WINDOWS_AT_ONCE) as pool:
-                parts = list(pool.map(partial(self._answer_texts, request=request), windows))
-        else:
-            parts = [self._answer_texts(window, request) for window in windows]
-        answers = [found for part in parts for found in part]
+        answer = partial(self._answer_texts, request=request)
+        answers = answer_in_windows(texts, WINDOW_LINES, answer, stop=request.stop)
         with self._tally_lock:
             self.tally += total(found[0].tally for found in answers)
         return answers
@@ -294,11 +287,12 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """Search translations; those that run in circles a second time, with more care."""
         rows = [[*request.tag, *row, END] for row in tokens]
-        found = self.engine.search(rows, beam_size=self.beam_size, wish=wish)
+        search = partial(self.engine.search, beam_size=self.beam_size, stop=request.stop)
+        found = search(rows, wish=wish)
         looping = [number for number, row in enumerate(found) if self._is_looping(segments[number], row[0])]
         if looping:
             careful = replace(wish, careful=True)
-            second = self.engine.search([rows[number] for number in looping], beam_size=self.beam_size, wish=careful)
+            second = search([rows[number] for number in looping], wish=careful)
             for number, row in zip(looping, second, strict=True):
                 best = found[number][0]
                 if row[0].tokens and not self._is_looping(segments[number], row[0]):

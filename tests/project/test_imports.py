@@ -48,6 +48,7 @@ ORDER = [
     "layout",
     "packaged_models",
     "translation_request",
+    "windows",
     "translator",
     "documents",
     "document_translation",

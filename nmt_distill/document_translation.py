@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill.documents.document import Document, SlottedDocument
+from nmt_distill.documents.document import Document
 from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, is_known, read_document
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file
@@ -143,8 +143,8 @@ def translate_documents(
         for task in tasks:
             document = read_document(task.path, task.format, language=language, column=column)
             found = _translations(document, translator, target, source, running)
-            for number, candidate in enumerate(found):
-                summary.note(candidate.tally, partial(_place, task.path, document, number))
+            for number, (segment, candidate) in enumerate(zip(document.segments, found, strict=True)):
+                summary.note(candidate.tally, partial(_place, task.path, document, number, segment))
             _write(task, document.render([candidate.text for candidate in found]))
     return summary
 
@@ -163,12 +163,8 @@ def _translations(
     return translations
 
 
-def _place(path: Path, document: Document, number: int) -> Place:
-    segment = document.segments[number]
-    if not isinstance(document, SlottedDocument):
-        return Place(file=str(path), line=0, text=segment)
-    line = document.source.text.count("\n", 0, document.slots[number].start) + 1
-    return Place(file=str(path), line=line, text=segment)
+def _place(path: Path, document: Document, number: int, segment: str) -> Place:
+    return Place(file=str(path), line=document.line_of(number), text=segment)
 
 
 def _write(task: Task, content: bytes) -> None:

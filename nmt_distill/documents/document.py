@@ -38,6 +38,9 @@ class Document(Protocol):
     def segments(self) -> Sequence[str]:
         """What is to be translated, in order."""
 
+    def line_of(self, number: int) -> int:
+        """Return the line, from 1, in which a segment begins, by its place among all."""
+
     def render(self, translations: Sequence[str]) -> bytes:
         """Return the file with one translation for each segment."""
 
@@ -105,6 +108,10 @@ class SlottedDocument:
     def segments(self) -> Sequence[str]:
         """What is to be translated, in order."""
         return [slot.segment for slot in self.slots]
+
+    def line_of(self, number: int) -> int:
+        """Return the line, from 1, in which the slot of a segment begins."""
+        return self.source.text.count("\n", 0, self.slots[number].start) + 1
 
     def render(self, translations: Sequence[str]) -> bytes:
         """Return the file with one translation for each segment."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nmt_distill.documents.document import Document
 from nmt_distill.protection import protected_spans
@@ -28,7 +29,16 @@ class BranchedDocument:
     @property
     def segments(self) -> Sequence[str]:
         """What is to be translated, in order."""
-        return [form for segment in self.inner.segments for form in branches(segment)[::2]]
+        return [form for _, form in self._forms]
+
+    @cached_property
+    def _forms(self) -> list[tuple[int, str]]:
+        """The forms of all plurals, each with the place of its segment in the document within."""
+        return [(number, form) for number, segment in enumerate(self.inner.segments) for form in branches(segment)[::2]]
+
+    def line_of(self, number: int) -> int:
+        """Return the line, from 1, in which the plural of a form begins."""
+        return self.inner.line_of(self._forms[number][0])
 
     def render(self, translations: Sequence[str]) -> bytes:
         """Return the file with one translation for each segment."""

@@ -57,7 +57,7 @@ def compare_rows(
         test_sets=tuple(_score(runs, text, names, first.recipe.evaluation.tokenizer) for text in test_texts(first)),
         machine=machine(),
         command=command,
-        notes=(*notes, *_mixed(runs)),
+        notes=(*notes, *_mixed(runs), *_teachers_references(first)),
         created=date.today().isoformat(),
     )
     write_ablation(report, folder)
@@ -90,6 +90,15 @@ def _mixed(rows: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         )
         if keys := [setting.key for setting in found if setting.key != "training.seed"]:
             yield f"The runs of {name} differ in more than their seed: {', '.join(keys)}."
+
+
+def _teachers_references(run: Run) -> Iterator[str]:
+    """Tell of held-out text whose references are no people's."""
+    if run.recipe.corpus.split.references == "teacher":
+        yield (
+            f"The references of held-out text are translations by the teacher of {run.run_folder.name}, with that "
+            "run's settings: scores there say how well it is imitated, and favour rows that learn from the same labels."
+        )
 
 
 def _row(name: str, runs: Sequence[Run]) -> Row:

@@ -12,7 +12,7 @@ from nmt_distill.distillation.labelling import Labelling, tell
 from nmt_distill.distillation.labels import Rank
 from nmt_distill.distillation.records import StoreHeader
 from nmt_distill.distillation.selection import Similarity, rank_hypotheses
-from nmt_distill.distillation.source_text import Share, SourceText
+from nmt_distill.distillation.source_text import Share, SourceText, read_sources
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import sentence_bleu, sentence_chrf, sentence_ter
 from nmt_distill.evaluation.pairwise import expected_chrf
@@ -195,7 +195,7 @@ def _check_converted_copy(run: Run, direction: Direction) -> None:
     teacher = run.teacher(direction)
     if not (isinstance(teacher, TransformersTeacher) and teacher.is_converted):
         return
-    sources = read_lines(run.text(direction, "train", direction.source))
+    sources = (source for source, _ in read_sources(source_texts(run, direction)))
     sample = list(islice((source for source in sources if has_room(teacher, source)), SAMPLE_SENTENCES))
     share = agreement(teacher.first, sample)
     if share < MIN_AGREEMENT:

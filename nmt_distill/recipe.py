@@ -138,8 +138,11 @@ class Recipe:
     def _split_faults(self) -> Faults:
         split, where = self.corpus.split, "corpus.split.references"
         by_teacher = split.references == "teacher"
-        if by_teacher and self.distillation.targets != "teacher":
-            yield where, f"must be human where distillation.targets is {self.distillation.targets}, but is teacher"
+        targets = self.distillation.targets
+        if targets != "teacher" and not self._has_pairs:
+            yield "corpus.sources", f"must hold a source of pairs where distillation.targets is {targets}"
+        elif targets != "teacher" and by_teacher:
+            yield where, f"must be human where distillation.targets is {targets}, but is teacher"
         elif not by_teacher and split.num_dev + split.num_test > 0 and not self._has_pairs:
             yield (
                 where,

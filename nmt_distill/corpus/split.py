@@ -86,7 +86,8 @@ class Candidates:
             raise NmtDistillError(
                 f"The sources hold {counted(len(drawn), 'pair' if are_pairs else 'sentence')} of "
                 f"{self._config.min_words} or more source words and with different keys, but `corpus.split` wants "
-                f"{num_dev} for dev and {num_test} for test; ask for less, "
+                f"{num_dev} for dev and {num_test} for test; ask for less, lower min_words (text without spaces "
+                "between words counts as one word), "
                 + ("add a source of pairs, or set references: teacher there." if are_pairs else "or add a source.")
             )
         return drawn[num_test:], drawn[:num_test]

@@ -49,6 +49,13 @@ def test_scores_say_how_well_the_teacher_is_imitated(run_folder: Path, toy: Toy)
     assert "The references are the teacher's translations" in card
 
 
+def test_report_over_rows_says_whose_the_references_are(run_folder: Path, tmp_path: Path) -> None:
+    finished = run_command("compare", "--row", f"one={run_folder}", "--report", tmp_path, cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"translations by the teacher of {run_folder.name}, with that run's settings" in report
+
+
 def test_references_that_are_there_are_kept(run_folder: Path, toy: Toy) -> None:
     path = run_folder / "distilled" / "en-pt-BR" / "test.pt-BR"
     before = path.stat().st_mtime_ns
@@ -86,3 +93,6 @@ def test_what_such_a_recipe_lacks_is_told_before_work(toy: Toy, tmp_path: Path, 
     human = ("corpus.split.references=teacher", "distillation.targets=human")
     said = fails("run", toy.write_recipe(tmp_path, *human, name="other"), "--out", tmp_path / "run")
     assert "corpus.split.references must be human where distillation.targets is human, but is teacher" in said
+    said = fails("run", toy.write_recipe(tmp_path, f"corpus.sources={text}", *human, name="none"), "--out", tmp_path)
+    assert "corpus.sources must hold a source of pairs where distillation.targets is human" in said
+    assert "corpus.split.references" not in said

@@ -47,7 +47,7 @@ def open_run(
         "reuse": str(reuse) if reuse else None,
         "directions": [{"source": "en", "target": "pt"}],
         "corpus": {
-            "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
+            "sources": [{"kind": "lines", "source": "pairs.en", "target": "pairs.pt", "licence": "CC0-1.0"}],
             "split": {"num_dev": 0, "num_test": 0},
         },
         "teacher": {"kind": "transformers", "name": "toys/model", **ORIGIN, **teacher},

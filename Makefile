@@ -14,7 +14,7 @@ RAY := $(VENV)/.installed-ray
 ONNX := $(VENV)/.installed-onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 test-gpu test-ray test-onnx unit-onnx format docs wheel clean
+.PHONY: help quickstart test lint types unit slow-test test-fairseq2 unit-fairseq2 test-gpu test-ray test-browser test-onnx unit-onnx format docs wheel clean
 
 help: ## what there is to make
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ test-gpu: $(DEV) ## the tests of an NVIDIA GPU, on a machine that has one
 
 test-ray: $(RAY) ## install Ray too, and label on a cluster of two workers on this machine
 	@$(BIN)/python -m pytest -m ray
+
+test-browser: $(DEV) ## look at the report in Chromium, which must be installed
+	@$(BIN)/python -m pytest -m system tests/unit/evaluation/test_browser.py
 
 format: $(DEV) ## let ruff lay out the code
 	@$(BIN)/ruff check --fix

@@ -3,7 +3,7 @@
 # usage: [JOBS=N] [SETTINGS="bilingual multilingual"] eval/kd_pays.sh TATOEBA_FOLDER [RUNS_FOLDER]
 #   bilingual: 17 runs under the quickstart's teacher; multilingual: 14 smaller ones under `software_teacher`
 #   resumable run by run and within each; JOBS=N trains N of them at a time: with OMP_NUM_THREADS=1 two at a time on two
-#   cores are twice as fast as one after another with both; a GPU divides its time among processes
+#   cores are faster than one after another with both; a GPU divides its time among processes
 set -euo pipefail
 tatoeba=${1:?folder with the files that eval/suites/tatoeba.yaml names}
 folder=${2:-runs}

@@ -63,7 +63,7 @@ class Pieces:
         spelled in training as well. Of other scripts a model learned next to nothing byte by byte.
         """
         ids = self._processor.encode(text)
-        if self._processor.unk_id() in ids:
+        if self._processor.unk_id() in ids or not (ids or text.isspace()):  # U+FFFD, for one, is read as nothing
             return False
         return self._byte_ids.isdisjoint(ids) or text.isascii() or self._large_scripts.issuperset(map(_script, text))
 

@@ -53,7 +53,7 @@ class PackagedModel:
         """Return some lines for people."""
         directions = ", ".join(f"{direction.source} to {direction.target}" for direction in self.folder.tags)
         lines = [f"{self.name}: {directions}; {self.folder.precision}, {self.num_bytes / 1e6:.1f} MB"]
-        lines += [f"  {score.test_set}: {score.metric} {score.value:.2f}" for score in self.scores]
+        lines += [f"  {score.test_set}, as plain lines: {score.metric} {score.value:.2f}" for score in self.scores]
         return [*lines, f"  licence: {self.licence}", f"  card: {self.folder.path / CARD_FILE}"]
 
     def content(self) -> dict[str, Any]:

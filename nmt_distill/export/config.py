@@ -54,8 +54,8 @@ class ExportConfig:
     num_parity_sentences: PositiveInt = 200
     """held-out sentences on which an export is compared with the student in transformers"""
     min_parity: Share = 0.99
-    """smallest share of these sentences with the same greedy ids in float32 and in ONNX; if it is missed, the command
-    ends with status 3"""
+    """smallest share of these sentences with the same greedy ids in float32, in ONNX and in the format `transformers`;
+    if it is missed, the command ends with status 3"""
     max_drop: NonNegative = 1.0
     """most points of BLEU or chrF2++ that a precision may lose against the student on these sentences; if it loses
     more, the command ends with status 3, unless ``--allow-drop`` is given"""
@@ -70,11 +70,16 @@ class ExportConfig:
 
         :param facts: what the export stage found out
         """
-        onnx = facts.get("formats", {}).get("onnx", {}).get("parity")
+        formats = {kind: found.get("parity") for kind, found in facts.get("formats", {}).items()}
+        engines = (
+            ("CTranslate2", facts["parity"]),
+            ("ONNX", formats.get("onnx")),
+            ("its copy in float16", formats.get("transformers")),
+        )
         missed = [
             f"only {parity['num_equal']} of {parity['num_sentences']} sentences have the same greedy ids in "
             f"transformers and {engine}; export.min_parity wants {self.min_parity:.0%}"
-            for engine, parity in (("CTranslate2", facts["parity"]), ("ONNX", onnx))
+            for engine, parity in engines
             if parity and parity["num_equal"] < self.min_parity * parity["num_sentences"]
         ]
         missed += [

@@ -222,7 +222,8 @@ def _checks(result: PrecisionResult, float32: PrecisionResult | None) -> Iterato
     if float32 is not None:
         yield f"- Float32: {_share(float32)} have the same greedy ids in transformers and CTranslate2."
     if result is not float32:
-        yield f"- This folder: {_share(result)} have the student's greedy ids."
+        apart = ", its vocabulary map left out" if result.vocabulary_map and result.vocabulary_map.kept else ""
+        yield f"- This folder{apart}: {_share(result)} have the student's greedy ids."
     for device, computed in result.computed_in.items():
         yield f"- It computes in {computed} on the {DEVICES[device]} where it was checked."
     if result.vocabulary_map is not None:

@@ -63,8 +63,8 @@ def test_verb_lists_them(models: Path, capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("toy: en to pt-BR; float32, ")
     assert told[1:4] == [
-        "  held-out en-pt-BR: BLEU 41.25",
-        "  held-out en-pt-BR: chrF2++ 65.00",
+        "  held-out en-pt-BR, as plain lines: BLEU 41.25",
+        "  held-out en-pt-BR, as plain lines: chrF2++ 65.00",
         "  licence: as the teacher's",
     ]
     assert models_command.run(Namespace(json=True)) == 0

@@ -175,6 +175,12 @@ def test_access_keys_come_through(make: Make, unreliable: list[Translator]) -> N
         assert [answer.count("&") for answer in translator.translate(["&Open {name}", "&Open"])] == [1, 1]
 
 
+def test_what_was_no_utf_8_comes_through(make: Make) -> None:
+    assert make(lambda text: text.replace("bytes", "octets")).translate(["bad \ufffd\ufffd bytes"]) == [
+        "bad \ufffd\ufffd octets"
+    ]
+
+
 def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
     text, model = tmp_path / "text", str(tmp_path / "model")
     text.write_text("open the door\n" * 9)
@@ -182,6 +188,8 @@ def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
     pieces = Pieces(Path(f"{model}.model"))
     assert pieces.reads("the door")
     assert not pieces.reads("the do\u00f6r")
+    assert not pieces.reads("\ufffd"), "the normalizer takes it for a space"
+    assert pieces.reads(" ")
 
 
 def test_letters_in_bytes_are_read_where_a_script_is_too_large_for_a_vocabulary(tmp_path: Path) -> None:

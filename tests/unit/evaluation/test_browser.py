@@ -11,7 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report, System
@@ -50,6 +52,15 @@ def browser() -> str:
     pytest.skip(f"none of {', '.join(BROWSERS)} is installed; on Debian: apt-get install chromium")
 
 
+def run(browser: str, page: Path, folder: Path, *options: str) -> str:
+    """Open a page; return what the browser writes."""
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000",
+        f"--user-data-dir={folder / 'profile'}", *options, page.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300).stdout
+
+
 def measured(browser: str, page: Path, width: int, folder: Path) -> dict[str, Any]:
     """Lay the page out at a width and return what its elements measure."""
     # a headless window is never narrower than some 500 pixels: a frame is
@@ -61,14 +72,9 @@ def measured(browser: str, page: Path, width: int, folder: Path) -> dict[str, An
     )
     outer = folder / "frame.html"
     outer.write_text(f'<!doctype html><meta charset="utf-8"><body>{frame}</body>', encoding="utf-8")
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        "--virtual-time-budget=5000", "--window-size=1400,1000",
-        f"--user-data-dir={folder / 'profile'}", "--dump-dom", outer.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=300)
-    found = re.search(r"<body>(\{.*\})", done.stdout, re.S)
-    assert found is not None, done.stdout[-500:]
+    said = run(browser, outer, folder, "--window-size=1400,1000", "--dump-dom")
+    found = re.search(r"<body>(\{.*\})", said, re.S)
+    assert found is not None, said[-500:]
     content: dict[str, Any] = json.loads(html.unescape(found[1].split("</body>")[0]))
     return content
 
@@ -116,3 +122,17 @@ def test_page_fits_and_is_drawn(browser: str, report: Report, tmp_path: Path, wi
         assert picture["texts"] >= 5
         assert picture["outside"] == []
     assert found["colour"] == "rgb(97, 107, 128)"  # that of axes in the light scheme, by its name
+
+
+@pytest.mark.system
+def test_screenshot_shows_ink_and_colours(browser: str, report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    run(browser, tmp_path / "report.html", tmp_path, f"--screenshot={tmp_path / 'shot.png'}", "--window-size=1280,2400")
+    pixels = np.asarray(Image.open(tmp_path / "shot.png").convert("RGB"), dtype=np.int64)
+    assert pixels.shape == (2400, 1280, 3)
+    ink = (pixels.max(axis=2) < 128).mean()
+    assert 0.002 < ink < 0.3, "text, and paper around it"
+    is_coloured = np.ptp(pixels, axis=2) > 60
+    assert is_coloured.mean() > 0.001, "bars and points"
+    for part in np.array_split(pixels, 4):
+        assert len(np.unique(part.reshape(-1, 3), axis=0)) > 20, "no part of the page is empty"

@@ -35,6 +35,9 @@ def test_every_missed_bound_is_a_sentence() -> None:
     formats = {"onnx": {"parity": {"num_equal": 3, "num_sentences": 200}}, "fairseq2": {}}
     (onnx,) = ExportConfig(min_parity=0.99).missed_bounds(facts() | {"formats": formats})
     assert onnx.startswith("only 3 of 200 sentences have the same greedy ids in transformers and ONNX; export.min_par")
+    formats = {"transformers": {"parity": {"num_equal": 3, "num_sentences": 200}}}
+    (half,) = ExportConfig(min_parity=0.99).missed_bounds(facts() | {"formats": formats})
+    assert half.startswith("only 3 of 200 sentences have the same greedy ids in transformers and its copy in float16; ")
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ def test_fairseq2_is_a_format(export: Export, nllb_student: Path, tmp_path: Path
 def test_transformers_is_a_format_of_half_the_size(export: Export, nllb_student: Path, tmp_path: Path) -> None:
     told = export(nllb_student, precisions=("float32",), formats=("transformers",))
     folder = tmp_path / "export" / "transformers"
-    assert told["formats"]["transformers"]["parity"]["num_sentences"] == 12
+    parity = told["formats"]["transformers"]["parity"]
+    assert parity["num_sentences"] == 12
+    assert parity["num_equal"] >= 11, "of random weights a near tie may turn"
     weights = [each / "model.safetensors" for each in (folder, nllb_student)]
     assert weights[0].stat().st_size < 0.6 * weights[1].stat().st_size
     assert {path.name for path in folder.iterdir()} == {path.name for path in nllb_student.iterdir()}

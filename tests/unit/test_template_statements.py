@@ -23,6 +23,10 @@ def test_parts_joined_are_the_template(text: str) -> None:
         ("Hi\n{% if x %}you{% endif %}, all", ["Hi", "you", ", all"]),
         ("{{#if a}}One{{else}}Two {{b}}{{/if}}", ["One", "Two {{b}}"]),
         ("{{ if .A }}One{{ else }}Two{{ end }} of {{ .B }}", ["One", "Two", "of {{ .B }}"]),
+        ("{{- range $i, $x := .All }}\nOne {{ $x }}\n{{- end }}", ["One {{ $x }}"]),
+        ("{% blocktrans %}Open\n{{ x }}{% plural %}Close{% endblocktrans %}", ["Open\n{{ x }}", "Close"]),
+        ("{% if x %}\nOpen {% url 'login' %} now\n{% end %}", ["Open {% url 'login' %} now"]),
+        ("{{#if a}}\nFrom {{ start }} to {{ end }}\n{{else}}\nOff\n{{/if}}", ["From {{ start }} to {{ end }}", "Off"]),
     ],
 )
 def test_statements_are_no_text(text: str, texts: list[str]) -> None:
@@ -36,6 +40,10 @@ def test_statements_are_no_text(text: str, texts: list[str]) -> None:
         "{% trans %}Open{% endtrans %}\n",
         "{{#bold}}Open{{/bold}} it",
         "{{ end_date }} to\n{{ end.date }} or {{ ifx }}",
+        "Hello {{ user }},\n\nplease open {% url 'login' %} to change the password of the account.\n",
+        "{%- trans 'a' -%} and\n{% include 'b' %}",
+        "Runs from {{ start }}\nto {{ end }} every day.",
+        "{{ range }} of\n{{ with }} or {{ else }}, {{ range if x }}, {{ end }}",
         "100 {% broken\nhere",
         "plain",
     ],

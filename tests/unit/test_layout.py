@@ -49,6 +49,11 @@ def test_a_template_over_several_lines_is_translated_around_its_code() -> None:
     assert [sentence.text for sentence in lay_out("{{ a\n}} b", guarded=False).sentences] == ["{{ a", "}} b"]
 
 
+def test_a_sign_before_a_letter_at_the_end_of_a_line_begins_no_tag() -> None:
+    text = "If size <b\nthen files > c are removed from the list."
+    assert [sentence.text for sentence in lay_out(text).sentences] == text.split("\n")
+
+
 def test_candidates_are_joined_by_rank_and_the_last_one_serves_further_on() -> None:
     found = joined([[Candidate(text="a"), Candidate(text="b")], " ", [Candidate(text="c")]])
     assert [candidate.text for candidate in found] == ["a c", "b c"]

@@ -1,7 +1,9 @@
 """The forms of a plural in one string, as vue-i18n and Polyglot write them: ``no apples | one apple | {n} apples``.
 
 Each form is a segment of its own. A ``|`` is a frame, but not where it begins or ends a string, as in the row of a
-table, stands in brackets or in what is protected, such as code, or is doubled, as ``||`` in a program.
+table, stands in brackets or in what is protected, such as code, or is doubled, as ``||`` in a program. All stand
+between spaces, or none beside one: then the forms have as many words as one another, and either one each or a
+placeholder in the last, as in ``One post|{count} posts``.
 """
 
 from __future__ import annotations
@@ -56,16 +58,25 @@ def branches(text: str) -> list[str]:
     if "|" not in text or "\n" in text.strip():
         return [text]
     visible = text
-    for span in protected_spans(text):
+    spans = protected_spans(text)
+    for span in spans:
         visible = visible[: span.start] + "x" * (span.end - span.start) + visible[span.end :]
     depth, position, used = 0, 0, set()
     parts: list[str] = []
+    lengths: list[int] = []
+    gaps: set[bool] = set()
     for sign in _SIGN.finditer(visible):
         depth = max(0, depth + (sign["opens"] is not None) - (sign["closes"] is not None))
         if sign["bars"] is not None and not depth:
             parts += [text[position : sign.start()], text[sign.start() : sign.end()]]
+            lengths.append(len(visible[position : sign.start()].split()))
+            gaps |= {sign.start() < sign.start("bars"), sign.end("bars") < sign.end()}
             position = sign.end()
             used.add(sign["bars"])
     parts.append(text[position:])
-    is_plural = len(used) == 1 and used <= _BARS and all(map(str.strip, parts[::2]))
-    return parts if is_plural else [text]
+    lengths.append(len(visible[position:].split()))
+    if len(used) != 1 or not used <= _BARS or not all(map(str.strip, parts[::2])):
+        return [text]
+    has_placeholder = any(span.start >= position and not span.is_markup for span in spans)
+    is_tight_plural = gaps == {False} and len(set(lengths)) == 1 and (lengths[0] == 1 or has_placeholder)
+    return parts if "||||" in used or gaps == {True} or is_tight_plural else [text]

@@ -32,6 +32,9 @@ def test_forms_and_their_frame_are_the_string(text: str) -> None:
         ("{n} (one) | {n} [more] |  @:many\n", ["{n} (one)", "{n} [more]", "@:many\n"]),
         ("<b>one</b> | {'|'} and `a | b`", ["<b>one</b>", "{'|'} and `a | b`"]),
         ("1) one | 2) two", ["1) one", "2) two"]),
+        ("no apples|one apple|{n} apples", ["no apples", "one apple", "{n} apples"]),
+        ("car|cars", ["car", "cars"]),
+        ("%{n} car|||| %{n} of the cars", ["%{n} car", "%{n} of the cars"]),
     ],
 )
 def test_forms_of_a_plural(text: str, forms: list[str]) -> None:
@@ -51,6 +54,13 @@ def test_forms_of_a_plural(text: str, forms: list[str]) -> None:
         "one | two |||| three",
         "{{ value | round(1) }} of {% if x | int %}y{% endif %}",
         "Run `cat a | grep b`, ${a | b}",
+        "the norm |x| of x",
+        "the norm|x|of {x}",
+        "Press Ctrl+| or Cmd",
+        "A :| face and more",
+        "one| two|{n}",
+        "Use yes|no here",
+        "Set true|false for {name} alone",
         "|",
         "",
     ],

@@ -1,12 +1,13 @@
 """Where markup around some words of a source belongs in its translation, by the model's own attention.
 
 N target tokens, S source tokens without tag and ``</s>``. A word is a run of letters and digits; of scripts without
-spaces each character is one; so is any other sign.
+spaces each character is one; so is any other sign. Marks, such as the vowel signs of Hindi, belong to what they follow.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +21,23 @@ Offsets = list[tuple[int, int]]
 """where each token begins and ends in its text"""
 Floats = npt.NDArray[np.float64]
 
-_WORD = re.compile(rf"[{WITHOUT_SPACES}]|(?:(?![{WITHOUT_SPACES}])\w)+|[^\w\s]")
+_MARK = "\u0301"
+"""stands for every mark"""
+_LETTERS = rf"(?:(?![{WITHOUT_SPACES}])\w)"
+_WORD = re.compile(rf"[{WITHOUT_SPACES}]{_MARK}*|{_LETTERS}+(?:{_MARK}+{_LETTERS}*)*|[^\w\s]{_MARK}*")
 _SPACE = "\u2581"
+
+
+class _Shapes(dict[int, int]):
+    """What each character reads like: a mark like any other; filled as characters come."""
+
+    def __missing__(self, character: int) -> int:
+        is_mark = unicodedata.category(chr(character)) in {"Mn", "Mc"} or character in {0x200C, 0x200D}  # joiners
+        self[character] = ord(_MARK) if is_mark else character
+        return self[character]
+
+
+_SHAPES = _Shapes()
 
 
 def place(
@@ -43,7 +59,7 @@ def place(
     """
     source_offsets = token_offsets(source_tokens, source)
     target_offsets = token_offsets(target_tokens, translation)
-    words = [match.span() for match in _WORD.finditer(translation)]
+    words = [match.span() for match in _WORD.finditer(_shape(translation))]
     if source_offsets is None or target_offsets is None or not words:
         return None
     is_sign = [not translation[start].isalnum() for start, _ in words]
@@ -69,6 +85,10 @@ def place(
         placed.append((element, words[first][0], words[last - 1][1]))
         holders.append((element, first, last, [False] * len(words)))
     return _insert(translation, placed)
+
+
+def _shape(text: str) -> str:
+    return text if text.isascii() else text.translate(_SHAPES)
 
 
 def token_offsets(tokens: Sequence[str], text: str) -> Offsets | None:
@@ -149,9 +169,10 @@ def _without_edges(held: str, translation: str, words: Offsets, first: int, last
     So are signs that join the run to a word outside; behind ``**a-`` Markdown takes ``**b`` for no end.
     """
     letters = [translation[start].isalnum() for start, _ in words]
+    ends_in_letter = _shape(held).rstrip(_MARK)[-1:].isalnum()
     while last - first > 1 and not letters[last - 1]:
         is_joined = last < len(words) and letters[last] and words[last - 1][1] == words[last][0]
-        if not (held[-1].isalnum() or is_joined):
+        if not (ends_in_letter or is_joined):
             break
         last -= 1
     while last - first > 1 and not letters[first]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -102,6 +103,37 @@ def test_characters_of_scripts_without_spaces_are_words() -> None:
         attention=[[0.0, 0.0], *attention],
     )  # fmt: skip
     assert answer == "\u4e2d<b>\u6587</b>"
+
+
+@pytest.mark.parametrize(
+    ("translation", "answer"),
+    [
+        ("फ़ाइल खोलें", "फ़ाइल <b>खोलें</b>"),
+        ("ফাইলটি খুলুন।", "ফাইলটি <b>খুলুন</b>।"),
+        ("கோப்பைத் திறக்கவும்.", "கோப்பைத் <b>திறக்கவும்</b>."),
+        ("फ़ाइल क्\u200dष", "फ़ाइल <b>क्\u200dष</b>"),
+        ("fichier re\u0301e", "fichier <b>re\u0301e</b>"),
+    ],
+)
+def test_vowel_signs_and_accents_are_part_of_their_word(translation: str, answer: str) -> None:
+    source, (file, verb) = "Open it", tokens_of(translation)
+    attention = [[0.0, 1.0], [1.0, 0.0], *[[0.4, 0.6]] * (len(verb) - 2)]
+    tokens = {"source_tokens": tokens_of(source), "target_tokens": [file, verb[:2], *verb[2:]]}
+    assert place([element(0, 4, "b")], source, translation, **tokens, attention=attention) == answer
+
+
+def test_a_word_that_ends_in_a_vowel_sign_takes_no_full_stop_with_it() -> None:
+    tokens = {"source_tokens": tokens_of("फ़ाइल खोलो"), "target_tokens": ["\u2581Open", "\u2581it", "."]}
+    attention = [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
+    answer = place([element(6, 10, "b")], "फ़ाइल खोलो", "Open it.", **tokens, attention=attention)
+    assert answer == "<b>Open it</b>."
+
+
+def test_a_long_line_of_marks_takes_little_time() -> None:
+    began = time.process_time()
+    for text in ("\u093e" * 20_000, "a\u0301" * 10_000, "\u0e01\u0301" * 10_000, "a" * 20_000):
+        place([], text, text, source_tokens=[text], target_tokens=[text], attention=[[1.0]])
+    assert time.process_time() - began < 5
 
 
 def test_tags_and_end_are_cut_off() -> None:

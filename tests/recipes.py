@@ -17,8 +17,15 @@ PT_EN = {"source": "pt-BR", "target": "en"}
 CONTENT: dict[str, Any] = {
     "directions": [EN_PT],
     "corpus": {
-        "sources": [{"kind": "text", "path": "mono.en", "licence": "CC0-1.0"}],
-        "split": {"references": "teacher"},
+        "sources": [
+            {"kind": "text", "path": "mono.en", "licence": "CC0-1.0"},
+            {
+                "kind": "wheel_catalog",
+                "wheel": {"package": "a", "version": "1", "sha256": "0" * 64},
+                "path": "{lang}.json",
+                "licence": "CC0-1.0",
+            },
+        ],
     },
     "teacher": {
         "kind": "marian",

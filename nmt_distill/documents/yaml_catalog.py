@@ -16,6 +16,8 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _BREAK = re.compile(r"(?m)^(?=\S)(.*)(\n+)(?=\S)")
 """between lines that begin without space, where a folded block has one break more"""
 _STRING = "tag:yaml.org,2002:str"
+_SPACE = " \t\r\n"
+"""what YAML takes for space, and no other of Unicode's"""
 
 
 def read_yaml_catalog(content: bytes, path: Path) -> SlottedDocument:
@@ -72,7 +74,7 @@ def _write(raw: str, in_flow: bool, translation: str) -> str:
     """Write a translation in the style of what stood there, or in double quotes where that cannot hold it."""
     if raw.startswith(("|", ">")):
         written = _block(raw, translation)
-        return written if written is not None else _quoted(translation) + raw[len(raw.rstrip()) :]
+        return written if written is not None else _quoted(translation) + raw[len(raw.rstrip(_SPACE)) :]
     if raw.startswith("'"):
         written = "'" + translation.replace("'", "''") + "'"
     elif raw.startswith('"'):
@@ -93,7 +95,7 @@ def _block(raw: str, translation: str) -> str | None:
     if raw.startswith(">"):
         text = _BREAK.sub(r"\1\2\n", text)
     indented = line_end.join(indentation[1] + line if line else "" for line in text.split("\n"))
-    written = f"{header}\n{indented}{body[len(body.rstrip()) :]}"
+    written = f"{header}\n{indented}{body[len(body.rstrip(_SPACE)) :]}"
     return written if _reads(f"k: {written}", translation) else None
 
 

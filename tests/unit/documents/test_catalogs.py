@@ -145,6 +145,12 @@ def test_yaml_quotes_brackets_and_commas_in_flow_alone(text: str) -> None:
     assert yaml.safe_load(written)["en"]["f"] == [text, {"g": text}]
 
 
+@pytest.mark.parametrize("translation", ["", "x", "\xa0"])
+def test_yaml_block_of_a_space_that_is_none_to_yaml(translation: str) -> None:
+    written = read_yaml_catalog("? ''\n: |-\n  \xa0\nb: y\n".encode(), HERE).render([translation, "y"]).decode()
+    assert yaml.safe_load(written) == {"": translation, "b": "y"}
+
+
 @settings(max_examples=40)
 @given(
     st.dictionaries(PRINTABLE, PRINTABLE, min_size=1, max_size=4),

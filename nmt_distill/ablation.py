@@ -124,7 +124,7 @@ def _score(rows: Rows, test_set: TestText, baselines: Sequence[str], tokenizer: 
     return score_rows(
         outputs,
         test_set.references,
-        name=test_set.name,
+        name=test_set.name.removesuffix(f" {test_set.direction}"),  # the report names directions itself
         direction=test_set.direction,
         baselines=baselines,
         origin=test_set.origin,

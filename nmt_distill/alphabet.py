@@ -29,10 +29,12 @@ class Alphabet:
     """The characters that a model can read.
 
     :param reads: whether the model's vocabulary has all of a text
+    :param is_name: whether the vocabulary takes a word that begins with a capital for a name
     """
 
-    def __init__(self, reads: Callable[[str], bool]) -> None:
+    def __init__(self, reads: Callable[[str], bool], is_name: Callable[[str], bool] = lambda word: False) -> None:
         self._reads = reads
+        self.is_name = is_name
         self._known = set(string.whitespace)
         self._unknown: set[str] = set()
 

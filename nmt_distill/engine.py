@@ -67,6 +67,10 @@ class Pieces:
             return False
         return self._byte_ids.isdisjoint(ids) or text.isascii() or self._large_scripts.issuperset(map(_script, text))
 
+    def is_name(self, word: str) -> bool:
+        """Tell whether the vocabulary has a word with its capital and cuts it into pieces without, as names are."""
+        return len(self._processor.encode(word)) == 1 < len(self._processor.encode(word.lower()))
+
     @cached_property
     def _byte_ids(self) -> set[int]:
         return {token for token in range(len(self.names)) if self._processor.is_byte(token)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nmt_distill.access_keys import with_access_key, without_access_key
 from nmt_distill.alphabet import Alphabet
-from nmt_distill.capitals import is_shouted, lowered, raised
+from nmt_distill.capitals import as_sentence, is_shouted, is_titled, lowered, raised
 from nmt_distill.engine import Hypothesis
 from nmt_distill.languages import Direction
 from nmt_distill.masking import Element, mask, restore
@@ -114,7 +114,11 @@ class Sentence:
         bare = bare if plain else alphabet.readable(bare)
         self._is_plain = plain
         self._is_shouted = not plain and is_shouted(bare)
-        self.model_text = lowered(bare, self._masked.letter if self._masked else "X") if self._is_shouted else bare
+        if self._is_shouted:
+            bare = lowered(bare, self._masked.letter if self._masked else "X")
+        elif not plain and is_titled(bare, direction.source):
+            bare = as_sentence(bare, alphabet.is_name)
+        self.model_text = bare
         """what the model reads"""
 
     @property

@@ -85,7 +85,7 @@ class Translator:
         self._is_plain = plain
         self._glossary: Glossary | None = None if glossary is None else read_glossary(Path(glossary))
         self.engine = Engine(self.folder, num_workers=threads or available_cores(), vocabulary_map=vocabulary_map)
-        self._alphabet = Alphabet(self.engine.pieces.reads)
+        self._alphabet = Alphabet(self.engine.pieces.reads, self.engine.pieces.is_name)
         self._process = os.getpid()
 
     def __repr__(self) -> str:

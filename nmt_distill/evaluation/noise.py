@@ -1,7 +1,8 @@
 """Test sets as people type: other case, slips of the finger, no full stop, doubled spaces; the same for every seed.
 
-What changes how the text is meant to look (case, the last mark) changes the reference alike; typos and spaces change
-the source alone, because the translation should not notice them.
+What changes how the text is meant to look (upper case, the last mark) changes the reference alike; typos, spaces and
+title case, a habit of English that other languages do not share, change the source alone, because the translation
+should not notice them.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _double_spaces(text: str, draw: random.Random) -> str:
 
 NOISES: dict[Noise, tuple[Change, bool]] = {
     "upper_case": (_outside_of_kept(_upper), True),
-    "title_case": (_outside_of_kept(_title), True),
+    "title_case": (_outside_of_kept(_title), False),
     "typos": (_outside_of_kept(_typos), False),
     "no_final_punctuation": (_no_final_punctuation, True),
     "double_spaces": (_outside_of_kept(_double_spaces), False),

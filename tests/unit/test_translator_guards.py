@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import sentencepiece
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -181,34 +180,6 @@ def test_what_was_no_utf_8_comes_through(make: Make) -> None:
     ]
 
 
-def test_a_vocabulary_says_what_it_lacks(tmp_path: Path) -> None:
-    text, model = tmp_path / "text", str(tmp_path / "model")
-    text.write_text("open the door\n" * 9)
-    sentencepiece.SentencePieceTrainer.train(input=str(text), model_prefix=model, model_type="char", vocab_size=12)
-    pieces = Pieces(Path(f"{model}.model"))
-    assert pieces.reads("the door")
-    assert not pieces.reads("the do\u00f6r")
-    assert not pieces.reads("\ufffd"), "the normalizer takes it for a space"
-    assert pieces.reads(" ")
-
-
-def test_letters_in_bytes_are_read_where_a_script_is_too_large_for_a_vocabulary(tmp_path: Path) -> None:
-    han = [chr(0x4E00 + number) for number in range(600)]
-    models = []
-    for name, letters in (("latin", []), ("han", han)):
-        text, model = tmp_path / f"{name}.text", str(tmp_path / name)
-        text.write_text("".join(f"open the {letter} door\n" for letter in (letters or "x")) * 3, encoding="utf-8")
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(text), model_prefix=model, vocab_size=900, byte_fallback=True, hard_vocab_limit=False,
-            character_coverage=1.0, minloglevel=2,
-        )  # fmt: skip
-        models.append(Pieces(Path(f"{model}.model")))
-    latin, chinese = models
-    assert latin.reads("the door")
-    assert [latin.reads(sign) for sign in "\u9f98\u0159\u20ac"] == [False] * 3
-    assert [chinese.reads(sign) for sign in "\u4e00\u9f98\u0159\u20ac"] == [True, True, False, False]
-
-
 def test_a_capital_of_a_stand_in_is_no_capital_of_the_text(make: Make) -> None:
     assert make(lambda seen: "portas X1").translate(["{n} doors"]) == ["portas {n}"]
     assert make(lambda seen: "abra X1").translate(["Open {n}"]) == ["Abra {n}"]
@@ -248,6 +219,11 @@ def test_only_the_translation_that_stands_is_counted(make: Make) -> None:
 def test_capitals_are_kept(make: Make) -> None:
     translator = make(lambda seen: "abrir")
     assert translator.translate(["OPEN DOOR", "Open door", "open door"]) == ["ABRIR", "Abrir", "abrir"]
+
+
+def test_a_title_is_read_as_a_sentence(make: Make) -> None:
+    lines = ["Open The Door Of {name}", "Open the Door of {name}", "Open Door", "OPEN THE DOOR"]
+    assert make(lambda seen: seen).translate(lines) == ["Open the door of {name}", *lines[1:]]
 
 
 def test_every_sentence_is_answered(make: Make) -> None:

@@ -11,7 +11,7 @@ from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import AUTO, bleu_metric, chrf_metric, measure
 from nmt_distill.evaluation.noise import SEED, Noise, NoisyText, add_noise
-from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, outside_score
+from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, sentence_scores
 from nmt_distill.evaluation.report import NoisyScore, NoisyScores, TestSetScores
 from nmt_distill.evaluation.scoring import score_test_set
 from nmt_distill.evaluation.speed import Speed, measure_speed
@@ -94,7 +94,7 @@ class Contest:
             references_by=text.references_by,
             tokenizer=self.tokenizer,
             outside={
-                name: [outside_score(metric, text.sources, lines, text.references) for metric in self.outside_metrics]
+                name: [sentence_scores(metric, text.sources, lines, text.references) for metric in self.outside_metrics]
                 for name, lines in outputs.items()
             },
             robustness=[self._noisy_scores(noise, text) for noise in self.noises],

@@ -222,7 +222,15 @@ def _gains(
             f"The rows `{row}` and `{baseline}` have no seed in common; train one of them with a seed of the other."
         )
     tested = [
-        compare(outputs[seed], others[seed], references, target=target, names=(row, baseline), tokenizer=tokenizer)
+        compare(
+            outputs[seed],
+            others[seed],
+            references,
+            target=target,
+            names=(row, baseline),
+            metrics=("BLEU", "chrF2++"),
+            tokenizer=tokenizer,
+        )
         for seed in seeds
     ]
     return [

@@ -237,7 +237,7 @@ def _sentence_ter_metric(target: str) -> TER:
     return ter_metric(target)
 
 
-def check_parallel(**texts: Sequence[str]) -> None:
+def check_parallel(**texts: Sequence[object]) -> None:
     """Check that all texts have the same number of lines, and at least one.
 
     :param texts: what each is called in the message, and its lines

@@ -18,7 +18,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import check_parallel
 from nmt_distill.evaluation.outside_program import answer_lines
 from nmt_distill.evaluation.report import OutsideScore
-from nmt_distill.evaluation.resampling import NUM_RESAMPLES, SEED
+from nmt_distill.evaluation.resampling import NUM_RESAMPLES, MeanMetric, resampled_scores, score_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,26 +42,37 @@ def parse_outside_metric(text: str) -> OutsideMetricConfig:
     return OutsideMetricConfig(name=name.strip(), command=command.strip())
 
 
-def outside_score(
-    metric: OutsideMetricConfig, sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
-) -> OutsideScore:
-    """Let a program score the outputs of a system.
+@dataclass(frozen=True, kw_only=True)
+class SentenceScores:
+    """What a program gives each output of a system."""
 
-    :raises NmtDistillError: if it cannot be started, fails, or does not answer every line with a finite number
-    """
-    values = np.array(sentence_scores(metric, sources, hypotheses, references))
-    generator = np.random.default_rng(SEED)
-    means = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(NUM_RESAMPLES)]
-    lower, upper = (float(bound) for bound in np.quantile(means, (0.025, 0.975)))
-    return OutsideScore(
-        metric=metric.name, value=float(values.mean()), lower=lower, upper=upper, command=metric.command
-    )
+    metric: OutsideMetricConfig
+    """the program"""
+    values: tuple[float, ...]
+    """one for each sentence"""
+
+    def mean(self, num_resamples: int = NUM_RESAMPLES) -> OutsideScore:
+        """Return their mean, with its interval by bootstrap."""
+        metric = MeanMetric()
+        statistics = metric.statistics(self.values)
+        means = resampled_scores(metric, statistics, num_resamples=num_resamples)[0]
+        lower, upper = (float(bound) for bound in np.quantile(means, (0.025, 0.975)))
+        return OutsideScore(
+            metric=self.metric.name,
+            value=score_of(metric, statistics.sum(0)),
+            lower=lower,
+            upper=upper,
+            command=self.metric.command,
+        )
 
 
 def sentence_scores(
     metric: OutsideMetricConfig, sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
-) -> list[float]:
-    """Return what a program gives each sentence; see :func:`outside_score`."""
+) -> SentenceScores:
+    """Let a program score the outputs of a system.
+
+    :raises NmtDistillError: if it cannot be started, fails, or does not answer every line with a finite number
+    """
     check_parallel(sources=sources, hypotheses=hypotheses, references=references)
     rows = zip(sources, hypotheses, references, strict=True)
     lines = [
@@ -70,9 +81,10 @@ def sentence_scores(
     ]
     must = "; it must print one number for each line of its input, and nothing else"
     answers = answer_lines(f"the program of the metric {metric.name}", metric.command, lines, must=must)
-    return [
+    values = [
         _number(answer.decode("utf-8", "replace"), line, metric.name) for line, answer in enumerate(answers, start=1)
     ]
+    return SentenceScores(metric=metric, values=tuple(values))
 
 
 def _number(text: str, line: int, name: str) -> float:

@@ -220,7 +220,8 @@ def _test_set_blocks(report: Report, test_set: TestSetScores) -> Iterator[Block]
         yield robustness_table(test_set)
         yield Paragraph(
             "chrF2++ on the clean test set, and how it changes when the sources (in brackets: how many) are typed "
-            "otherwise. Case and final marks change in the references too, typos and spaces in the sources alone.",
+            "otherwise. Upper case and final marks change in the references too; title case, typos and spaces in the "
+            "sources alone.",
             "soft",
         )
     yield from sentence_blocks(report, test_set)

@@ -6,6 +6,7 @@ N sentences, S statistics of a sentence, R draws.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,18 +25,32 @@ _AT_ONCE = 64
 Matrix = npt.NDArray[np.float64]
 
 
+class MeanMetric:
+    """A metric that gives each sentence a number, such as COMET: the score of a test set is their mean."""
+
+    @staticmethod
+    def statistics(values: Sequence[float]) -> Matrix:
+        """Return what is counted of each sentence, its number and one, (N, 2)."""
+        return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
+
+    def _compute_score_from_stats(self, sums: Matrix) -> SimpleNamespace:
+        return SimpleNamespace(score=sums[0] / sums[1])
+
+
 def sentence_statistics(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Matrix:
     """Return what sacreBLEU counts in each sentence, such as matching n-grams, (N, S)."""
     return np.asarray(metric._extract_corpus_statistics(hypotheses, [references]), dtype=np.float64)
 
 
-def score_of(metric: Metric, sums: Matrix) -> float:
-    """Return the corpus score that sacreBLEU gives sums of statistics (S,)."""
+def score_of(metric: Metric | MeanMetric, sums: Matrix) -> float:
+    """Return the score of a test set by the sums of its statistics (S,), sacreBLEU's own for its metrics."""
     counted: Any = metric
     return float(counted._compute_score_from_stats(sums).score)
 
 
-def resampled_scores(metric: Metric, *systems: Matrix, num_resamples: int = NUM_RESAMPLES, seed: int = SEED) -> Matrix:
+def resampled_scores(
+    metric: Metric | MeanMetric, *systems: Matrix, num_resamples: int = NUM_RESAMPLES, seed: int = SEED
+) -> Matrix:
     """Score systems on test sets drawn from this one with replacement, as sacreBLEU draws them.
 
     :param systems: the statistics of each, (N, S)
@@ -50,7 +65,12 @@ def resampled_scores(metric: Metric, *systems: Matrix, num_resamples: int = NUM_
 
 
 def shuffled_differences(
-    metric: Metric, system: Matrix, baseline: Matrix, *, num_trials: int = NUM_TRIALS, seed: int = SEED
+    metric: Metric | MeanMetric,
+    system: Matrix,
+    baseline: Matrix,
+    *,
+    num_trials: int = NUM_TRIALS,
+    seed: int = SEED,
 ) -> Matrix:
     """Return the difference between two systems, (R,), after each sentence changed sides by the toss of a coin."""
     generator = np.random.default_rng(seed)

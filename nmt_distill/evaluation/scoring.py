@@ -10,10 +10,9 @@ from typing import Any, Literal
 from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.metrics import AUTO, check_parallel, corpus_chrf, score, sentence_chrf
-from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, outside_score
+from nmt_distill.evaluation.outside_metrics import OutsideMetricConfig, SentenceScores, sentence_scores
 from nmt_distill.evaluation.report import (
     NoisyScores,
-    OutsideScore,
     Sentence,
     SystemScores,
     TestSetScores,
@@ -21,7 +20,7 @@ from nmt_distill.evaluation.report import (
 )
 from nmt_distill.evaluation.resampling import NUM_RESAMPLES, NUM_TRIALS
 from nmt_distill.evaluation.risks import measure_risks
-from nmt_distill.evaluation.significance import compare
+from nmt_distill.evaluation.significance import Comparison, Draws, compare, compare_means
 from nmt_distill.evaluation.speed import Speed
 from nmt_distill.files import read_sentences
 from nmt_distill.languages import Direction
@@ -52,7 +51,7 @@ def score_test_set(
     tokenizer: str = AUTO,
     num_resamples: int = NUM_RESAMPLES,
     num_trials: int = NUM_TRIALS,
-    outside: Mapping[str, Sequence[OutsideScore]] | None = None,
+    outside: Mapping[str, Sequence[SentenceScores]] | None = None,
     robustness: Sequence[NoisyScores] = (),
 ) -> TestSetScores:
     """Score every system on one test set.
@@ -76,7 +75,7 @@ def score_test_set(
     :param tokenizer: of BLEU, by sacreBLEU's name; ``auto`` is that of the language
     :param num_resamples: draws for intervals and the paired bootstrap
     :param num_trials: of approximate randomisation; 0 leaves it out
-    :param outside: scores of systems by outside programs
+    :param outside: what outside programs give the sentences of systems, the same programs for each system
     :param robustness: the same test set after noise, scored
     :raises NmtDistillError: if numbers of lines differ, or a name is not in ``outputs``
     """
@@ -109,23 +108,19 @@ def score_test_set(
                 teacher_share=share,
                 risks=measure_risks(sources, translations, references, target=target),
                 speed=(speeds or {}).get(system),
-                outside=tuple((outside or {}).get(system, ())),
+                outside=tuple(found.mean(num_resamples or NUM_RESAMPLES) for found in (outside or {}).get(system, ())),
             )
         )
-    tested = [
-        comparison
-        for system, baseline in (comparisons if len(sources) > 1 else ())
-        for comparison in compare(
-            outputs[system],
-            outputs[baseline],
-            references,
-            target=target,
-            names=(system, baseline),
-            num_resamples=num_resamples or NUM_RESAMPLES,
-            num_trials=num_trials,
-            tokenizer=tokenizer,
-        )
-    ]
+    tested: list[Comparison] = []
+    draws = Draws(num_resamples=num_resamples or NUM_RESAMPLES, num_trials=num_trials)
+    for names in comparisons if len(sources) > 1 else ():
+        ours, theirs = (outputs[name] for name in names)
+        tested += compare(ours, theirs, references, target=target, names=names, draws=draws, tokenizer=tokenizer)
+        measured = [(outside or {}).get(name, ()) for name in names]
+        tested += [
+            compare_means(one.values, other.values, metric=one.metric.name, names=names, draws=draws)
+            for one, other in zip(*measured, strict=True)
+        ]
     shown = {system: outputs[system] for system in outputs if focus is not None and system in (teacher, focus)}
     return TestSetScores(
         name=name,
@@ -183,7 +178,7 @@ def evaluate_files(
         sources = _read_side(source_path)
         _check_lengths(hypotheses_path, hypotheses, source_path, sources)
         if outside_metrics:
-            found = [outside_score(metric, sources, hypotheses, references) for metric in outside_metrics]
+            found = [sentence_scores(metric, sources, hypotheses, references).mean() for metric in outside_metrics]
             result["outside"] = [dataclasses.asdict(score) for score in found]
         result["risks"] = dataclasses.asdict(measure_risks(sources, hypotheses, references, target=target))
     if teacher_path is not None:

@@ -6,19 +6,21 @@ Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler & Maxwell 2
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.evaluation.metrics import bleu_metric, check_parallel, chrf_metric
+from nmt_distill.evaluation.metrics import bleu_metric, check_parallel, chrf_metric, ter_metric
 from nmt_distill.evaluation.resampling import (
     NUM_RESAMPLES,
     NUM_TRIALS,
     SEED,
+    Matrix,
+    MeanMetric,
     resampled_scores,
     score_of,
     sentence_statistics,
@@ -28,12 +30,29 @@ from nmt_distill.evaluation.resampling import (
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
 
+MetricName = Literal["BLEU", "chrF2++", "TER"]
+METRICS: tuple[MetricName, ...] = ("BLEU", "chrF2++", "TER")
 PROVEN = 0.05
 """a difference counts where p is below this"""
 _STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 """97.5 % quantiles of Student's t for 1 degree of freedom and more; beyond, the last one, which is a little too wide"""
 _ROUND_OFF = 1e-9
 """points by which two equal differences may come out apart"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """What chance decides in a comparison."""
+
+    num_resamples: int = NUM_RESAMPLES
+    """of the paired bootstrap"""
+    num_trials: int = NUM_TRIALS
+    """of approximate randomisation; 0 leaves it out"""
+    seed: int = SEED
+    """of both"""
+
+
+DRAWS = Draws()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +64,9 @@ class Comparison:
     baseline: str
     """name of the system it is compared with"""
     metric: str
-    """BLEU or chrF2++"""
+    """BLEU, chrF2++, TER, or what an outside program measures"""
     difference: float
-    """score of the system minus score of the baseline on the test set, in points"""
+    """score of the system minus score of the baseline on the test set, in points, or in the unit of the program"""
     lower: float
     """2.5 % quantile of the difference over the resamples"""
     upper: float
@@ -57,6 +76,8 @@ class Comparison:
     mean; 1 where both score alike, or there is one sentence alone"""
     identical: bool
     """whether both systems match the references alike in every sentence, so that there is nothing to test"""
+    lower_is_better: bool = False
+    """whether a system is the better one whose score is lower, as in TER"""
     num_resamples: int = NUM_RESAMPLES
     """how many resamples were drawn"""
     seed: int = SEED
@@ -72,7 +93,8 @@ class Comparison:
             return "identical"
         if self.p_value >= PROVEN:
             return f"no significant difference (p = {self.p_value:.3f})"
-        return f"{'better' if self.difference > 0 else 'worse'} (p = {self.p_value:.3f})"
+        is_better = (self.difference > 0) != self.lower_is_better
+        return f"{'better' if is_better else 'worse'} (p = {self.p_value:.3f})"
 
 
 def compare(
@@ -82,12 +104,11 @@ def compare(
     *,
     target: str,
     names: tuple[str, str] = ("system", "baseline"),
-    num_resamples: int = NUM_RESAMPLES,
-    num_trials: int = NUM_TRIALS,
-    seed: int = SEED,
+    metrics: Sequence[MetricName] = METRICS,
+    draws: Draws = DRAWS,
     tokenizer: str = "auto",
-) -> tuple[Comparison, Comparison]:
-    """Compare two systems on one test set, in BLEU and in chrF2++.
+) -> tuple[Comparison, ...]:
+    """Compare two systems on one test set, in each of some metrics.
 
     The statistics of each sentence and the score of a resample come from sacreBLEU; the draws and the p-values are
     those of its ``PairedTest``, which does not give the interval of the difference. Where both systems match
@@ -100,59 +121,82 @@ def compare(
     :param references: N references
     :param target: language of all, BCP 47
     :param names: what the two systems are called
-    :param num_resamples: of the paired bootstrap
-    :param num_trials: of approximate randomisation; 0 leaves it out
+    :param metrics: which, in the order of the answer
     :param tokenizer: of BLEU, see :func:`nmt_distill.evaluation.metrics.bleu_metric`
-    :returns: the comparison in BLEU and the one in chrF2++
+    :returns: a comparison for each metric
     :raises NmtDistillError: if the numbers of lines differ
     """
     check_parallel(references=references, hypotheses=hypotheses, baseline=baseline)
-    bleu, chrf = (
-        _compare(name, metric, hypotheses, baseline, references, names, num_resamples, num_trials, seed)
-        for name, metric in (("BLEU", bleu_metric(target, tokenizer)), ("chrF2++", chrf_metric()))
-    )
-    return bleu, chrf
+    make: dict[MetricName, Callable[[], Metric]] = {
+        "BLEU": lambda: bleu_metric(target, tokenizer),
+        "chrF2++": chrf_metric,
+        "TER": lambda: ter_metric(target),
+    }
+    found = []
+    for name in metrics:
+        metric = make[name]()
+        ours, theirs = (sentence_statistics(metric, texts, references) for texts in (hypotheses, baseline))
+        found.append(_compare(name, metric, ours, theirs, names, draws))
+    return tuple(found)
+
+
+def compare_means(
+    values: Sequence[float],
+    baseline: Sequence[float],
+    *,
+    metric: str,
+    names: tuple[str, str] = ("system", "baseline"),
+    draws: Draws = DRAWS,
+) -> Comparison:
+    """Compare two systems by a metric that gives each sentence a number, such as COMET; see :func:`compare`.
+
+    :param values: of the N translations of the system; higher is better
+    :param baseline: of the N translations of the system it is compared with
+    :param metric: what it is called
+    :raises NmtDistillError: if the numbers of values differ
+    """
+    check_parallel(values=values, baseline=baseline)
+    mean = MeanMetric()
+    ours, theirs = mean.statistics(values), mean.statistics(baseline)
+    return _compare(metric, mean, ours, theirs, names, draws)
 
 
 def _compare(
     name: str,
-    metric: Metric,
-    hypotheses: Sequence[str],
-    baseline: Sequence[str],
-    references: Sequence[str],
+    metric: Metric | MeanMetric,
+    ours: Matrix,
+    theirs: Matrix,
     names: tuple[str, str],
-    num_resamples: int,
-    num_trials: int,
-    seed: int,
+    draws: Draws,
 ) -> Comparison:
-    ours, theirs = (sentence_statistics(metric, texts, references) for texts in (hypotheses, baseline))
     difference = score_of(metric, ours.sum(0)) - score_of(metric, theirs.sum(0))
     identical = np.array_equal(ours, theirs)
     lower = upper = 0.0
     p_value = randomization_p = 1.0
     if not identical:
-        resampled = resampled_scores(metric, ours, theirs, num_resamples=num_resamples, seed=seed)
+        resampled = resampled_scores(metric, ours, theirs, num_resamples=draws.num_resamples, seed=draws.seed)
         differences = resampled[0] - resampled[1]
         lower, upper = (float(bound) for bound in np.quantile(differences, (0.025, 0.975)))
         sizes = np.abs(differences)
         if len(ours) > 1 and abs(difference) > _ROUND_OFF:
             p_value = _p_value(sizes - sizes.mean() > abs(difference))
-        if num_trials:
-            shuffled = shuffled_differences(metric, ours, theirs, num_trials=num_trials, seed=seed)
+        if draws.num_trials:
+            shuffled = shuffled_differences(metric, ours, theirs, num_trials=draws.num_trials, seed=draws.seed)
             randomization_p = _p_value(np.abs(shuffled) > abs(difference) - _ROUND_OFF)
     return Comparison(
         system=names[0],
         baseline=names[1],
         metric=name,
+        lower_is_better=name == "TER",
         difference=difference,
         lower=lower,
         upper=upper,
         p_value=p_value,
         identical=identical,
-        num_resamples=num_resamples,
-        seed=seed,
-        randomization_p=randomization_p if num_trials else None,
-        num_trials=num_trials or None,
+        num_resamples=draws.num_resamples,
+        seed=draws.seed,
+        randomization_p=randomization_p if draws.num_trials else None,
+        num_trials=draws.num_trials or None,
     )
 
 

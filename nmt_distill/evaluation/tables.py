@@ -9,6 +9,7 @@ from nmt_distill.evaluation.document import Table
 from nmt_distill.evaluation.metrics import Measure
 from nmt_distill.evaluation.report import Report, System, SystemScores, TestSetScores
 from nmt_distill.evaluation.risks import Risks
+from nmt_distill.evaluation.significance import METRICS, Comparison
 
 NOTHING = "–"
 
@@ -46,13 +47,17 @@ def significance_table(test_set: TestSetScores) -> Table:
             comparison.baseline,
             comparison.metric,
             comparison.verdict(),
-            f"{comparison.difference:+.2f}",
-            f"{comparison.lower:+.2f} … {comparison.upper:+.2f}",
+            f"{comparison.difference:+.{_decimals(comparison)}f}",
+            f"{comparison.lower:+.{_decimals(comparison)}f} … {comparison.upper:+.{_decimals(comparison)}f}",
             NOTHING if comparison.randomization_p is None else f"{comparison.randomization_p:.4f}",
         )
         for comparison in test_set.comparisons
     ]
     return _without_empty_columns(headers, rows, num_text_columns=4)
+
+
+def _decimals(comparison: Comparison) -> int:
+    return 2 if comparison.metric in METRICS else 4  # programs outside, such as COMET, answer between 0 and 1
 
 
 def risk_table(test_set: TestSetScores) -> Table:

@@ -11,7 +11,6 @@ import pytest
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.outside_metrics import (
     OutsideMetricConfig,
-    outside_score,
     parse_outside_metric,
     sentence_scores,
 )
@@ -34,8 +33,9 @@ def program(folder: Path, text: str) -> OutsideMetricConfig:
 def test_every_line_gets_its_own_score(tmp_path: Path) -> None:
     metric = program(tmp_path, LENGTHS)
     sources, hypotheses, references = ["abc", "d\u2028\x85e"], ["a", "日本"], ["ab", ""]
-    assert sentence_scores(metric, sources, hypotheses, references) == [30201, 40002]
-    score = outside_score(metric, sources, hypotheses, references)
+    found = sentence_scores(metric, sources, hypotheses, references)
+    assert found.values == (30201, 40002)
+    score = found.mean()
     assert score.value == (30201 + 40002) / 2
     assert score.lower == 30201  # of two sentences a quarter of the draws hold one of them alone
     assert score.upper == 40002
@@ -90,5 +90,6 @@ def test_comets_program_answers_by_the_protocol(tmp_path: Path) -> None:
     script = Path(__file__).parents[3] / "eval" / "comet_scores.py"
     command = f"env PYTHONPATH={tmp_path} {sys.executable} {script}"
     metric = OutsideMetricConfig(name="COMET22", command=command)
-    assert sentence_scores(metric, ["ab", "c"], ["d", "ef"], ["g", "hij"]) == pytest.approx([2.11, 1.23])
+    found = sentence_scores(metric, ["ab", "c"], ["d", "ef"], ["g", "hij"])
+    assert found.values == pytest.approx([2.11, 1.23])
     assert json.loads(json.dumps(metric.command)) == command

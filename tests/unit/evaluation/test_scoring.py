@@ -112,8 +112,10 @@ def test_comparisons_are_named() -> None:
     assert [(c.system, c.baseline, c.metric, c.identical) for c in comparisons] == [
         ("student", "teacher", "BLEU", False),
         ("student", "teacher", "chrF2++", False),
+        ("student", "teacher", "TER", False),
         ("student", "student", "BLEU", True),
         ("student", "student", "chrF2++", True),
+        ("student", "student", "TER", True),
     ]
 
 

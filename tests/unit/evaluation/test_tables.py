@@ -30,7 +30,7 @@ def test_main_table_by_hand(report: Report) -> None:
         "system", "BLEU", "chrF2++", "TER", "COMET22", "agree", "share", "params", "MB", "sent/s", "tok/s", "speed",
     )  # fmt: skip
     teacher, student, baseline = table.rows
-    assert (teacher[4], student[4]) == ("–", "0.8312 ±0.0100")
+    assert (teacher[4], student[4]) == ("0.9175 ±0.0212", "0.8312 ±0.0110")
     assert teacher[5:] == ("100.0", "100.0%", "16.9M", "–", "2.0", "10.0", "1.0x")
     bleu = test_set.systems[1].scores.bleu
     assert bleu.lower is not None
@@ -119,10 +119,18 @@ def test_significance_and_risks(report: Report) -> None:
     assert [row[:3] for row in rows] == [
         ("student int8", "baseline", "BLEU"),
         ("student int8", "baseline", "chrF2++"),
+        ("student int8", "baseline", "TER"),
+        ("student int8", "baseline", "COMET22"),
         ("teacher", "teacher", "BLEU"),
         ("teacher", "teacher", "chrF2++"),
+        ("teacher", "teacher", "TER"),
+        ("teacher", "teacher", "COMET22"),
     ]
-    assert rows[2][3:] == ("identical", "+0.00", "+0.00 … +0.00", "1.0000")
+    assert rows[2][3].startswith("better") == rows[2][4].startswith("-"), "a lower TER is the better one"
+    assert rows[3][4] == "+0.5312"
+    lower, upper = rows[3][5].split(" … ")
+    assert "+0.5148" <= lower < "+0.5312" < upper <= "+0.5500", "between the least and the largest of any sentence"
+    assert rows[4][3:] == ("identical", "+0.00", "+0.00 … +0.00", "1.0000")
     risks = risk_table(report.test_sets[0])
     assert [row[0] for row in risks.rows] == ["teacher", "student int8", "baseline", "(human references)"]
     assert risks.rows[3][-1] == "1.000"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What each kind of distillation is worth: students that differ in one thing, at equal data and equal steps.
 # usage: [JOBS=N] [SETTINGS="bilingual multilingual"] eval/kd_pays.sh TATOEBA_FOLDER [RUNS_FOLDER]
-#   bilingual: 17 runs under the quickstart's teacher; multilingual: 14 smaller ones under `software_teacher`
+#   bilingual: 17 runs under the quickstart's teacher; multilingual: 21 smaller ones under `software_teacher`
 #   resumable run by run and within each; JOBS=N trains N of them at a time: with OMP_NUM_THREADS=1 two at a time on two
 #   cores are faster than one after another with both; a GPU divides its time among processes
 set -euo pipefail
@@ -41,16 +41,28 @@ row() { # title, seeds, labels, description, then overrides
   done
   rows+=(--row "$title=$(IFS=,; echo "${runs[*]}")")
 }
-main_rows() { # the three that every other row is set beside
+rows_of_both() { # before them the labels of the teacher and two that reuse its corpus
+  labels teacher
+  labels human reuse="$folder/$name/teacher" "${human[@]}"
+  labels forced reuse="$folder/$name/teacher" distillation.targets=forced
   row "no teacher" "$seeds" human "human translations, plain training" "${human[@]}"
   row "sequence level" "$seeds" teacher "the greedy translations of the teacher, plain training" "${sequence[@]}"
   row "hybrid" "$seeds" teacher "translations of the teacher, half the loss KL from its next-token probabilities" \
     "${hybrid[@]}"
-}
-embeddings_row() {
+  row "word level" "$seeds" forced "human translations, KL from the teacher's next-token probabilities" "${forced[@]}"
+  row "hybrid, hidden" "$first" teacher "as hybrid, and the last encoder layer imitates the teacher's" "${hybrid[@]}" \
+    "$phase.hidden=[{side: encoder, teacher_layer: 6, student_layer: 3, weight: 1.0}]"
+  row "hybrid, on-policy" "$first" teacher \
+    "as hybrid, and a fifth of the batches has targets that the student samples" \
+    "${hybrid[@]}" "$phase.on_policy_share=0.2"
   row "hybrid, embeddings" "$first" teacher \
     "as hybrid, from the teacher's embeddings, narrowed by singular value decomposition" \
     "${hybrid[@]}" student.initialization=embeddings
+  local post_norm=("${hybrid[@]}" student.graph=marian) # the teacher's graph, the only one that can take its layers
+  row "post-norm, hybrid" "$first" teacher "as hybrid, in the teacher's graph" "${post_norm[@]}"
+  row "post-norm, hybrid, layers" "$first" teacher \
+    "as post-norm, hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
+    "${post_norm[@]}" student.initialization=teacher
 }
 report() { # title, more options: trains what is not trained yet, then compares
   local title=$1; shift
@@ -62,30 +74,12 @@ report() { # title, more options: trains what is not trained yet, then compares
 
 bilingual() {
   name=kd_pays rows=() commands=()
-  labels teacher
-  labels human reuse="$folder/$name/teacher" "${human[@]}"
-  labels forced reuse="$folder/$name/teacher" distillation.targets=forced
-  main_rows
-  row "word level" "$seeds" forced "human translations, KL from the teacher's next-token probabilities" "${forced[@]}"
-  row "hybrid, hidden" "$first" teacher "as hybrid, and the last encoder layer imitates the teacher's" "${hybrid[@]}" \
-    "$phase.hidden=[{side: encoder, teacher_layer: 6, student_layer: 3, weight: 1.0}]"
-  row "hybrid, on-policy" "$first" teacher \
-    "as hybrid, and a fifth of the batches has targets that the student samples" \
-    "${hybrid[@]}" "$phase.on_policy_share=0.2"
-  embeddings_row
-  local post_norm=("${hybrid[@]}" student.graph=marian) # the teacher's graph, the only one that can take its layers
-  row "post-norm, hybrid" "$first" teacher "as hybrid, in the teacher's graph" "${post_norm[@]}"
-  row "post-norm, hybrid, layers" "$first" teacher \
-    "as post-norm, hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
-    "${post_norm[@]}" student.initialization=teacher
+  rows_of_both
   report "What distillation pays, English to Portuguese"
 }
 multilingual() {
   name=kd_pays_multilingual rows=() commands=()
-  labels teacher
-  labels human reuse="$folder/$name/teacher" "${human[@]}"
-  main_rows
-  embeddings_row
+  rows_of_both
   for divergence in reverse_kl js skew_kl tvd; do
     row "hybrid, $divergence" "$first" teacher "as hybrid, with another divergence" "${hybrid[@]}" \
       "$phase.divergence=$divergence"

@@ -22,6 +22,8 @@ WITHOUT_SHRINKING: dict[str, Any] = {
 }
 """a hundred lines are made smaller for longer than anybody waits; the message names the line"""
 PLACEHOLDERS = ("{name}", "{{ count }}", "%(size)s", "%1$s", "https://example.org/a?b=c", "me@example.org", "`make it`")
+UNMISTAKABLE = ("{name}", "%(size)s", "%1$s")
+"""placeholders that stay what they are whatever stands beside them"""
 MARKUP = (
     "<b>",
     "</b>",
@@ -93,6 +95,9 @@ def test_lines_of_anything_are_answered_one_by_one(toy_export: Path, lines: list
     for answer in found:
         answer.encode()  # no half of a character is left
     assert [answer for line, answer in zip(lines, found, strict=True) if not line] == [""] * lines.count("")
+    for line, answer in zip(lines, found, strict=True):
+        for placeholder in UNMISTAKABLE:
+            assert answer.count(placeholder) == line.count(placeholder), (line, answer)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nmt_distill.distillation.config import ESTIMATED_FROM_DRAWS, DivergenceName
@@ -39,7 +40,8 @@ class SoftTargets:
     weights: Tensor | None = None
     """(R, K) float32, where tokens are drawn: the share of the row's draws, which on average is their probability"""
     best: Tensor | None = None
-    """(R,) the most probable token; None where it is the first of those kept"""
+    """(R,) the most probable token, where the kept ones stand in the order of their ids, each once; else None, and the
+    first of those kept is"""
 
     def to(self, device: torch.device) -> SoftTargets:
         """Move all tensors."""
@@ -60,11 +62,12 @@ class SoftTargets:
 
     @property
     def repeated(self) -> Tensor | None:
-        """Which of the kept tokens stand further ahead in their row already, (R, K); None where tokens are drawn."""
-        if self.weights is not None:
+        """Which of the kept tokens stand further ahead in their row already, (R, K); None where none can."""
+        if self.weights is not None or self.best is not None:
             return None
-        is_same = self.token_ids[:, :, None] == self.token_ids[:, None, :]
-        return is_same.tril(diagonal=-1).any(dim=-1)
+        ordered, places = self.token_ids.sort(dim=-1, stable=True)
+        is_again = F.pad(ordered[:, 1:] == ordered[:, :-1], (1, 0))
+        return torch.zeros_like(is_again).scatter(-1, places, is_again)
 
     @property
     def top(self) -> Tensor:

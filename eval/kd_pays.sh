@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What each kind of distillation is worth: students that differ in one thing, at equal data and equal steps.
 # usage: [JOBS=N] [SETTINGS="bilingual multilingual"] eval/kd_pays.sh TATOEBA_FOLDER [RUNS_FOLDER]
-#   bilingual: 17 runs under the quickstart's teacher; multilingual: 21 smaller ones under `software_teacher`
+#   bilingual: 17 runs under the quickstart's teacher; multilingual: 20 smaller ones under `software_teacher`
 #   resumable run by run and within each; JOBS=N trains N of them at a time: with OMP_NUM_THREADS=1 two at a time on two
 #   cores are faster than one after another with both; a GPU divides its time among processes
 set -euo pipefail
@@ -58,11 +58,6 @@ rows_of_both() { # before them the labels of the teacher and two that reuse its 
   row "hybrid, embeddings" "$first" teacher \
     "as hybrid, from the teacher's embeddings, narrowed by singular value decomposition" \
     "${hybrid[@]}" student.initialization=embeddings
-  local post_norm=("${hybrid[@]}" student.graph=marian) # the teacher's graph, the only one that can take its layers
-  row "post-norm, hybrid" "$first" teacher "as hybrid, in the teacher's graph" "${post_norm[@]}"
-  row "post-norm, hybrid, layers" "$first" teacher \
-    "as post-norm, hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
-    "${post_norm[@]}" student.initialization=teacher
 }
 report() { # title, more options: trains what is not trained yet, then compares
   local title=$1; shift
@@ -75,16 +70,28 @@ report() { # title, more options: trains what is not trained yet, then compares
 bilingual() {
   name=kd_pays rows=() commands=()
   rows_of_both
+  local post_norm=("${hybrid[@]}" student.graph=marian) # the teacher's graph, the only one that can take its layers
+  row "post-norm, hybrid" "$first" teacher "as hybrid, in the teacher's graph" "${post_norm[@]}"
+  row "post-norm, hybrid, layers" "$first" teacher \
+    "as post-norm, hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
+    "${post_norm[@]}" student.initialization=teacher
   report "What distillation pays, English to Portuguese"
 }
 multilingual() {
   name=kd_pays_multilingual rows=() commands=()
   rows_of_both
+  row "hybrid, layers" "$first" teacher \
+    "as hybrid, from the teacher's embeddings and layers, narrowed by singular value decomposition" \
+    "${hybrid[@]}" student.initialization=teacher
   for divergence in reverse_kl js skew_kl tvd; do
     row "hybrid, $divergence" "$first" teacher "as hybrid, with another divergence" "${hybrid[@]}" \
       "$phase.divergence=$divergence"
   done
   report "What distillation pays, one student for German, Spanish and French" --against hybrid
+  local run="$folder/$name"
+  "$BIN/python" eval/word_map.py "hybrid, embeddings=$run/hybrid__embeddings_$first" "hybrid=$run/hybrid_$first" \
+    "sequence level=$run/sequence_level_$first" "no teacher=$run/no_teacher_$first" \
+    --languages en de es fr --out eval/reports/embedding_transfer
 }
 
 for setting in ${SETTINGS:-bilingual multilingual}; do "$setting"; done

@@ -96,3 +96,18 @@ def test_table_of_embedding_teachers_comes_out_of_its_report() -> None:
     assert len(rows) == len(told) / 2 == 4
     for language, *shares in rows:
         assert shares == [told[f"en-{language}", system] for system in systems]
+
+
+def test_table_of_words_across_languages_comes_out_of_its_report() -> None:
+    report = read_json(ROOT / "eval" / "reports" / "embedding_transfer" / "results.json")
+    found = {row["name"]: row["translations_found"] for row in report["rows"]}
+    started = found["hybrid, embeddings"]
+    told = [
+        *(started[table] for table in ("teacher", "student before training", "student")),
+        *(found[name]["student"] for name in ("hybrid", "sequence level", "no teacher")),
+    ]
+    methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^  \| [\w ',:()]+ \| (\d+ %) \| (\d+ %) \| (\d+ %) \| (\d+ %) \|$", methods, re.M)
+    assert rows == [
+        tuple(f"{shares[language]:.0%}".replace("%", " %") for language in ("en", "de", "es", "fr")) for shares in told
+    ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""what the messages of a processor's allocator, CUDA and its libraries hold"""
+
 
 class NmtDistillError(Exception):
     """What is wrong, where (file, line, key) and what to do about it, in one line.
@@ -39,7 +42,7 @@ class QualityBoundError(NmtDistillError):
 
 
 def system_problem(error: BaseException, *, has_out: bool) -> str | None:
-    """Say what the system could not do, and what to do about it; None where it is no matter of disks and paths.
+    """Say what the system could not do, and what to do about it; None where it is no matter of disk, path or memory.
 
     :param has_out: whether the command has ``--out``, whose folder keeps what is done so far
     """
@@ -48,7 +51,19 @@ def system_problem(error: BaseException, *, has_out: bool) -> str | None:
     if disk := _disk_problem(error):
         remedy = "name another folder with --out. Nothing is lost." if has_out else "name another place."
         return f"{disk}; make room or {remedy}"
+    if is_out_of_memory(error):
+        return (
+            "memory ran out; end other programs, or choose a smaller model, a lower precision or another device. "
+            "What was finished is kept."
+        )
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch, numpy or CTranslate2 found no memory, on the processor or on a GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def _path_problem(error: BaseException) -> str | None:

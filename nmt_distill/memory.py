@@ -14,12 +14,10 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from nmt_distill.errors import NmtDistillError
+from nmt_distill.errors import NmtDistillError, is_out_of_memory
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc, malloc.h
 OPT_OUT = "NMT_DISTILL_DEFAULT_MALLOC"
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-"""what the messages of a processor's allocator, CUDA and its libraries hold"""
 
 
 def keep_freed_memory() -> bool:
@@ -56,7 +54,7 @@ def told_where_memory_ends(told: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         raise NmtDistillError(f"memory ran out {told}") from None
 

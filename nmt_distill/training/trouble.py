@@ -93,10 +93,12 @@ def _cause(tensors: dict[str, Tensor], parameters: Sequence[Tensor], place: Plac
     bad = [
         name
         for name, tensor in tensors.items()
-        if tensor.is_floating_point() and "states" not in name and not tensor.isfinite().all()
+        if tensor.is_floating_point() and bool(tensor.isinf().any() if "states" in name else ~tensor.isfinite().all())
     ]
     if bad:
-        return f"the stored {bad[0].split('.', 1)[1]} are not: delete the folder `distilled` of the run to label anew"
+        what = bad[0].split(".", 1)[1]
+        folder, anew = ("vectors", "embed") if what == "vectors" else ("distilled", "label")
+        return f"the stored {what} are not: delete the folder `{folder}` of the run to {anew} anew"
     if not all(bool(parameter.isfinite().all()) for parameter in parameters):
         return "nor are the student's weights before it: look at what it started from"
     return f"lower training.phases[{place.phase - 1}].learning_rate, with which training starts over"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from nmt_distill.errors import NmtDistillError, QualityBoundError, RecipeError
+import numpy as np
+import pytest
+import torch
+
+from nmt_distill.errors import NmtDistillError, QualityBoundError, RecipeError, system_problem
 
 
 def test_one_fault_is_told_without_a_number() -> None:
@@ -23,3 +27,14 @@ def test_several_faults_are_numbered_in_one_line() -> None:
 def test_every_error_is_one_family_with_an_exit_status(error: NmtDistillError, exit_status: int) -> None:
     assert isinstance(error, NmtDistillError)
     assert error.exit_status == exit_status
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(1 << 50), lambda: np.empty(1 << 57, np.uint8)])
+def test_lack_of_memory_is_a_problem_of_the_system(allocate: Callable[[], object]) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as raised:
+        allocate()
+    told = system_problem(raised.value, has_out=True)
+    assert told is not None
+    assert told.startswith("memory ran out; end other programs, or choose a smaller model")
+    assert system_problem(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), has_out=True) == told
+    assert system_problem(RuntimeError("shape mismatch"), has_out=True) is None

@@ -20,6 +20,7 @@ from nmt_distill.training.batches import collate, plan_batches
 from nmt_distill.training.checkpoint import TrainingFolder
 from nmt_distill.training.config import PhaseConfig
 from nmt_distill.training.trainer import Trainer
+from nmt_distill.training.trouble import DoneBatch, Place, save_batches
 from tests.trainings import CONFIG, PHASE, Make, assert_same, train, weights
 
 GOES_ON = " an update learns the same in less memory: training goes on from its last checkpoint."
@@ -70,6 +71,28 @@ def test_damaged_soft_target_ends_training_with_its_batch_kept(
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert saved["progress"]["step"] == 2
     assert_same(weights(student), saved["student"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("states", torch.inf, "the stored states are not: delete the folder `distilled` of the run to label anew"),
+        ("states", torch.nan, "lower training.phases[0].learning_rate"),  # rows without states are NaN, and left out
+        ("vectors", torch.nan, "the stored vectors are not: delete the folder `vectors` of the run to embed anew"),
+    ],
+)
+def test_what_is_stored_and_not_finite_is_named_with_its_folder(
+    toy_store: Store, tmp_path: Path, name: str, value: float, told: str
+) -> None:
+    batch = collate([toy_store[0]], pad_id=0, start_id=0)
+    stored: dict[str, Any] = {name: torch.full((1, 2), value, dtype=torch.float16)}
+    batch = replace(batch, **stored)
+    done = [DoneBatch(np.array([0]), batch, torch.tensor(torch.nan))]
+    said = save_batches(
+        tmp_path, done, place=Place(1, 1), total=torch.nan, norm=torch.nan, parameters=[torch.ones(1)], rank=0
+    )
+    assert said is not None
+    assert told in said
 
 
 def test_student_that_is_not_finite_is_told(new_student: Make, toy_store: Store, tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ SHAPES = {
         vocab_size=8000,
         batch_tokens=170 * 24,
     ),
+    # the student of `eval/kd_pays.sh`, with 16,000 pieces
+    "kd_pays": Shape(
+        student=StudentConfig(
+            initialization="random",
+            graph="nllb",
+            model_dim=128,
+            ffn_inner_dim=512,
+            num_heads=4,
+            num_encoder_layers=3,
+            num_decoder_layers=1,
+        ),
+        vocab_size=16_000,
+        batch_tokens=8000,
+    ),
     # the student of the recipe `quickstart`
     "quickstart": Shape(student=StudentConfig(initialization="random"), vocab_size=32_001, batch_tokens=3000),
     # as large as the model of the recipe `software_teacher`

@@ -83,6 +83,8 @@ def _as_text(queries: Sequence[str]) -> Iterator[str]:
             yield os.fsencode(query).decode()
         except UnicodeDecodeError:
             raise NmtDistillError(f"query {number} is not valid UTF-8; convert it with iconv.") from None
+        if not query.strip():
+            raise NmtDistillError(f"query {number} is empty, and finds nothing; leave it out.")
 
 
 def run_mine(arguments: argparse.Namespace) -> int:

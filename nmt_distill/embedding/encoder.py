@@ -143,7 +143,7 @@ class SentenceEncoder:
         What is longer than the encoder's positions is encoded in pieces, and the mean goes over all of them.
 
         :param first_line: number of the first, for the message
-        :raises NmtDistillError: if a sentence is empty
+        :raises NmtDistillError: if a sentence is empty, or the encoder makes numbers of it that are not finite
         :raises TypeError: if it is a single text, or a sentence is none
         """
         if isinstance(sentences, str):
@@ -173,7 +173,15 @@ class SentenceEncoder:
                     length = len(rows[row])
                     sums[owners[row]] += states[place, :length].sum(axis=0)
                     counts[owners[row]] += length
-        return np.asarray(sums / counts)
+        means = np.asarray(sums / counts)
+        finite = np.isfinite(means).all(axis=1)
+        if not finite.all():
+            number = first_line + int(np.flatnonzero(~finite)[0])
+            raise NmtDistillError(
+                f"the encoder's states of line {number:,} are not finite; {self.folder.path} is of no use: export it "
+                "in float32, or train it again."
+            )
+        return means
 
     def _encode(self, rows: list[list[str]]) -> Vectors:
         return np.array(self._engine.forward_batch(rows).last_hidden_state, dtype=np.float32)

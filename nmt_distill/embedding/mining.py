@@ -16,6 +16,8 @@ from nmt_distill.progress import job, say
 
 MIN_MARGIN = 1.06
 """the ratio from which on LASER's and CCMatrix's authors kept pairs (Schwenk et al. 2021, section 4.2)"""
+FEW = 100
+"""a margin over the neighbours says little among fewer sentences"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ def aligned_margins(sources: Sequence[str], targets: Sequence[str], encoder: Sen
 
 
 def _both_sides(left: Sequence[str], right: Sequence[str], encoder: SentenceEncoder) -> tuple[Vectors, Vectors]:
+    if (number := min(len(left), len(right))) < FEW:
+        say(
+            f"a side has {counted(number, 'sentence')} alone: margins compare a pair with its neighbours, and say "
+            f"little below {FEW}"
+        )
     vectors = _embedded("sources", left, encoder), _embedded("targets", right, encoder)
     say(f"comparing {len(left):,} with {counted(len(right), 'sentence')}")
     return vectors

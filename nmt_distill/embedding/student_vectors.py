@@ -64,6 +64,8 @@ def read_description(folder: Path) -> tuple[SentenceVectors, Vectors | None]:
         raise NmtDistillError(f"{path} is no whole matrix ({error}); export the model again.") from None
     if projection.ndim != 2 or projection.shape[1] != described.dim:
         raise NmtDistillError(f"{path} has shape {projection.shape}, but vectors have {described.dim} numbers.")
+    if not np.isfinite(projection).all():
+        raise NmtDistillError(f"{path} holds numbers that are not finite; train the model again.")
     return described, projection
 
 

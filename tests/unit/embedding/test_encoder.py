@@ -66,6 +66,22 @@ def test_empty_line_is_told_by_its_number(toy_encoder: Path) -> None:
         SentenceEncoder(toy_encoder).embed(["a", " ", "b"])
 
 
+def test_states_that_are_not_finite_are_told_with_their_line(
+    toy_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = SentenceEncoder(toy_encoder, threads=1)
+    encode = encoder._encode
+
+    def broken(rows: list[list[str]]) -> Any:
+        states = encode(rows)
+        states[-1] = np.nan  # of the shortest
+        return states
+
+    monkeypatch.setattr(encoder, "_encode", broken)
+    with pytest.raises(NmtDistillError, match=r"the encoder's states of line 11 are not finite; .*export it in"):
+        encoder.pooled(["Turn on the light", "a", "Close the window"], first_line=10)
+
+
 def test_projection_and_length_by_hand() -> None:
     projection = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]], dtype=np.float32)  # the bias comes last
     described = SentenceVectors(dim=2, is_normalized=False, languages=(), teacher="", has_projection=True)
@@ -82,6 +98,9 @@ def test_description_comes_back(tmp_path: Path) -> None:
     assert found == described
     assert matrix is not None
     assert np.array_equal(matrix, projection)
+    np.save(tmp_path / "sentence_projection.npy", np.where(projection > 0, np.nan, projection))
+    with pytest.raises(NmtDistillError, match=r"sentence_projection.npy holds numbers that are not finite; train"):
+        read_description(tmp_path)
     np.save(tmp_path / "sentence_projection.npy", projection[:, :1])
     with pytest.raises(NmtDistillError, match=r"has shape \(4, 1\), but vectors have 2 numbers"):
         read_description(tmp_path)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from nmt_distill.embedding.encoder import SentenceEncoder
@@ -35,7 +36,7 @@ from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.evaluation.vector_blocks import embedding_table
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.files import write_json
-from nmt_distill.language_identification import identify, is_alike
+from nmt_distill.language_identification import SURE, identify, is_alike
 from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import find_recipe, load_recipe
@@ -128,7 +129,7 @@ def _score(
 
 
 def _languages(encoder: SentenceEncoder, texts: dict[str, tuple[list[str], ...]]) -> dict[str, float]:
-    """Tell languages apart by a head and by py3langid; print and return the macro-F1 of both."""
+    """Tell languages apart by a head and by py3langid; print and return the macro-F1 of each."""
     examples: dict[str, str] = {}
     for name, sides in texts.items():
         for language, side in zip(name.split("-", 1), sides, strict=True):
@@ -136,10 +137,25 @@ def _languages(encoder: SentenceEncoder, texts: dict[str, tuple[list[str], ...]]
     sentences, labels = list(examples), list(examples.values())
     _, scores = train_head(encoder, sentences, labels, reads="states")
     apart = [place for place, held in enumerate(held_out(labels)) if held]
-    answers = [named(identify(sentences[place]), labels) for place in apart]
-    baseline = macro_f1(answers, [labels[place] for place in apart])
-    print(f"languages, macro-F1 on {len(apart):,} sentences: head {scores.macro_f1:.3f}, py3langid {baseline:.3f}")
-    return {"num_sentences": len(apart), "head": scores.macro_f1, "py3langid": baseline}
+    found = {"num_sentences": len(apart), "head": scores.macro_f1}
+    found |= baselines([sentences[place] for place in apart], [labels[place] for place in apart])
+    told = ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != "num_sentences")
+    print(f"languages, macro-F1 on {len(apart):,} sentences: {told}")
+    return found
+
+
+def baselines(sentences: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+    """Return the macro-F1 of py3langid: among the labels alone, among all that it knows, and where it is sure."""
+    identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    among_all = [named(str(identifier.classify(sentence)[0]), labels) for sentence in sentences]
+    identifier.set_languages(sorted({label.split("-")[0] for label in labels}))
+    among_these = [named(str(identifier.classify(sentence)[0]), labels) for sentence in sentences]
+    where_sure = [named(identify(sentence), labels) for sentence in sentences]
+    return {
+        "py3langid, these languages": macro_f1(among_these, labels),
+        "py3langid, all languages": macro_f1(among_all, labels),
+        f"py3langid, unknown below {SURE:.0%}": macro_f1(where_sure, labels),
+    }
 
 
 def named(language: str | None, labels: Sequence[str]) -> str:

@@ -96,7 +96,7 @@ $(TRAIN): pyproject.toml | $(BIN)/pip
 
 $(DEV): pyproject.toml | $(BIN)/pip
 	$(HINT)
-	$(PIP) --editable '.[train,embed,dev]'
+	$(PIP) --editable '.[train,embed,sentence-transformers,dev]'
 	@touch $(TRAIN) $@
 
 # fairseq2's native part is linked against torch's build for CUDA, which works without a GPU too.

@@ -176,6 +176,34 @@ def learn_hidden_states(store: Path, folder: Path) -> None:
     ranks.leave()
 
 
+def learn_on_policy(store: Path, folder: Path, num_accumulated: int) -> None:
+    """Train on targets of which the student samples half of the batches, as one process of a group or as the only."""
+    ranks = Ranks.of_environment()
+    ranks.join()
+    torch.manual_seed(4)
+    online: Any = PaddingTeacher(build_student(STUDENT, SpecialIds(end=0, unknown=1, pad=12, vocab_size=13)))
+    supervision = Supervision([online], [*range(12), -1], end_id=0, unknown_id=1)
+    phase = replace(PHASE, on_policy_share=0.5, num_accumulated=num_accumulated)
+    config = replace(CONFIG, phases=(phase,), validate_every=5, average_decay=0)
+    trainer = Trainer(student_of(0), Store(store), config, folder=folder, supervision=supervision, ranks=ranks)
+    trainer.run()
+    if ranks.is_main:
+        torch.save(dict(trainer.student.state_dict()), folder / "student-0.pt")
+    ranks.leave()
+
+
+def test_two_processes_sample_as_one_does(toy_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    assert run_ranks(learn_on_policy, toy_store.folder, tmp_path / "two", 1) == [0, 0]
+    learn_on_policy(toy_store.folder, tmp_path / "one", 2)
+    (weights, log), (expected, alone) = (left_by(tmp_path / name) for name in ("two", "one"))
+    assert [line["sampled"] for line in log] == [line["sampled"] for line in alone]
+    assert all(0 < line["sampled"] < 1 for line in log)
+    for name, value in expected.items():
+        if "k_proj.bias" not in name:
+            torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
 def test_layers_that_the_loss_does_not_reach_are_no_fault(toy_store: Store, tmp_path: Path) -> None:
     assert run_ranks(learn_hidden_states, toy_store.folder, tmp_path / "two") == [0, 0]
 

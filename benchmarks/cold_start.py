@@ -1,6 +1,7 @@
 """How long a process takes from its start to its first translation.
 
     python benchmarks/cold_start.py runs/quickstart/export/int8
+    python benchmarks/cold_start.py software_student --to de
 
 ``--program`` measures another program in the same way: a command that translates its last argument.
 """
@@ -25,12 +26,13 @@ def main() -> None:
         metavar="COMMAND",
         help="what is run, with the model and the text after it (default: nmt-distill translate)",
     )
+    parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
     parser.add_argument("--text", default="Turn on the light")
     arguments = parser.parse_args()
     program = [sys.executable, "-m", "nmt_distill", "translate", "--model"]
     if arguments.program:
         program = shlex.split(arguments.program)
-    command = [*program, arguments.model, arguments.text]
+    command = [*program, arguments.model, *(["--to", arguments.to] if arguments.to else []), arguments.text]
     load_before = load_average()
     start(command)  # what the disk has to give is read once before
     results = take_turns({"translate": partial(start, command)}, arguments.repeats)

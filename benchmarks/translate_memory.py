@@ -1,6 +1,7 @@
 """Speed and peak memory of `nmt-distill translate` over a long file, and over one ten times as long.
 
     python benchmarks/translate_memory.py runs/quickstart/export/int8 text.en
+    python benchmarks/translate_memory.py software_student text.en --to de
 
 By turns, each in a process of its own, loading included:
 
@@ -49,8 +50,9 @@ VERB, BARE = "translate", "bare loop"
 def main() -> None:
     """Measure all by turns."""
     parser = parser_for(__doc__, repeats=3)
-    parser.add_argument("model", help="an export folder")
+    parser.add_argument("model", help="an export folder, or a name that `nmt-distill models` lists")
     parser.add_argument("text", type=Path, help="a file of sentences")
+    parser.add_argument("--to", metavar="LANGUAGE", help="language to translate into, where the model has several")
     count_option(parser, "--lines", 10_000, "lines of the shorter file")
     count_option(parser, "--factor", 10, "how many times longer the other one is")
     count_option(parser, "--threads", available_cores(), "threads of all")
@@ -59,7 +61,8 @@ def main() -> None:
         fail(f"{STATUS} does not exist; this benchmark needs Linux.")
     if arguments.child:
         role, path = arguments.child["role"], Path(arguments.child["path"])
-        answer((translate if role == VERB else bare_loop)(arguments.model, path, arguments.threads))
+        work = translate if role == VERB else bare_loop
+        answer(work(arguments.model, path, arguments.threads, arguments.to))
         return
     load_before = load_average()
     known = list(read_lines(arguments.text))
@@ -91,21 +94,21 @@ def main() -> None:
     )
 
 
-def translate(model: str, path: Path, threads: int) -> Figures:
+def translate(model: str, path: Path, threads: int, target: str | None) -> Figures:
     """Run the verb in this process."""
     output = path.with_suffix(".translated")
     began = time.perf_counter()
     options = ["--model", model, "--threads", str(threads), "--file", str(path), "--output", str(output)]
-    if status := command(["translate", *options]):
+    if status := command(["translate", *options, *(["--to", target] if target else [])]):
         fail(f"translate ended with status {status}.")
     return _figures(path, output, time.perf_counter() - began)
 
 
-def bare_loop(model: str, path: Path, threads: int) -> Figures:
+def bare_loop(model: str, path: Path, threads: int, target: str | None) -> Figures:
     """Do what somebody writes who wants no more than speed."""
     output = path.with_suffix(".bare")
     began = time.perf_counter()
-    loop = BareLoop(Translator(model, threads=1), threads)
+    loop = BareLoop(Translator(model, threads=1), threads, target)
     answers = loop.translate(path.read_text(encoding="utf-8").splitlines())
     output.write_text("".join(f"{line}\n" for line in answers), encoding="utf-8")
     return _figures(path, output, time.perf_counter() - began)

@@ -36,7 +36,7 @@ def lowered(text: str, letter: str) -> str:
 
     :param letter: what the stand-ins begin with
     """
-    small = re.sub(rf"\b{letter.lower()}(?=\d)", letter, text.lower())
+    small = re.sub(rf"\b{letter.lower()}(?=\d)", letter, _small_letters(text))
     return small[:1].upper() + small[1:]
 
 
@@ -69,7 +69,18 @@ def as_sentence(text: str, is_name: Callable[[str], bool]) -> str:
 def _small(word: str, is_name: Callable[[str], bool]) -> str:
     letters = re.sub("['\u2019]", "", word)
     is_titled = letters.isalpha() and letters.istitle() and re.split("['\u2019]", word)[0] != "I"
-    return word.lower() if is_titled and (word.lower() in _FUNCTION_WORDS or not is_name(word)) else word
+    return _small_letters(word) if is_titled and (word.lower() in _FUNCTION_WORDS or not is_name(word)) else word
+
+
+def _small_letters(text: str) -> str:
+    """Write all letters small that are one character then too, so that markup keeps its place: not the dotted I."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(map(_small_letter, text))
+
+
+def _small_letter(letter: str) -> str:
+    small = letter.lower()
+    return small if len(small) == 1 else letter
 
 
 def raised(text: str, language: str) -> str:

@@ -18,6 +18,11 @@ def test_small_letters_leave_the_first_and_the_stand_ins() -> None:
     assert lowered("X1 FILES", "X") == "X1 files"
 
 
+def test_small_letters_are_as_many() -> None:
+    assert lowered("\u0130ZM\u0130R OPEN", "X") == "\u0130zm\u0130r open"
+    assert as_sentence("Open \u0130zmir In May", lambda word: False) == "Open \u0130zmir in may"
+
+
 def test_turkish_has_a_dotted_capital() -> None:
     assert raised("bitir", "tr-TR") == "B\u0130T\u0130R"
     assert raised("gr\u00f6\u00dfe", "de") == "GR\u00d6SSE"

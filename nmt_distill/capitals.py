@@ -68,8 +68,8 @@ def as_sentence(text: str, is_name: Callable[[str], bool]) -> str:
 
 def _small(word: str, is_name: Callable[[str], bool]) -> str:
     letters = re.sub("['\u2019]", "", word)
-    is_titled = letters.isalpha() and letters.istitle() and re.split("['\u2019]", word)[0] != "I"
-    return _small_letters(word) if is_titled and (word.lower() in _FUNCTION_WORDS or not is_name(word)) else word
+    is_common = letters.isalpha() and letters.istitle() and re.split("['\u2019]", word)[0] != "I"
+    return _small_letters(word) if is_common and (word.lower() in _FUNCTION_WORDS or not is_name(word)) else word
 
 
 def _small_letters(text: str) -> str:

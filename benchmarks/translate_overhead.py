@@ -6,12 +6,15 @@
 The same file is translated by turns with :class:`nmt_distill.Translator`, with one that takes lines as they stand,
 which tells what sentences and the protection of placeholders cost, and with a bare loop: SentencePiece, CTranslate2's
 ``translate_batch`` of the whole file with the same batches, beam and threads, SentencePiece again.
+
+`without search` is the first two with an engine that answers each sentence with itself at once: what is left is what
+sentences, protection and tokenisation compute, which other work on the machine hardly disturbs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +23,7 @@ import ctranslate2
 import sentencepiece
 from turns import Figures, Ratio, count_option, fail, load_average, parser_for, report, run, take_turns
 
-from nmt_distill.engine import BATCH_TOKENS, END, available_cores
+from nmt_distill.engine import BATCH_TOKENS, END, Hypothesis, available_cores
 from nmt_distill.files import read_lines
 from nmt_distill.translator import Translator
 
@@ -53,6 +56,17 @@ class BareLoop:
         return answers
 
 
+def without_search(translator: Translator) -> Translator:
+    """Have each sentence answered with itself, with every placeholder in its place."""
+    tags = set(translator.folder.tags.values())
+
+    def echo(rows: Sequence[Sequence[str]], **_: object) -> list[list[Hypothesis]]:
+        return [[Hypothesis(tokens=[token for token in row if token not in tags and token != END])] for row in rows]
+
+    translator.engine.search = echo  # type: ignore[method-assign]
+    return translator
+
+
 def timed(translate: Callable[[list[str]], list[str]], lines: list[str]) -> Figures:
     """Translate all lines; return lines a second, seconds of all cores together, and the answers."""
     began, computed = time.perf_counter(), time.process_time()
@@ -82,10 +96,14 @@ def main() -> None:
     ours = Translator(arguments.model, threads=arguments.threads)
     bare = BareLoop(ours, arguments.threads, arguments.to)
     plain = Translator(arguments.model, threads=arguments.threads, plain=True)
+    ours_alone = without_search(Translator(arguments.model, threads=1))
+    plain_alone = without_search(Translator(arguments.model, threads=1, plain=True))
     contestants: dict[str, Callable[[list[str]], list[str]]] = {
         "ours": partial(ours.translate, target=arguments.to),
         "ours, plain": partial(plain.translate, target=arguments.to),
         "bare loop": bare.translate,
+        "ours, without search": partial(ours_alone.translate, target=arguments.to),
+        "ours, plain, without search": partial(plain_alone.translate, target=arguments.to),
     }
     for translate in contestants.values():
         translate(lines[:WARM_UP])
@@ -104,6 +122,8 @@ def main() -> None:
             # what other work on the machine disturbs less
             Ratio(figure="processor_seconds", of="ours", to="bare loop"),
             Ratio(figure="processor_seconds", of="ours", to="ours, plain"),
+            Ratio(figure="processor_seconds", of="ours, without search", to="bare loop"),
+            Ratio(figure="processor_seconds", of="ours, plain, without search", to="bare loop"),
         ],
         load_before=load_before,
         facts={"identical_translations": f"{same} of {len(lines)}"},

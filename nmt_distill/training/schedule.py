@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from nmt_distill.progress import say
+from nmt_distill.training.config import PhaseConfig
+
 
 def learning_rate(step: int, *, peak: float, warmup_steps: int, num_steps: int) -> float:
     """Rise in a straight line to ``peak`` over the warm-up, then fall in a straight line to 0 after the last step.
@@ -17,6 +20,18 @@ def learning_rate(step: int, *, peak: float, warmup_steps: int, num_steps: int) 
     if step < warmup_steps:
         return peak * (step + 1) / (warmup_steps + 1)
     return peak * max(num_steps - step, 0) / max(num_steps - warmup_steps, 1)
+
+
+def tell_of_long_warmup(number: int, phase: PhaseConfig) -> None:
+    """Say so where a phase is over before its learning rate has risen, as in a trial with fewer updates.
+
+    :param number: of the phase, from 1
+    """
+    if phase.warmup_steps >= phase.num_steps:
+        say(
+            f"phase {number} has {phase.num_steps:,} updates and a warm-up of {phase.warmup_steps:,}: its learning "
+            f"rate never reaches {phase.learning_rate:g}; lower warmup_steps if that is not meant"
+        )
 
 
 class WeightAverage:

@@ -34,7 +34,7 @@ from nmt_distill.training.parameters import trainable_parameters
 from nmt_distill.training.progress import Progress
 from nmt_distill.training.random_state import random_state, set_random_state
 from nmt_distill.training.requirements import require_machine
-from nmt_distill.training.schedule import WeightAverage, learning_rate
+from nmt_distill.training.schedule import WeightAverage, learning_rate, tell_of_long_warmup
 from nmt_distill.training.step_batches import StepBatches
 from nmt_distill.training.supervision import Supervision
 from nmt_distill.training.tensorboard import TensorBoardLog
@@ -159,6 +159,7 @@ class Trainer:
         parameters = trainable_parameters(self.student, phase)
         parameters += self.objective.projection_parameters(phase)
         config, progress = self.config, self.progress
+        tell_of_long_warmup(progress.phase + 1, phase)
         optimizer = torch.optim.AdamW(
             parameters, betas=config.adam_betas, weight_decay=config.weight_decay, eps=1e-9, fused=True
         )
@@ -199,7 +200,6 @@ class Trainer:
             running.advance(1, f"phase {progress.phase + 1}, {progress.describe(self.score_name)}")
             if self.accelerator.device.type == "cpu" and progress.step % MEMORY_EVERY == 0:
                 give_back_freed_memory()
-
             ended = progress.step == phase.num_steps
             if ended or progress.step % config.validate_every == 0:
                 speed = (progress.num_tokens - num_before) / (time.monotonic() - began)

@@ -271,3 +271,13 @@ def test_a_training_has_its_own_device_whatever_the_one_before_had(
     monkeypatch.setitem(PartialState._shared_state, "device", torch.device("cuda"))
     trainer = Trainer(new_student(), toy_store, CONFIG, folder=tmp_path)
     assert trainer.accelerator.device == torch.device("cpu")
+
+
+def test_a_warmup_longer_than_its_phase_is_told(
+    new_student: Make, toy_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phases = PHASE, replace(PHASE, num_steps=3, warmup_steps=3)
+    train(new_student(), toy_store, replace(CONFIG, phases=phases), tmp_path)
+    told = capsys.readouterr().err
+    assert "phase 2 has 3 updates and a warm-up of 3: its learning rate never reaches 0.002" in told
+    assert "phase 1 has" not in told

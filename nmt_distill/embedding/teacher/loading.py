@@ -70,7 +70,7 @@ def load_embedding_teacher(
         case WheelEncoderConfig():
             from nmt_distill.embedding.teacher.wheel import WheelEncoder
 
-            return WheelEncoder(config.wheel, module=config.module, factory=config.factory)
+            return WheelEncoder(config.wheel, module=config.module, factory=config.factory, method=config.method)
         case TranslationEncoderConfig():
             from nmt_distill.embedding.teacher.translation_encoder import TranslationEncoder
 

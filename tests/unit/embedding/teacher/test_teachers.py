@@ -144,6 +144,7 @@ def make_wheel(cache: Path, code: str) -> WheelConfig:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("toyvectors_of_a_test/__init__.py", code)
         archive.writestr("toyvectors_of_a_test/data.py", "WIDTH = 3\n")
+        archive.writestr("toy_vectors.libs/libtoy.so", "a library")
     return WheelConfig(package="toy-vectors", version="1.0", sha256=sha256_of(path))
 
 
@@ -154,10 +155,14 @@ def test_pinned_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "class Model:\n    def encode(self, texts):\n        return np.array([[len(t)] * WIDTH for t in texts])\n"
     )
     wheel = make_wheel(tmp_path / "cache", code)
-    encoder = WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Model")
+    encoder = WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Model", method="encode")
     assert encoder.embed(["abc", "a"]).tolist() == [[3, 3, 3], [1, 1, 1]]
+    (library,) = (tmp_path / "cache").glob("*/toy_vectors.libs/libtoy.so")
+    assert (library.parents[1] / "toyvectors_of_a_test" / "data.py").is_file(), "they must lie side by side"
+    with pytest.raises(NmtDistillError, match=r"its Model has no `query`; correct embedding\.teacher\.method"):
+        WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Model", method="query")
     with pytest.raises(NmtDistillError, match=r"its package toyvectors_of_a_test has no `Modell`"):
-        WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Modell")
+        WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Modell", method="encode")
     monkeypatch.delitem(sys.modules, "toyvectors_of_a_test", raising=False)
 
 
@@ -168,7 +173,9 @@ def test_a_model_of_a_wheel_has_no_more_threads_than_cores(tmp_path: Path, monke
         "class Model:\n    def __init__(self, threads=99):\n        self.threads = threads\n"
         "    def encode(self, texts):\n        return np.full((len(texts), 1), self.threads)\n"
     )
-    encoder = WheelEncoder(make_wheel(tmp_path / "cache", code), module="toyvectors_of_a_test", factory="Model")
+    encoder = WheelEncoder(
+        make_wheel(tmp_path / "cache", code), module="toyvectors_of_a_test", factory="Model", method="encode"
+    )
     assert encoder.embed(["abc"]).tolist() == [[available_cores()]]
     monkeypatch.delitem(sys.modules, "toyvectors_of_a_test", raising=False)
 
@@ -177,4 +184,4 @@ def test_wheel_that_lacks_something_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("NMT_DISTILL_CACHE", str(tmp_path / "cache"))
     wheel = make_wheel(tmp_path / "cache", "import a_library_that_nobody_has\n")
     with pytest.raises(NmtDistillError, match=r"cannot be imported \(No module named .* install what it needs"):
-        WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Model")
+        WheelEncoder(wheel, module="toyvectors_of_a_test", factory="Model", method="encode")

@@ -20,13 +20,13 @@ from pathlib import Path
 import torch
 from turns import Figures, Ratio, Turn, count_option, fail, load_average, parser_for, report, run, take_turns
 
-from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.export.parity import MAX_TOKENS, generate
 from nmt_distill.files import read_lines
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.student.checkpoint import load_student
-from nmt_distill.translator import Translator
+from nmt_distill.translation.engine import available_cores
+from nmt_distill.translation.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 WARM_UP_SENTENCES = 8

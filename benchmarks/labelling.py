@@ -41,10 +41,10 @@ from turns import (
     take_turns,
 )
 
-from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.files import read_lines
 from nmt_distill.languages import Direction
+from nmt_distill.translation.engine import available_cores
 
 OURS, SOFT, NATIVE, THREADED = "ours", "ours, soft targets", "native", "native, threads"
 WARM_UP_LINES = 16

@@ -48,7 +48,6 @@ from turns import (
     take_turns,
 )
 
-from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.files import fingerprint, read_lines
 from nmt_distill.languages import Direction
@@ -58,6 +57,7 @@ from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.reading import most_probable
 from nmt_distill.teacher.transformers.graph import TransformersGraph
 from nmt_distill.teacher.transformers.teacher import TransformersTeacher
+from nmt_distill.translation.engine import available_cores
 
 PLAIN, SORTED = "generate", "generate, sorted"
 FAST, INT8 = "CTranslate2", "CTranslate2, int8"

@@ -22,10 +22,10 @@ from threading import Thread
 from turns import run
 
 from nmt_distill.corpus.wheels import fetch_wheel, unpack_once
-from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.recipe import find_recipe, load_recipe
 from nmt_distill.teacher.config import MarianTeacherConfig
+from nmt_distill.translation.engine import available_cores
 
 RECIPE = "quickstart"
 """names the pinned wheel"""

@@ -39,9 +39,9 @@ from turns import (
 )
 
 from nmt_distill.cli import main as command
-from nmt_distill.engine import available_cores
 from nmt_distill.files import read_lines
-from nmt_distill.translator import WINDOW_LINES, Translator
+from nmt_distill.translation.engine import available_cores
+from nmt_distill.translation.translator import WINDOW_LINES, Translator
 
 STATUS = Path("/proc/self/status")
 VERB, BARE = "translate", "bare loop"

@@ -23,9 +23,9 @@ import ctranslate2
 import sentencepiece
 from turns import Figures, Ratio, count_option, fail, load_average, parser_for, report, run, take_turns
 
-from nmt_distill.engine import BATCH_TOKENS, END, Hypothesis, available_cores
 from nmt_distill.files import read_lines
-from nmt_distill.translator import Translator
+from nmt_distill.translation.engine import BATCH_TOKENS, END, Hypothesis, available_cores
+from nmt_distill.translation.translator import Translator
 
 WARM_UP = 1000
 """lines that are translated before time is taken"""

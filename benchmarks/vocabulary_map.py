@@ -12,11 +12,11 @@ from pathlib import Path
 
 from turns import Figures, Ratio, count_option, fail, load_average, parser_for, report, run, take_turns
 
-from nmt_distill.engine import available_cores
 from nmt_distill.evaluation.metrics import corpus_chrf
 from nmt_distill.files import read_lines
-from nmt_distill.model_folder import VOCABULARY_MAP_FILE
-from nmt_distill.translator import Translator
+from nmt_distill.translation.engine import available_cores
+from nmt_distill.translation.model_folder import VOCABULARY_MAP_FILE
+from nmt_distill.translation.translator import Translator
 
 WARM_UP = 50
 """lines that are translated before time is taken"""

@@ -40,8 +40,8 @@ from nmt_distill.language_identification import SURE, identify, is_alike
 from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import find_recipe, load_recipe
+from nmt_distill.stages.vectors import embedding_teacher
 from nmt_distill.student.checkpoint import save_student
-from nmt_distill.vectors_stage import embedding_teacher
 
 Embed = Callable[[Sequence[str]], Vectors]
 

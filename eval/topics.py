@@ -31,7 +31,7 @@ from nmt_distill.evaluation.speed import machine
 from nmt_distill.files import read_lines, write_json
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import find_recipe, load_recipe
-from nmt_distill.vectors_stage import embedding_teacher
+from nmt_distill.stages.vectors import embedding_teacher
 
 SECTIONS = {
     "database": "databases",

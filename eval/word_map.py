@@ -24,9 +24,9 @@ from nmt_distill.files import atomic_file, read_lines, write_json
 from nmt_distill.inheritance import EMBEDDINGS
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import RECIPE_NAME, load_recipe
+from nmt_distill.stages.student_start import inheritance_of, new_student, teacher_ids
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import StudentModel
-from nmt_distill.student_start import inheritance_of, new_student, teacher_ids
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 WORDS = Path(__file__).parent / "words.tsv"

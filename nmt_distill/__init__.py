@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nmt_distill.errors import NmtDistillError
-    from nmt_distill.sentence import Candidate
-    from nmt_distill.translator import Translator
+    from nmt_distill.translation.sentence import Candidate
+    from nmt_distill.translation.translator import Translator
 
 __version__ = "0.1.0"
 __all__ = ["Candidate", "NmtDistillError", "Translator", "__version__"]
 
 _MODULES = {
-    "Candidate": "nmt_distill.sentence",
+    "Candidate": "nmt_distill.translation.sentence",
     "NmtDistillError": "nmt_distill.errors",
-    "Translator": "nmt_distill.translator",
+    "Translator": "nmt_distill.translation.translator",
 }
 """where the names of the library stand, which are imported when they are asked for"""
 

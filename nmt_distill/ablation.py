@@ -18,8 +18,8 @@ from nmt_distill.evaluation.background import differing_settings
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.evaluation.test_texts import TestText
 from nmt_distill.progress import say
-from nmt_distill.run import Run
-from nmt_distill.scoreboard import export_contestants, test_texts
+from nmt_distill.scoring.scoreboard import export_contestants, test_texts
+from nmt_distill.stages.run import Run
 
 Rows = dict[str, list[Run]]
 

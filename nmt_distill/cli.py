@@ -11,25 +11,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_distill import (
-    __version__,
-    compare_command,
-    embed_command,
-    evaluate_command,
-    models_command,
-    search_command,
-    train_head_command,
-    translate_command,
-)
-from nmt_distill.arguments import CommandParser, VerbParser, add_verb, whole_number
+from nmt_distill import __version__
+from nmt_distill.commands import compare as compare_command
+from nmt_distill.commands import embed as embed_command
+from nmt_distill.commands import evaluate as evaluate_command
+from nmt_distill.commands import grow as grow_command
+from nmt_distill.commands import models as models_command
+from nmt_distill.commands import search as search_command
+from nmt_distill.commands import train_head as train_head_command
+from nmt_distill.commands import translate as translate_command
+from nmt_distill.commands.arguments import CommandParser, VerbParser, add_verb, whole_number
 from nmt_distill.errors import NmtDistillError, system_problem
-from nmt_distill.files import atomic_folder, check_output_folder, flush_output
+from nmt_distill.files import flush_output
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 
 if TYPE_CHECKING:
     from nmt_distill.pipeline import Pipeline
-    from nmt_distill.run import Work
+    from nmt_distill.stages.run import Work
 
 INTERRUPTED_STATUS = 130
 
@@ -45,15 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the trace of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=VerbParser)
 
-    translate = add_verb(verbs, "translate", "translate text with an exported model")
-    translate_command.add_arguments(translate)
-    translate.set_defaults(run=translate_command.run)
-
-    models = add_verb(verbs, "models", "list the models that came with this installation")
-    models_command.add_arguments(models)
-    models.set_defaults(run=models_command.run)
-
-    for command in (embed_command, search_command, train_head_command):
+    for command in (translate_command, models_command, embed_command, search_command, train_head_command):
         command.add_verbs(verbs)
 
     run = add_verb(verbs, "run", "make everything that a recipe asks for, from corpus to scores, if not valid yet")
@@ -82,13 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
             _add_share(staged)
         staged.set_defaults(run=_run_to, stage=stage)
 
-    grow = add_verb(verbs, "grow", "make a larger student from a trained one, to start another training from")
-    _add_growth(grow)
-    grow.set_defaults(run=_grow)
-
-    compare = add_verb(verbs, "compare", "score finished runs of one corpus side by side, in one report")
-    compare_command.add_arguments(compare)
-    compare.set_defaults(run=compare_command.run)
+    grow_command.add_verbs(verbs)
+    compare_command.add_verbs(verbs)
 
     evaluate = add_verb(
         verbs, "evaluate", "score a recipe's systems, any systems on any test sets, or a file of translations"
@@ -99,27 +85,6 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate_command.add_arguments(evaluate)
     evaluate.set_defaults(run=_evaluate)
     return parser
-
-
-def _add_growth(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("student", type=Path, metavar="STUDENT_FOLDER", help="the `student` folder of a run")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the larger student is written")
-    for name, what in (
-        ("--ffn-inner-dim", "width inside the feed-forward blocks"),
-        ("--num-encoder-layers", "layers of the encoder"),
-        ("--num-decoder-layers", "layers of the decoder"),
-    ):
-        parser.add_argument(name, type=whole_number(), metavar="N", help=f"{what} (default: the student's)")
-    parser.add_argument(
-        "--depth",
-        choices=("identity", "stack"),
-        default="identity",
-        help="`identity`: new layers change nothing at first (nllb graph); `stack`: all layers are repeated "
-        "(default: identity)",
-    )
-    parser.add_argument(
-        "--seed", type=whole_number(0, 2**63 - 1), default=1, metavar="N", help="seed of the new units (default: 1)"
-    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -246,7 +211,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     say("\n".join(pipeline.plan()))
     pipeline.run()
-    from nmt_distill.scoreboard import closing_words
+    from nmt_distill.scoring.scoreboard import closing_words
 
     print(closing_words(pipeline))
     pipeline.check_bounds(allow_drop=arguments.allow_drop)
@@ -274,41 +239,12 @@ def _run_to(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _grow(arguments: argparse.Namespace) -> int:
-    from nmt_distill.embedding.student_vectors import DESCRIPTION_NAME, read_description, write_description
-    from nmt_distill.student.checkpoint import load_student, save_student
-    from nmt_distill.student.graph import count_parameters
-    from nmt_distill.student.growth import grow
-
-    if arguments.out.exists():
-        raise NmtDistillError(f"{arguments.out} exists; give --out another folder, or remove it.")
-    check_output_folder(arguments.out)
-    student = load_student(arguments.student)
-    has_vectors = (arguments.student / DESCRIPTION_NAME).is_file()
-    vectors = read_description(arguments.student) if has_vectors else None
-    grown = grow(
-        student,
-        ffn_inner_dim=arguments.ffn_inner_dim,
-        num_encoder_layers=arguments.num_encoder_layers,
-        num_decoder_layers=arguments.num_decoder_layers,
-        depth=arguments.depth,
-        seed=arguments.seed,
-    )
-    with atomic_folder(arguments.out) as partial:
-        save_student(grown, arguments.student / "source.spm", partial)
-        if vectors is not None:
-            write_description(partial, *vectors)
-    say(f"from {count_parameters(student):,} to {count_parameters(grown):,} parameters")
-    print(arguments.out)
-    return 0
-
-
 def _evaluate(arguments: argparse.Namespace) -> int:
     evaluate_command.check_mixture(arguments)
     if arguments.recipe:
         pipeline = _pipeline(arguments, Ranks.of_environment())
         pipeline.run("scores")
-        from nmt_distill.scoreboard import closing_words
+        from nmt_distill.scoring.scoreboard import closing_words
 
         print(closing_words(pipeline))
         pipeline.check_bounds(allow_drop=arguments.allow_drop)

@@ -9,17 +9,17 @@ from itertools import combinations
 from pathlib import Path
 
 from nmt_distill.configuration import to_content
-from nmt_distill.contestant import Contestant
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.background import Background, differing_settings, read_corpus, read_curves
 from nmt_distill.evaluation.page import write_report
 from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.speed import machine
 from nmt_distill.languages import Direction
-from nmt_distill.peers import command_contestant
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
-from nmt_distill.scoreboard import (
+from nmt_distill.scoring.contestant import Contestant
+from nmt_distill.scoring.peers import command_contestant
+from nmt_distill.scoring.scoreboard import (
     TEACHER,
     contest_of,
     export_contestants,

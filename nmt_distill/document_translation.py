@@ -19,11 +19,11 @@ from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, is_k
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import check_output, output_file
 from nmt_distill.progress import Job, is_watched, job, say
-from nmt_distill.translation_summary import Place, Summary
+from nmt_distill.translation.summary import Place, Summary
 
 if TYPE_CHECKING:
-    from nmt_distill.sentence import Candidate
-    from nmt_distill.translator import Translator
+    from nmt_distill.translation.sentence import Candidate
+    from nmt_distill.translation.translator import Translator
 
 HEAD_BYTES = 1 << 16
 """how much of a file tells whether it is text"""

@@ -17,14 +17,14 @@ from nmt_distill.memory import keep_freed_memory
 from nmt_distill.progress import say
 from nmt_distill.ranks import Ranks
 from nmt_distill.recipe import RECIPE_NAME, Recipe
-from nmt_distill.recipe_files import (
+from nmt_distill.stages.recipe_files import (
     source_file_faults,
     student_file_faults,
     suite_file_faults,
     teacher_file_faults,
 )
-from nmt_distill.run import Run, Work
-from nmt_distill.stages import STAMPS, Stage, run_stages
+from nmt_distill.stages.run import Run, Work
+from nmt_distill.stages.stage import STAMPS, Stage, run_stages
 
 LOCK = ".lock"
 """file in a run that is locked while a process works there"""
@@ -109,7 +109,7 @@ class Pipeline(Run):
         :param called_for: fingerprint of the student that the main process trains
         :raises NmtDistillError: if this process would train another one
         """
-        from nmt_distill.student_stage import train_along
+        from nmt_distill.stages.student import train_along
 
         if self.student.fingerprint != called_for:
             raise NmtDistillError(
@@ -139,7 +139,7 @@ class Pipeline(Run):
         """
         keep_freed_memory()
         from nmt_distill.distillation.source_text import Share
-        from nmt_distill.distilled_stage import label_share
+        from nmt_distill.stages.distilled import label_share
 
         if self.corpus.stamp() is None:
             raise NmtDistillError(f"{self.run_folder} has no valid corpus yet; run `prepare-data` on the recipe first.")
@@ -219,25 +219,25 @@ def _corpus(run: Run) -> dict[str, Any]:
 
 
 def _distilled(run: Run) -> dict[str, Any]:
-    from nmt_distill.distilled_stage import label_corpus
+    from nmt_distill.stages.distilled import label_corpus
 
     return label_corpus(run)
 
 
 def _vectors(run: Run) -> dict[str, Any]:
-    from nmt_distill.vectors_stage import embed_corpus
+    from nmt_distill.stages.vectors import embed_corpus
 
     return embed_corpus(run)
 
 
 def _vocabulary(run: Run) -> dict[str, Any]:
-    from nmt_distill.vocabulary_stage import make_vocabulary
+    from nmt_distill.stages.vocabulary import make_vocabulary
 
     return make_vocabulary(run)
 
 
 def _student(run: Run) -> dict[str, Any]:
-    from nmt_distill.student_stage import train_student
+    from nmt_distill.stages.student import train_student
 
     return train_student(run)
 
@@ -245,7 +245,7 @@ def _student(run: Run) -> dict[str, Any]:
 def _export(run: Run) -> dict[str, Any]:
     from nmt_distill.export.model_card import Origin
     from nmt_distill.export.release import Text, export_student
-    from nmt_distill.vectors_stage import embedding_origin
+    from nmt_distill.stages.vectors import embedding_origin
 
     share = -(-run.recipe.export.num_parity_sentences // len(run.directions))  # as many of all together as wanted
     texts = {
@@ -292,6 +292,6 @@ def _making(recipe: Recipe) -> list[str]:
 
 
 def _scores(run: Run) -> dict[str, Any]:
-    from nmt_distill.scoreboard import score_run
+    from nmt_distill.scoring.scoreboard import score_run
 
     return score_run(run)

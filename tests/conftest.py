@@ -86,8 +86,9 @@ def tiny_marian(tmp_path_factory: pytest.TempPathFactory, toy_sentencepiece: Pat
 def toy_student(tmp_path_factory: pytest.TempPathFactory, toy_sentencepiece: Path) -> Path:
     """A transformers folder with a student in the marian graph, 16 wide, with random weights.
 
-    It writes pieces with a letter only and never ends a text: what it says depends on the seed, that it says something
-    does not.
+    It writes pieces with a letter only and never ends a text. The seed is fixed: of ten random students one is so
+    nearly undecided somewhere in its long texts that two engines, which round differently, rightly disagree. This one
+    says the same with weights that are changed by 2e-5 of themselves.
     """
     import sentencepiece
     import torch
@@ -120,7 +121,7 @@ def toy_student(tmp_path_factory: pytest.TempPathFactory, toy_sentencepiece: Pat
         forced_eos_token_id=None,
         init_std=0.5,
     )
-    torch.manual_seed(random.randrange(1 << 30))
+    torch.manual_seed(4)
     model = MarianMTModel(config)
     kinds = (processor.is_control, processor.is_unknown, processor.is_byte, processor.is_unused)
     for piece, token in vocabulary.items():

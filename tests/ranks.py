@@ -26,7 +26,11 @@ def run_ranks(function: Callable[..., None], *arguments: Any, num_ranks: int = 2
     A process that does not end by itself is killed, and its status is not 0 then.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nmt_distill.student_stage", "nmt_distill.pipeline", "nmt_distill.scoreboard"])
+    context.set_forkserver_preload([
+        "nmt_distill.stages.student",
+        "nmt_distill.pipeline",
+        "nmt_distill.scoring.scoreboard",
+    ])
     processes = [
         context.Process(target=_be, args=(environment, function, arguments)) for environment in environments(num_ranks)
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from nmt_distill.translate_command import add_arguments
+from nmt_distill.commands.translate import add_arguments
 
 PROGRAM = """
 import argparse, sys
-from nmt_distill.translate_command import add_arguments, run
+from nmt_distill.commands.translate import add_arguments, run
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args()))

@@ -14,11 +14,11 @@ from nmt_distill.cluster.slots import find_slots
 from nmt_distill.counting import counted
 from nmt_distill.distillation.labelling import tell
 from nmt_distill.distillation.source_text import shard_texts
-from nmt_distill.distilled_stage import say_which, source_texts
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job, say
-from nmt_distill.run import Run
+from nmt_distill.stages.distilled import say_which, source_texts
+from nmt_distill.stages.run import Run
 from nmt_distill.teacher.place import settings_at
 
 
@@ -57,7 +57,7 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 def label_on_cluster(run: Run, *, address: str | None = None, cpus_per_worker: int | None = None) -> dict[str, Any]:
-    """Label the text of a run on a Ray cluster; see :func:`nmt_distill.distilled_stage.label_corpus`.
+    """Label the text of a run on a Ray cluster; see :func:`nmt_distill.stages.distilled.label_corpus`.
 
     :param address: of the cluster; None takes the one that runs on this machine, or starts one on it alone
     :param cpus_per_worker: processor cores of a worker; None gives it its share of the machine

@@ -14,13 +14,13 @@ from nmt_distill.cluster.slots import Slot
 from nmt_distill.distillation.forecast import Forecast
 from nmt_distill.distillation.labelling import Labelling
 from nmt_distill.distillation.source_text import Pair
-from nmt_distill.distilled_stage import make_labelling, prepare_labelling, source_texts, write_references
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import remove_partials_below
 from nmt_distill.languages import Direction
 from nmt_distill.memory import keep_freed_memory
 from nmt_distill.recipe import Recipe
-from nmt_distill.run import Run
+from nmt_distill.stages.distilled import make_labelling, prepare_labelling, source_texts, write_references
+from nmt_distill.stages.run import Run
 
 
 class LabellingWorker:

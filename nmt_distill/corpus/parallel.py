@@ -11,7 +11,7 @@ from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
 from nmt_distill.languages import Direction
-from nmt_distill.sentences import sentences_of
+from nmt_distill.translation.sentences import sentences_of
 
 
 def read_line_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:

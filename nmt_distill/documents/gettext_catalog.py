@@ -14,7 +14,7 @@ import polib
 
 from nmt_distill.documents.document import DocumentError, Encoded, Slot, SlottedDocument, constant, decode
 from nmt_distill.documents.target_language import check_target_language
-from nmt_distill.protection import protected_spans
+from nmt_distill.translation.protection import protected_spans
 
 _LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)[ \t]*)?"((?:[^"\\]|\\.)*)"[ \t]*\r?$')
 _FLAGS = re.compile(r"#,[ \t]*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nmt_distill.documents.subtitles import wrapped
-from nmt_distill.protection import protected_spans
+from nmt_distill.translation.protection import protected_spans
 
 _HTML_BLOCKS = (
     "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nmt_distill.documents.document import Document
-from nmt_distill.protection import protected_spans
+from nmt_distill.translation.protection import protected_spans
 
 _SIGN = re.compile(r"(?P<opens>[(\[{])|(?P<closes>[)\]}])|\s*(?P<bars>\|+)\s*")
 _BARS = frozenset(("|", "||||"))

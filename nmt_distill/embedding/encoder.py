@@ -17,12 +17,12 @@ import numpy as np
 from nmt_distill.computed_precision import fallbacks_untold
 from nmt_distill.embedding.student_vectors import SentenceVectors, project, read_description
 from nmt_distill.embedding.vectors import Vectors
-from nmt_distill.engine import END, Pieces, available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, read_json, write_json
-from nmt_distill.model_folder import CHECKSUMS_FILE, ENCODER_FOLDER, MODEL_FILE, verify_checksums
-from nmt_distill.segmentation import split_to_fit
-from nmt_distill.translator import MOST, WINDOW_LINES
+from nmt_distill.translation.engine import END, Pieces, available_cores
+from nmt_distill.translation.model_folder import CHECKSUMS_FILE, ENCODER_FOLDER, MODEL_FILE, verify_checksums
+from nmt_distill.translation.segmentation import split_to_fit
+from nmt_distill.translation.translator import MOST, WINDOW_LINES
 
 ABOUT_NAME = "encoder.json"
 FORMAT = 1

@@ -21,8 +21,8 @@ from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import HEADER_NAME, Vectors, VectorStore, shard_path, write_vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import atomic_folder, read_lines, sha256_of, write_lines
-from nmt_distill.model_folder import verify_checksums, write_checksums
 from nmt_distill.progress import job
+from nmt_distill.translation.model_folder import verify_checksums, write_checksums
 
 LINES_NAME = "lines.txt"
 APPROXIMATE_NAME = "approximate.usearch"

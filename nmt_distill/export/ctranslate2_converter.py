@@ -18,8 +18,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import PRECISIONS
 from nmt_distill.files import atomic_folder
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import ModelFolder
 from nmt_distill.student.checkpoint import max_positions
+from nmt_distill.translation.model_folder import ModelFolder
 
 SENTENCEPIECE_NAME = "joint.spm"
 

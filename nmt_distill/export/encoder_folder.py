@@ -16,8 +16,8 @@ from nmt_distill.embedding.student_vectors import DESCRIPTION_NAME, SentenceVect
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.ctranslate2_converter import SENTENCEPIECE_NAME, convert
 from nmt_distill.files import atomic_folder
-from nmt_distill.model_folder import ENCODER_FOLDER, write_checksums
 from nmt_distill.student.checkpoint import max_positions
+from nmt_distill.translation.model_folder import ENCODER_FOLDER, write_checksums
 
 
 def write_encoder(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_distill.export.parity import StudentAnswers
-from nmt_distill.model_folder import VOCABULARY_MAP_FILE
-from nmt_distill.translator import Translator
+from nmt_distill.translation.model_folder import VOCABULARY_MAP_FILE
+from nmt_distill.translation.translator import Translator
 
 MIN_SPEEDUP = 1.03
 """what is less could be chance"""

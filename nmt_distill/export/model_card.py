@@ -10,7 +10,7 @@ import yaml
 
 from nmt_distill.export.precision_result import DEVICES, PrecisionResult
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import LICENCE_FILE
+from nmt_distill.translation.model_folder import LICENCE_FILE
 
 TERMS = (
     "- The student may have learned from the teacher's output, and hold its vocabulary or weights copied from it: the "

@@ -15,12 +15,12 @@ import ctranslate2
 import torch
 
 from nmt_distill.computed_precision import fallbacks_untold
-from nmt_distill.engine import Wish
 from nmt_distill.evaluation.metrics import Scores, score
 from nmt_distill.languages import Direction
 from nmt_distill.progress import job
 from nmt_distill.student.checkpoint import load_student
-from nmt_distill.translator import Translator
+from nmt_distill.translation.engine import Wish
+from nmt_distill.translation.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 BATCH_SENTENCES = 32

@@ -21,11 +21,11 @@ from nmt_distill.export.sentence_transformers_folder import SENTENCE_TRANSFORMER
 from nmt_distill.export.vocabulary_map import PieceLinks, learn_links, write_vocabulary_map
 from nmt_distill.files import atomic_file, size_of
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import CARD_FILE, LICENCE_FILE, VOCABULARY_MAP_FILE, write_checksums
 from nmt_distill.progress import say
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import count_parameters
-from nmt_distill.translator import Translator
+from nmt_distill.translation.model_folder import CARD_FILE, LICENCE_FILE, VOCABULARY_MAP_FILE, write_checksums
+from nmt_distill.translation.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 BEAM_SIZE = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import save_student
 from nmt_distill.student.graph import StudentModel
-from nmt_distill.translator import Translator
+from nmt_distill.translation.translator import Translator
 
 Export = Callable[[Path, Path], None]
 """makes an export folder (second) of a student folder (first)"""

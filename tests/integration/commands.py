@@ -15,7 +15,11 @@ from pathlib import Path
 POLL_SECONDS = 0.0005
 PATIENCE_SECONDS = 120.0
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["nmt_distill.student_stage", "nmt_distill.pipeline", "nmt_distill.scoreboard"])
+_CONTEXT.set_forkserver_preload([
+    "nmt_distill.stages.student",
+    "nmt_distill.pipeline",
+    "nmt_distill.scoring.scoreboard",
+])
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import pytest
 from nmt_distill.cluster.slots import Slot
 from nmt_distill.cluster.worker import LabellingWorker
 from nmt_distill.distillation.source_text import shard_texts
-from nmt_distill.distilled_stage import source_texts
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import load_recipe
+from nmt_distill.stages.distilled import source_texts
 from tests.integration.commands import Command, Finished, run_command
 from tests.integration.conftest import RAY_SECRET, Fails, Toy
 from tests.integration.test_kill import bytes_of, leftovers

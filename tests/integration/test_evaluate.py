@@ -13,7 +13,7 @@ import pytest
 from nmt_distill.cli import main
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import read_lines
-from nmt_distill.trial import Trial, run_trial
+from nmt_distill.scoring.trial import Trial, run_trial
 from tests.integration.commands import run_command
 from tests.integration.conftest import Fails
 

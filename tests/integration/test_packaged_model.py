@@ -12,8 +12,8 @@ import pytest
 
 from nmt_distill import Translator
 from nmt_distill.cli import main
-from nmt_distill.model_folder import verify_checksums
-from nmt_distill.packaged_models import packaged_models
+from nmt_distill.translation.model_folder import verify_checksums
+from nmt_distill.translation.packaged_models import packaged_models
 
 LIGHTS = {"de": r"\baus", r"es": r"\b[Aa]pag", "fr": r"\b([ÉéEe]tei|[Dd]ésactiv)"}
 """by language, what an order to turn off the lights has in it"""
@@ -49,7 +49,7 @@ def test_line_n_answers_line_n_and_placeholders_come_through(language: str) -> N
 def test_a_person_is_told_whose_translation_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_watched: bool
 ) -> None:
-    monkeypatch.setattr("nmt_distill.translate_command.is_watched", lambda: is_watched)
+    monkeypatch.setattr("nmt_distill.commands.translate.is_watched", lambda: is_watched)
     (model,) = packaged_models()
     assert main(["translate", "--to", "de", "Turn off the lights"]) == 0
     assert (f"translated by {model.name}, the model in the package" in capsys.readouterr().err) == is_watched

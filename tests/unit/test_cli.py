@@ -12,9 +12,9 @@ from typing import IO
 
 import pytest
 
-from nmt_distill import models_command
 from nmt_distill.cli import main
-from nmt_distill.packaged_models import models_folder, packaged_names
+from nmt_distill.commands import models as models_command
+from nmt_distill.translation.packaged_models import models_folder, packaged_names
 
 Captured = pytest.CaptureFixture[str]
 

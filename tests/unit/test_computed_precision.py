@@ -10,13 +10,13 @@ import ctranslate2
 import pytest
 
 from nmt_distill.computed_precision import fallbacks_untold, falls_back
-from nmt_distill.contestants import export_contestant
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.languages import Direction
-from nmt_distill.translator import Translator
+from nmt_distill.scoring.contestants import export_contestant
+from nmt_distill.translation.translator import Translator
 
 DIRECTION = Direction(source="en", target="pt-BR")
 

@@ -9,8 +9,8 @@ import pytest
 
 from nmt_distill.document_translation import plan, translate_documents
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.sentence import Candidate
-from nmt_distill.tally import ALL_WELL, UNTRANSLATED
+from nmt_distill.translation.sentence import Candidate
+from nmt_distill.translation.tally import ALL_WELL, UNTRANSLATED
 from tests.pipes import read_pipe
 
 

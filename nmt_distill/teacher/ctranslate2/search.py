@@ -30,12 +30,12 @@ from typing import Any, Literal
 import ctranslate2
 
 from nmt_distill.computed_precision import fallbacks_untold
-from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.teacher.base import Candidate, Sampling, check_request
 from nmt_distill.teacher.ctranslate2.folder import MODEL_FILE, PADDING, read_converted
 from nmt_distill.teacher.file_hashes import known_sha256
+from nmt_distill.translation.engine import available_cores
 
 ComputeType = Literal[
     "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt_distill.engine import Pieces
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint, sha256_of
 from nmt_distill.languages import Direction
@@ -17,6 +16,7 @@ from nmt_distill.teacher.ctranslate2.search import ComputeType, CTranslate2Searc
 from nmt_distill.teacher.families import FAMILIES, Family, LanguageNaming, language_codes, name_languages
 from nmt_distill.teacher.room import target_limits
 from nmt_distill.teacher.transformers.tokenization import SentencePieceText
+from nmt_distill.translation.engine import Pieces
 
 MIN_KNOWN_PIECES = 0.9
 """share of the pieces of its SentencePiece models that a model must have"""

@@ -8,12 +8,12 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
+from nmt_distill.commands.train_head import read_examples
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.head import UNKNOWN, Head, load_head
 from nmt_distill.embedding.head_training import held_out, score_head, train_head
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.train_head_command import read_examples
 
 ENDS = ".!?,;"
 LIGHT = [f"Turn {on} the {kind} light{end}" for on in ("on", "off") for kind in ("a", "show", "room") for end in ENDS]

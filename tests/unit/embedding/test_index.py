@@ -14,7 +14,7 @@ from nmt_distill.embedding.student_vectors import scaled_to_one
 from nmt_distill.embedding.vectors import VectorStore, shard_path
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.encoder_folder import write_encoder
-from nmt_distill.model_folder import write_checksums
+from nmt_distill.translation.model_folder import write_checksums
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from nmt_distill.export.config import ExportConfig
 from nmt_distill.export.model_card import Origin
 from nmt_distill.export.release import Text, export_student
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import write_checksums
+from nmt_distill.translation.model_folder import write_checksums
 
 ROOT = Path(__file__).resolve().parents[3]
 DIRECTION = Direction(source="en", target="pt-BR")
@@ -21,7 +21,7 @@ TRANSLATE = """
 import sys
 from pathlib import Path
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.model_folder import verify_checksums
+from nmt_distill.translation.model_folder import verify_checksums
 
 assert sys.argv[1:6] == ["translate", "--model", sys.argv[3], "--verify", "--strict"]
 assert sys.argv[6:] in ([], ["--to", "pt"])

@@ -16,8 +16,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import PRECISIONS
 from nmt_distill.export.ctranslate2_converter import computed_in, convert_student
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import read_model_folder
-from nmt_distill.translator import Translator
+from nmt_distill.translation.model_folder import read_model_folder
+from nmt_distill.translation.translator import Translator
 
 OPTIONS: dict[str, Any] = {"tags": {Direction(source="en", target="pt-BR"): None}, "name": "toy"}
 

@@ -12,8 +12,8 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import read_model_folder, verify_checksums
 from nmt_distill.student.checkpoint import load_student
+from nmt_distill.translation.model_folder import read_model_folder, verify_checksums
 
 
 def test_encoder_beside_the_model_is_the_students(student_folder: Path, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_head_is_what_the_hub_reads() -> None:
 
 
 def test_head_is_what_models_reads(tmp_path: Path) -> None:
-    from nmt_distill.packaged_models import _front_matter
+    from nmt_distill.translation.packaged_models import _front_matter
 
     (tmp_path / "README.md").write_text(model_card(FACTS, RESULT), encoding="utf-8")
     assert _front_matter(tmp_path / "README.md")["license_details"] == "of the teacher: CC-BY-NC 4.0"

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import MarianMTModel
 
-from nmt_distill.engine import END, Wish
 from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.export.parity import HeldOut, Parity, StudentAnswers
 from nmt_distill.languages import Direction
-from nmt_distill.translator import Translator
+from nmt_distill.translation.engine import END, Wish
+from nmt_distill.translation.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 DIRECTION = Direction(source="en", target="pt-BR")

@@ -16,9 +16,9 @@ from nmt_distill.export.config import ExportConfig, VocabularyMapConfig
 from nmt_distill.export.model_card import Origin
 from nmt_distill.export.release import Text, export_student
 from nmt_distill.languages import Direction
-from nmt_distill.model_folder import verify_checksums
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.student.graph import count_parameters
+from nmt_distill.translation.model_folder import verify_checksums
 
 DIRECTION = Direction(source="en", target="pt-BR")
 

@@ -11,7 +11,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.export.config import VocabularyMapConfig
 from nmt_distill.export.map_trial import MapTrial
 from nmt_distill.export.vocabulary_map import PieceLinks, learn_links, map_lines, write_vocabulary_map
-from nmt_distill.translator import Translator
+from nmt_distill.translation.translator import Translator
 from nmt_distill.vocabulary.sentencepiece_model import load_sentencepiece
 
 

@@ -10,7 +10,7 @@ from nmt_distill.export.ctranslate2_converter import convert_student
 from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import load_student
 from nmt_distill.training.validation import UserPathValidation
-from nmt_distill.translator import Translator
+from nmt_distill.translation.translator import Translator
 
 DIRECTION = Direction(source="en", target="pt")
 

@@ -17,11 +17,11 @@ from nmt_distill.embedding.teacher.command import CommandEncoder
 from nmt_distill.embedding.teacher.transformers_encoder import TransformersEncoder, pool
 from nmt_distill.embedding.teacher.translation_encoder import TranslationEncoder
 from nmt_distill.embedding.teacher.wheel import WheelEncoder
-from nmt_distill.engine import available_cores
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.marian.teacher import MarianTeacher
+from nmt_distill.translation.engine import available_cores
 
 LENGTHS = "import sys\nfor line in sys.stdin: print({})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -59,18 +60,39 @@ class TeacherOutput:
 
 
 @dataclass(frozen=True)
+class ForcedDecoding:
+    """What a teacher's decoder made of given targets; shapes as in :class:`ForcedPass`."""
+
+    layers: tuple[Tensor, ...]
+    """hidden states (R, D) before each target token: what the first layer reads, then what each writes"""
+    logits: Callable[[slice], Tensor]
+    """float32 logits (rows, V) at temperature 1 of some of the R rows, which are the caller's own to change"""
+
+
 class ForcedPass:
     """What a teacher made of given sources and targets, as tensors of torch that no gradient goes through.
 
-    S source tokens and R target tokens, sentences end to end, tags and padding left out; V ids, D width.
+    S source tokens and R target tokens, sentences end to end, tags and padding left out; V ids, D width. The decoder is
+    run when it is first asked for: whoever imitates layers of the encoder alone never pays for it.
     """
 
-    encoder: tuple[Tensor, ...]
-    """hidden states (S, D): what the first layer reads, then what each writes; the last is the encoder's output"""
-    decoder: tuple[Tensor, ...]
-    """hidden states (R, D) before each target token, likewise"""
-    logits: Callable[[slice], Tensor]
-    """float32 logits (rows, V) at temperature 1 of some of the R rows, which are the caller's own to change"""
+    def __init__(self, encoder: tuple[Tensor, ...], decode: Callable[[], ForcedDecoding]) -> None:
+        self.encoder = encoder
+        """hidden states (S, D): what the first layer reads, then what each writes; the last is the encoder's output"""
+        self._decode = decode
+
+    @cached_property
+    def _decoding(self) -> ForcedDecoding:
+        return self._decode()
+
+    @property
+    def decoder(self) -> tuple[Tensor, ...]:
+        """Hidden states (R, D) before each target token, likewise."""
+        return self._decoding.layers
+
+    def logits(self, rows: slice) -> Tensor:
+        """Return float32 logits (rows, V) at temperature 1, which are the caller's own to change."""
+        return self._decoding.logits(rows)
 
 
 @dataclass(frozen=True, kw_only=True)

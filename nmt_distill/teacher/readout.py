@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.teacher.base import Kept, TeacherOutput
-from nmt_distill.teacher.marian.teacher import batches_by_length
+from nmt_distill.teacher.batches import batches_by_length
 from nmt_distill.teacher.reading import read_distributions
 
 PROJECTED_LOGITS = 1 << 25

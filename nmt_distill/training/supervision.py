@@ -77,7 +77,8 @@ class Reading:
 
     def hidden(self, pair: HiddenConfig) -> Tensor:
         """Return the teacher's states (rows, D) of a layer, on source or target tokens, sentences end to end."""
-        return torch.cat([getattr(forced, pair.side)[pair.teacher_layer] for forced in self.passes])
+        with torch.autocast(self.source_mask.device.type, enabled=False):  # a decoder may be run only now
+            return torch.cat([getattr(forced, pair.side)[pair.teacher_layer] for forced in self.passes])
 
 
 class Supervision:

@@ -18,7 +18,7 @@ from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.student.checkpoint import quiet_transformers
-from nmt_distill.teacher.marian.teacher import batches_by_length
+from nmt_distill.teacher.batches import batches_by_length
 from nmt_distill.teacher.transformers.hub import find_model
 
 Pooling = Literal["mean", "first_token", "last_token"]

@@ -13,7 +13,7 @@ from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.teacher.base import Teacher
-from nmt_distill.teacher.marian.teacher import batches_by_length
+from nmt_distill.teacher.batches import batches_by_length
 
 BATCH_TOKENS = 4096
 

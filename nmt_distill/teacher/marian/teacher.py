@@ -14,11 +14,22 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import Candidate, ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.base import (
+    Candidate,
+    ForcedDecoding,
+    ForcedPass,
+    Hypothesis,
+    Kept,
+    Sampling,
+    TeacherOutput,
+    check_request,
+)
+from nmt_distill.teacher.batches import batches_by_length
 from nmt_distill.teacher.file_hashes import known_sha256
 from nmt_distill.teacher.marian.ensemble import MarianEnsemble, mean_logits
 from nmt_distill.teacher.marian.file import read_marian_file
 from nmt_distill.teacher.marian.graph import MarianGraph, pad
+from nmt_distill.teacher.marian.layers import DecoderState
 from nmt_distill.teacher.marian.search import beam_search, greedy_search, random_search
 from nmt_distill.teacher.marian.vocabulary import VocabularyFiles, load_vocabulary, shared_vocabulary, tag_id
 from nmt_distill.teacher.reading import read_distributions
@@ -191,7 +202,7 @@ class MarianTeacher:
 
         def distributions(places: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
             target, target_mask = pad([target_ids[row] for row in places], self._device)
-            states = self._forced_states([source_ids[row] for row in places], target, target_mask)
+            states = self._forced_states(self._read([source_ids[row] for row in places]), target, target_mask)
             for chunk in zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True):
                 yield self._logits(chunk), chunk[0]
 
@@ -215,21 +226,25 @@ class MarianTeacher:
 
         Hidden states are those of the first model.
         """
+        encoder: list[Tensor] = []
         with torch.no_grad():
-            target, target_mask = pad(target_ids, self._device)
-            encoder: list[Tensor] = []
-            decoder: list[Tensor] = []
-            states = self._forced_states(source_ids, target, target_mask, hidden=(encoder, decoder))
+            read = self._read(source_ids, hidden=encoder)
             _, source_mask = pad(self._with_tag(source_ids), self._device)
             source_mask[:, : int(self._tag_id is not None)] = False
 
         @torch.no_grad()
-        def logits(rows: slice) -> Tensor:
-            return self._logits([own[rows] for own in states])
+        def decode() -> ForcedDecoding:
+            target, target_mask = pad(target_ids, self._device)
+            decoder: list[Tensor] = []
+            states = self._forced_states(read, target, target_mask, hidden=decoder)
 
-        return ForcedPass(
-            tuple(layer[source_mask] for layer in encoder), tuple(layer[target_mask] for layer in decoder), logits
-        )
+            @torch.no_grad()
+            def logits(rows: slice) -> Tensor:
+                return self._logits([own[rows] for own in states])
+
+            return ForcedDecoding(tuple(layer[target_mask] for layer in decoder), logits)
+
+        return ForcedPass(tuple(layer[source_mask] for layer in encoder), decode)
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Tell how probable given translations are; see :class:`nmt_distill.teacher.base.WhiteBoxTeacher`."""
@@ -238,7 +253,7 @@ class MarianTeacher:
         with torch.inference_mode():
             for rows in batches_by_length(source_ids, self._batch_tokens):
                 target, target_mask = pad([target_ids[row] for row in rows], self._device)
-                states = self._forced_states([source_ids[row] for row in rows], target, target_mask)
+                states = self._forced_states(self._read([source_ids[row] for row in rows]), target, target_mask)
                 tokens = torch.split(target[target_mask].unsqueeze(1), PROJECTED_ROWS)
                 chunks = zip(*(torch.split(model, PROJECTED_ROWS) for model in states), strict=True)
                 found = [
@@ -249,26 +264,35 @@ class MarianTeacher:
                     scores[row] = float(part.mean())
         return scores
 
+    def _read(self, source_ids: Sequence[Sequence[int]], *, hidden: list[Tensor] | None = None) -> list[DecoderState]:
+        """Return where each model's decoder begins.
+
+        :param hidden: gets the hidden states of the first model's encoder
+        """
+        source, source_mask = pad(self._with_tag(source_ids), self._device)
+        return [
+            graph.encode(source, source_mask, hidden=hidden if place == 0 else None)
+            for place, graph in enumerate(self.graphs)
+        ]
+
     def _forced_states(
         self,
-        source_ids: Sequence[Sequence[int]],
+        read: Sequence[DecoderState],
         target: Tensor,
         target_mask: Tensor,
         *,
-        hidden: tuple[list[Tensor], list[Tensor]] | None = None,
+        hidden: list[Tensor] | None = None,
     ) -> list[Tensor]:
         """Return each model's last decoder states (rows, D) before the target's tokens.
 
-        :param hidden: gets the hidden states of the first model's encoder and decoder
+        :param read: what :meth:`_read` has made of the sources
+        :param hidden: gets the hidden states of the first model's decoder
         """
-        source, source_mask = pad(self._with_tag(source_ids), self._device)
         target_input = target.roll(1, dims=1)  # the first column is not read
         found = []
-        for place, graph in enumerate(self.graphs):
-            encoder, decoder = hidden if hidden and place == 0 else (None, None)
-            state = graph.encode(source, source_mask, hidden=encoder)
-            states = graph.decode(target_input, state, length=target.shape[1], hidden=decoder)
-            found.append(states[target_mask])
+        for place, (graph, state) in enumerate(zip(self.graphs, read, strict=True)):
+            own = hidden if place == 0 else None
+            found.append(graph.decode(target_input, state, length=target.shape[1], hidden=own)[target_mask])
         return found
 
     def _logits(self, states: Sequence[Tensor]) -> Tensor:
@@ -284,18 +308,3 @@ def _check_size(files: VocabularyFiles, size: int, model: Path, expected: int) -
         raise NmtDistillError(
             f"{files.paths[-1]} has {size} pieces, but {model} has {expected}; they do not belong together."
         )
-
-
-def batches_by_length(sequences: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
-    """Group the indices of sequences of like length, longest first, so that each batch holds at most ``batch_tokens``.
-
-    A sequence longer than that is a batch of its own.
-    """
-    batches: list[list[int]] = []
-    width = 0
-    for index in sorted(range(len(sequences)), key=lambda index: (-len(sequences[index]), index)):
-        if not batches or (len(batches[-1]) + 1) * width > batch_tokens:
-            batches.append([])
-            width = len(sequences[index])
-        batches[-1].append(index)
-    return batches

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.teacher.base import ForcedPass
+from nmt_distill.teacher.base import ForcedDecoding, ForcedPass
 from nmt_distill.teacher.ensemble import ReadoutEnsemble
 from nmt_distill.teacher.marian.ensemble import mean_logits
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer
@@ -33,11 +31,10 @@ class TransformersEnsemble(ReadoutEnsemble[EncodedSource]):
         """
         passes = [graph.forced_pass(source_ids, target_ids, skipped=skipped) for graph in self.graphs]
 
-        @torch.no_grad()
         def logits(rows: slice) -> Tensor:
             return mean_logits([forced.logits(rows) for forced in passes])
 
-        return replace(passes[0], logits=logits)
+        return ForcedPass(passes[0].encoder, lambda: ForcedDecoding(passes[0].decoder, logits))
 
 
 def load_further(

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
-from nmt_distill.teacher.base import ForcedPass
+from nmt_distill.teacher.base import ForcedDecoding, ForcedPass
 from nmt_distill.teacher.marian.graph import pad
 from nmt_distill.teacher.readout import Readout
 
@@ -141,19 +141,24 @@ class TransformersGraph(Readout[EncodedSource]):
         :param source_ids: tags included
         :param skipped: source tokens before the text, whose hidden states are left out
         """
-        decoder: list[Tensor] = []
         with torch.no_grad():
             source = self.encode(source_ids, keeps_hidden=True)
-            states = self.decode(source, target_ids, hidden=decoder)
             mask = source.mask.clone()
             mask[:, :skipped] = False
             encoder = tuple(layer[mask] for layer in source.hidden)
 
         @torch.no_grad()
-        def logits(rows: slice) -> Tensor:
-            return self.logits(states[rows])
+        def decode() -> ForcedDecoding:
+            layers: list[Tensor] = []
+            states = self.decode(source, target_ids, hidden=layers)
 
-        return ForcedPass(encoder, tuple(decoder), logits)
+            @torch.no_grad()
+            def logits(rows: slice) -> Tensor:
+                return self.logits(states[rows])
+
+            return ForcedDecoding(tuple(layers), logits)
+
+        return ForcedPass(encoder, decode)
 
     def logits(self, states: Tensor) -> Tensor:
         """Project states (rows, D) to logits (rows, V) in float32, which are the caller's own to change."""

@@ -17,10 +17,10 @@ from nmt_distill.files import fingerprint
 from nmt_distill.inheritance import Inheritance
 from nmt_distill.languages import Direction
 from nmt_distill.teacher.base import Candidate, ForcedPass, Hypothesis, Kept, Sampling, TeacherOutput, check_request
+from nmt_distill.teacher.batches import batches_by_length
 from nmt_distill.teacher.ctranslate2.folder import converted
 from nmt_distill.teacher.ctranslate2.search import CTranslate2Search
 from nmt_distill.teacher.families import candidate_families, choose_family, name_languages
-from nmt_distill.teacher.marian.teacher import batches_by_length
 from nmt_distill.teacher.room import Room
 from nmt_distill.teacher.transformers.checkpoint import load_config, load_model, load_tokenizer, quiet, special_ids
 from nmt_distill.teacher.transformers.ensemble import TransformersEnsemble, load_further

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.languages import Direction
-from nmt_distill.teacher.base import ForcedPass, OnlineTeacher
+from nmt_distill.teacher.base import ForcedDecoding, ForcedPass, OnlineTeacher
 from nmt_distill.teacher.marian.teacher import MarianTeacher
 from nmt_distill.teacher.transformers.teacher import TransformersTeacher
 from tests.transformers_models import POSITIONS
@@ -30,6 +31,22 @@ def pairs_of(teacher: Any) -> tuple[list[list[int]], list[list[int]]]:
 
 def joined(passes: list[ForcedPass], side: str) -> list[Tensor]:
     return [torch.cat(layers) for layers in zip(*(getattr(forced, side) for forced in passes), strict=True)]
+
+
+def check_that_the_decoder_waits(teacher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass of which the encoder alone is asked for runs no decoder."""
+    expected = teacher.forced_pass(*pairs_of(teacher))
+
+    def decode(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the decoder was run")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(teacher.graph, "decode", decode)
+        found = teacher.forced_pass(*pairs_of(teacher))
+        for layer, wanted in zip(found.encoder, expected.encoder, strict=True):
+            assert torch.equal(layer, wanted)
+        with pytest.raises(RuntimeError, match="the decoder was run"):
+            found.logits(slice(None))
 
 
 def check_forced_pass(teacher: Any) -> ForcedPass:
@@ -54,7 +71,7 @@ def check_forced_pass(teacher: Any) -> ForcedPass:
     return whole
 
 
-def test_marian(teacher: MarianTeacher) -> None:
+def test_marian(teacher: MarianTeacher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a post-norm model, layer k is what a model of k layers puts out."""
     whole = check_forced_pass(teacher)
     graph = teacher.graph
@@ -72,13 +89,15 @@ def test_marian(teacher: MarianTeacher) -> None:
     finally:
         graph.num_encoder_layers, graph.num_decoder_layers = numbers
     assert teacher.max_target_tokens is None
+    check_that_the_decoder_waits(teacher, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["nllb", "small100", "marian_tagged", "t5"])
-def test_transformers(checkpoints: dict[str, Path], name: str) -> None:
+def test_transformers(checkpoints: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden states are transformers' own, without those of tags and prompts."""
     teacher = TransformersTeacher(str(checkpoints[name]), **FACTS)
     whole = check_forced_pass(teacher)
+    check_that_the_decoder_waits(teacher, monkeypatch)
     sources, targets = pairs_of(teacher)
     prefix, forced = teacher.room.source_prefix, teacher.graph.forced_ids
     assert prefix
@@ -92,7 +111,7 @@ def test_transformers(checkpoints: dict[str, Path], name: str) -> None:
             output = model(**given, output_hidden_states=True)
         encoder = tuple(layer[0, len(prefix) :] for layer in output.encoder_hidden_states)
         decoder = tuple(layer[0, len(forced) - 1 :] for layer in output.decoder_hidden_states)
-        expected.append(ForcedPass(encoder, decoder, whole.logits))
+        expected.append(ForcedPass(encoder, partial(ForcedDecoding, decoder, whole.logits)))
     for side in ("encoder", "decoder"):
         for layer, wanted in zip(getattr(whole, side), joined(expected, side), strict=True):
             torch.testing.assert_close(layer, wanted, rtol=1e-4, atol=1e-4)

@@ -61,7 +61,7 @@ class OneByOneTeacher:
     def forced_pass(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> ForcedPass:
         import torch
 
-        from nmt_distill.teacher.base import ForcedPass
+        from nmt_distill.teacher.base import ForcedDecoding, ForcedPass
 
         self.calls.append((source_ids, target_ids))
         outputs = []
@@ -76,7 +76,7 @@ class OneByOneTeacher:
         ]
         encoder, decoder = (tuple(torch.cat(layers, dim=1)[0] for layers in side) for side in sides)
         logits = torch.cat([output.logits[0] for output in outputs])
-        return ForcedPass(encoder, decoder, lambda rows: logits[rows].clone())
+        return ForcedPass(encoder, lambda: ForcedDecoding(decoder, lambda rows: logits[rows].clone()))
 
 
 class PaddingTeacher(OneByOneTeacher):
@@ -86,7 +86,7 @@ class PaddingTeacher(OneByOneTeacher):
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
-        from nmt_distill.teacher.base import ForcedPass
+        from nmt_distill.teacher.base import ForcedDecoding, ForcedPass
 
         pad, start = self.model.config.pad_token_id, self.model.config.decoder_start_token_id
         rows = [[torch.tensor(ids) for ids in side] for side in (source_ids, target_ids)]
@@ -104,7 +104,7 @@ class PaddingTeacher(OneByOneTeacher):
             for layers, mask in zip((found.encoder_hidden_states, found.decoder_hidden_states), masks, strict=True)
         )
         logits = found.logits[masks[1]]
-        return ForcedPass(encoder, decoder, lambda rows: logits[rows].clone())
+        return ForcedPass(encoder, lambda: ForcedDecoding(decoder, lambda rows: logits[rows].clone()))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from nmt_distill.distillation.records import Record
 from nmt_distill.distillation.store import Store
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
-from nmt_distill.teacher.base import ForcedPass
+from nmt_distill.teacher.base import ForcedDecoding, ForcedPass
 from nmt_distill.training.batches import Batch, collate, collate_samples
 from nmt_distill.training.config import HiddenConfig, PhaseConfig
 from nmt_distill.training.objective import LOGGED, Objective
@@ -255,6 +255,27 @@ def test_each_direction_has_its_teacher_which_sees_no_tag(new_student: Make, toy
         torch.testing.assert_close(reading.targets.rows(rows).probs, expected, rtol=1e-4, atol=1e-5)
 
 
+class EncoderAlone(OneByOneTeacher):
+    """Cannot be asked what its decoder makes of a target."""
+
+    def forced_pass(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> ForcedPass:
+        def decode() -> ForcedDecoding:
+            raise RuntimeError("the decoder was run")
+
+        return ForcedPass(super().forced_pass(source_ids, target_ids).encoder, decode)
+
+
+def test_the_decoder_is_not_run_for_layers_of_the_encoder(new_student: Make, toy_store: Store) -> None:
+    student = new_student()
+    batch = batch_of(student, [toy_store[number] for number in range(3)])
+    phase = replace(HIDDEN, vocabulary_weight=1.0, kd_weight=0.5, hidden=PAIRS[:2])
+    supervision = supervision_of(student, EncoderAlone(new_student()))
+    loss, _ = Objective(student, temperature=1.0, supervision=supervision, phases=[phase])(batch, phase)
+    assert loss > 0
+    with pytest.raises(RuntimeError, match="the decoder was run"):
+        Objective(student, temperature=1.0, supervision=supervision, phases=[HIDDEN])(batch, HIDDEN)
+
+
 def test_layers_that_no_teacher_has(new_student: Make) -> None:
     student = new_student()
     pairs = tuple(HiddenConfig(teacher_layer=layer, student_layer=1) for layer in (1, 2))
@@ -273,7 +294,7 @@ def test_layers_that_no_teacher_has(new_student: Make) -> None:
 
 def test_the_teacher_computes_in_its_own_precision_where_the_student_does_in_bfloat16() -> None:
     states, table = torch.randn(6, 8), torch.randn(NUM_IDS, 8)
-    forced = ForcedPass((), (states,), lambda rows: F.linear(states[rows], table))
+    forced = ForcedPass((), lambda: ForcedDecoding((states,), lambda rows: F.linear(states[rows], table)))
     shared = torch.arange(NUM_IDS - 2)
     targets = OnlineTargets([forced], [6], shared, shared, temperature=2.0)
     expected = targets.rows(slice(1, 5))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.teacher.base import Sampling, Teacher, WhiteBoxTeacher
-from nmt_distill.teacher.marian.teacher import MarianTeacher, batches_by_length
+from nmt_distill.teacher.batches import batches_by_length
+from nmt_distill.teacher.marian.teacher import MarianTeacher
 from tests.marian_models import architecture, random_parameters, write_marian_model
 from tests.marian_teachers import SENTENCES, all_logits, load
 

@@ -62,8 +62,13 @@ _UNDERLINED = r"""
 | (?P<underlined>(?<!\w)__[a-z][A-Za-z0-9.-]{0,60}?__(?!\w))
 """
 """i18next's old placeholders, in Markdown emphasis"""
+_WHOLE_LINK = r"""
+| (?P<link>\[(?=[^\[\]\n]{1,300}\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\)))
+| (?P<link_end>\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\))
+"""
+"""a link of Markdown in text that is not said to be Markdown: only where nothing else is likely"""
 _PATTERNS = {
-    False: re.compile(_PLAIN + _UNDERLINED, re.VERBOSE),
+    False: re.compile(_PLAIN + _UNDERLINED + _WHOLE_LINK, re.VERBOSE),
     True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE),
 }
 _OTHER_SIGN = r":[A-Za-z_/]|/[\w.]|www\.|MM|YY|yy"

@@ -65,6 +65,8 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("If size <b\nthen files > c, &lt;b\nand d &gt; e, <b\nif x = 1>", ["&lt;", "&gt;"]),
         ("as YYYY-MM-DD or HH:mm:ss, day/month, 5/5", ["YYYY-MM-DD", "HH:mm:ss"]),
         ("A plain text. With *stars* and [brackets].", []),
+        ('See [the guide](https://x.org/a "A title"), [b](/c).', ["[", '](https://x.org/a "A title")', "[", "](/c)"]),
+        ("Call f[0](x), [OK] (or [Cancel]), [a](b c)", []),
     ],
 )
 def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
@@ -120,11 +122,14 @@ def test_directives_without_a_number_keep_their_order() -> None:
         "[%key:",
         "__a",
         "@.a",
+        "[a](http:",
+        '[a](/b "',
     ],
 )
-def test_a_long_line_of_signs_takes_little_time(sign: str) -> None:
+@pytest.mark.parametrize("markdown", [False, True])
+def test_a_long_line_of_signs_takes_little_time(sign: str, markdown: bool) -> None:
     text = sign * (20_000 // len(sign))
     began = time.process_time()
-    spans = protected_spans(text, markdown=True)
+    spans = protected_spans(text, markdown=markdown)
     mask(text, spans)
     assert time.process_time() - began < 5

@@ -231,14 +231,14 @@ def write_json(path: Path, content: Any) -> None:
         stream.write("\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a file that is missing or damaged is an error that names it."""
+def read_json(path: Path, *, remedy: str = "delete it and run the stage again") -> Any:
+    """Read JSON; a file that is missing or damaged is an error that names it and says what to do."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NmtDistillError(f"{path} does not exist.") from None
     except (ValueError, UnicodeDecodeError) as error:
-        raise NmtDistillError(f"{path} is not valid JSON ({error}); delete it and run the stage again.") from None
+        raise NmtDistillError(f"{path} is not valid JSON ({error}); {remedy}.") from None
 
 
 def fingerprint(content: Any) -> str:

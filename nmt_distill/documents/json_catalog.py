@@ -11,6 +11,8 @@ from nmt_distill.documents.document import DocumentError, Slot, SlottedDocument,
 
 _QUOTING = re.compile(r"'(?=\{)")
 """to ICU the placeholder behind it is text, so no translation may bring one in, such as French ``d'{name}``"""
+_UNKNOWN = re.compile("[\ud800-\udfff\ufffd]")
+"""halves of a pair of UTF-16 that JSON lets stand alone, and what translators see in their place"""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -52,7 +54,7 @@ def read_json_catalog(
             slots.append(Slot(start=match.start(), end=match.end(), segment="", write=constant(locale), always=True))
         elif skipped_below < 0:
             segment = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            write = partial(_write, segment, only_ascii, escaped_slashes)
+            write = partial(_write, segment, _UNKNOWN.findall(value), only_ascii, escaped_slashes)
             slots.append(Slot(start=match.start(), end=match.end(), segment=segment, write=write))
     return SlottedDocument(source=source, slots=slots)
 
@@ -61,8 +63,15 @@ def _is_locale(key: str, language: str | None) -> bool:
     return key == "@@locale" and language is not None
 
 
-def _write(segment: str, only_ascii: bool, escaped_slashes: bool, translation: str) -> str:
+def _write(segment: str, unknown: list[str], only_ascii: bool, escaped_slashes: bool, translation: str) -> str:
     if _QUOTING.search(segment) is None:
         translation = _QUOTING.sub("\u2019", translation)
-    written = json.dumps(translation, ensure_ascii=only_ascii)
+    if len(_UNKNOWN.findall(translation)) == len(unknown):
+        halves = iter(unknown)
+        translation = _UNKNOWN.sub(lambda _: next(halves), translation)
+    written = _UNKNOWN.sub(_escape, json.dumps(translation, ensure_ascii=only_ascii))
     return written.replace("/", "\\/") if escaped_slashes else written
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match.group() if match.group() == "\ufffd" else f"\\u{ord(match.group()):04x}"

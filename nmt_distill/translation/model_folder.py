@@ -23,6 +23,8 @@ ENCODER_FOLDER = "encoder"
 CARD_FILE = "README.md"
 LICENCE_FILE = "LICENSE.md"
 """what is known of the licence; the card names it, by a name that the hub knows"""
+RENEW = "copy or export the model again"
+"""what helps where a file of an export folder is damaged"""
 FORMAT = 1
 MIN_POSITIONS = 16
 """fewest positions that a model may have: even one rare character takes several pieces"""
@@ -126,7 +128,7 @@ def named_exports(path: Path) -> str:
 
 def _parse_languages(path: Path, sentencepiece: Path) -> ModelFolder:
     where = path / LANGUAGES_FILE
-    content = read_json(where)
+    content = read_json(where, remedy=RENEW)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise NmtDistillError(
@@ -166,9 +168,7 @@ def _whole_number(where: Path, content: dict[str, Any], key: str, default: int, 
     return number
 
 
-def verify_checksums(
-    path: Path, names: Sequence[str] | None = None, *, remedy: str = "copy or export the model again"
-) -> int:
+def verify_checksums(path: Path, names: Sequence[str] | None = None, *, remedy: str = RENEW) -> int:
     """Compare the files of an export folder, or of another with a ``checksums.json``; return how many agree.
 
     :param names: which of them, where they are there; None takes all
@@ -178,7 +178,7 @@ def verify_checksums(
     _check_folder(path)
     if not (path / CHECKSUMS_FILE).is_file():
         raise NmtDistillError(f"{path} has no {CHECKSUMS_FILE} to compare its files with; {remedy}.")
-    expected = read_json(path / CHECKSUMS_FILE)
+    expected = read_json(path / CHECKSUMS_FILE, remedy=remedy)
     if not isinstance(expected, dict) or not expected:
         raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; {remedy}.")
     wanted = [*expected] if names is None else [name for name in names if name in expected or (path / name).exists()]
@@ -186,7 +186,8 @@ def verify_checksums(
         raise NmtDistillError(f"{path / CHECKSUMS_FILE} does not name {', '.join(unknown)}; {remedy}.")
     damaged = [name for name in wanted if not (path / name).is_file() or sha256_of(path / name) != expected[name]]
     if damaged:
-        raise NmtDistillError(f"{path}: {', '.join(damaged)} damaged or missing; {remedy}.")
+        names = ", ".join(damaged)
+        raise NmtDistillError(f"{path} differs from its {CHECKSUMS_FILE}: {names} damaged or missing; {remedy}.")
     return len(wanted)
 
 

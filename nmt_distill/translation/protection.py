@@ -19,7 +19,7 @@ _PLAIN = r"""
     | <(?P<code_tag>code|kbd|samp|var|tt)\b[^<>]{0,300}>[^<]{0,300}</(?P=code_tag)\s*> )
 | (?P<comment><!--(?:[^-]|-(?!->)){0,300}-->)
 | (?P<tag><{1,3}(?:[\w.+-]{1,64}@[\w.-]{1,253}|[A-Za-z][A-Za-z0-9.+-]{1,31}://[^\s<>]{1,2000})>{1,3}
-    | </?(?:[A-Za-z][^<>\n\r]*|[0-9]{1,3}\s*/?)>
+    | </?(?:[A-Za-z][^<>\n\r]*|[0-9]{1,3}\s*/?)> | <!\[CDATA\[ | \]\]>
     | <[A-Za-z](?:[^<>]*=\s*["'{][^<>]*|[\w.:-]*\s*/)> | </[A-Za-z][\w.:-]*\s*>
     | &lt;/?[A-Za-z](?:[^&<>\n\r]|&(?:quot|apos|amp|\#39|\#34);){0,300}&gt;)
 | (?P<operator>&&)
@@ -34,6 +34,7 @@ _PLAIN = r"""
 | (?P<braces>\{\{\{[^{}]{0,300}\}\}\} | \{\{(?:[^{}]|\{(?!\{)|\}(?!\})){0,2000}\}\}
     | \{%(?:[^%{]|%(?!\})|\{(?!%)){0,2000}%\} | \{\#(?:[^\#{]|\#(?!\})|\{(?!\#)){0,2000}\#\}
     | [$\#%@]?\{[^{}]{0,300}(?:\{[^{}]{0,300}\}[^{}]{0,300}){0,20}\} )
+| (?P<broken>\{\s*\w{1,60}\s*,\s*(?:plural|select|selectordinal)\s*,[\s\S]*)
 | (?P<percent>%\([^()\s]{1,80}\)[\#0+-]*[0-9]*(?:\.[0-9]+)?[A-Za-z]
     | %(?:[0-9]+\$)?[\#0+-]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|ll|[hlLqjzt])?[A-Za-z@](?![A-Za-z])
     | %% | %[A-Za-z_][A-Za-z0-9_]{0,60}% | %[0-9]{1,2}(?![0-9%]) )
@@ -63,19 +64,22 @@ _UNDERLINED = r"""
 """
 """i18next's old placeholders, in Markdown emphasis"""
 _WHOLE_LINK = r"""
-| (?P<link>\[(?=[^\[\]\n]{1,300}\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\)))
-| (?P<link_end>\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\))
+| (?P<link>\[(?=[^\[\]\n]{1,300}\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\))
+    | (?<![\w\]])\[(?=[^\[\]\n]{1,300}\]\[[^\[\]\n]{0,100}\]))
+| (?P<link_end>\]\((?:[a-z]{2,10}:|[./\#])[^()\s]{0,500}(?:\ "[^"\n]{0,300}")?\) | \]\[[^\[\]\n]{0,100}\])
 """
 """a link of Markdown in text that is not said to be Markdown: only where nothing else is likely"""
 _PATTERNS = {
     False: re.compile(_PLAIN + _UNDERLINED + _WHOLE_LINK, re.VERBOSE),
     True: re.compile(_MATH + _PLAIN + _MARKDOWN, re.VERBOSE),
 }
-_OTHER_SIGN = r":[A-Za-z_/]|/[\w.]|www\.|MM|YY|yy"
+_OTHER_SIGN = r":[A-Za-z_/]|/[\w.]|www\.|MM|YY|yy|\]\]>"
 _SIGN = {
-    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}|__[a-z]"),
+    False: re.compile(rf"[{{<&%$`@#\\]|{_OTHER_SIGN}|\]\[|__[a-z]"),
     True: re.compile(rf"[{{<&%$`@#*_~\[\\]|{_OTHER_SIGN}"),
 }
+_CDATA = {"<![CDATA[": ("]]", ""), "]]>": ("", "]]")}
+"""what each end of a section opens and closes"""
 _TAG_NAME = re.compile(r"(?:<|&lt;)(/?)([A-Za-z0-9][^\s/>&]*)")
 _VOID = frozenset([
     "area",
@@ -157,6 +161,8 @@ def protected_spans(text: str, *, markdown: bool = False, terms: Terms | None = 
 def _names(match: re.Match[str]) -> tuple[str, str]:
     """Return the names of the markup that a match may begin and may end."""
     kind, text = match.lastgroup, match.group()
+    if kind == "tag" and text in _CDATA:
+        return _CDATA[text]
     if kind == "tag":
         name = _TAG_NAME.match(text)
         if name is None or text.endswith(("/>", "/&gt;")) or name[2].lower() in _VOID or "://" in text:

@@ -128,3 +128,4 @@ def test_halves_of_characters_in_json_are_no_trouble(toy_export: Path, tmp_path:
     strings = json.loads(out.read_text(encoding="utf-8"))
     assert strings.keys() == {"a", "b"}
     assert strings["b"].count("{name}") == 1
+    assert (strings["a"].count("\ud800"), strings["b"].count("\udfff")) == (1, 1)

@@ -70,11 +70,18 @@ def test_a_translation_quotes_no_placeholder_of_icu() -> None:
     assert document.render(["d'{b} l'a", "'{d}'"]).decode() == '{"a": "d\u2019{b} l\'a", "c": "\'{d}\'"}'
 
 
-def test_a_lone_surrogate_in_json_is_left_where_nothing_changes() -> None:
+def test_a_lone_surrogate_in_json_comes_through() -> None:
     content = b'{"a": "x \\ud800 y"}'
     document = read_json_catalog(content, HERE)
     assert list(document.segments) == ["x \ufffd y"]
     assert unchanged(document) == content
+    assert document.render(["\ufffd z"]) == b'{"a": "\\ud800 z"}'
+    assert document.render(["z"]) == b'{"a": "z"}'
+
+
+def test_a_lone_surrogate_is_escaped_among_characters_that_are_not() -> None:
+    document = read_json_catalog('{"a": "\u00e9 \\udfff, \ufffd"}'.encode(), HERE)
+    assert document.render(["\ufffd \u00e4, \ufffd"]).decode() == '{"a": "\\udfff \u00e4, \ufffd"}'
 
 
 def test_what_arb_says_about_its_text_is_no_text() -> None:

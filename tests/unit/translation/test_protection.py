@@ -67,6 +67,10 @@ def test_spans_are_in_order_and_stand_in_the_text(text: str, markdown: bool) -> 
         ("A plain text. With *stars* and [brackets].", []),
         ('See [the guide](https://x.org/a "A title"), [b](/c).', ["[", '](https://x.org/a "A title")', "[", "](/c)"]),
         ("Call f[0](x), [OK] (or [Cancel]), [a](b c)", []),
+        ("See [the guide][1] or [it][], x[i][j]", ["[", "][1]", "[", "][]", "][j]"]),
+        ("<![CDATA[Open]]> or <![CDATA[<b>]]>", ["<![CDATA[", "]]>", "<![CDATA[", "<b>", "]]>"]),
+        ("Of {n, plural, one {# file} other {# files", ["{n, plural, one {# file} other {# files"]),
+        ("{g,select, a {b} other {c}} {n, plural,\n=0 {no", ["{g,select, a {b} other {c}}", "{n, plural,\n=0 {no"]),
     ],
 )
 def test_spans_of_plain_text(text: str, spans: list[str]) -> None:
@@ -124,6 +128,10 @@ def test_directives_without_a_number_keep_their_order() -> None:
         "@.a",
         "[a](http:",
         '[a](/b "',
+        "[a][",
+        "<![CDATA[",
+        "{n, plural,",
+        "{n, plural, a {",
     ],
 )
 @pytest.mark.parametrize("markdown", [False, True])

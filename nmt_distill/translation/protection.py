@@ -118,6 +118,8 @@ class Span:
     """whether it is no part of the sentence: a tag, a comment"""
     is_term: bool = False
     """whether a glossary says so"""
+    is_broken: bool = False
+    """whether it is an ICU message that breaks off, so that nobody knows what in it is text"""
 
     @property
     def is_single(self) -> bool:
@@ -147,6 +149,7 @@ def protected_spans(text: str, *, markdown: bool = False, terms: Terms | None = 
                 opens=opens,
                 closes=closes,
                 is_markup=match.lastgroup in {"tag", "comment"},
+                is_broken=match.lastgroup == "broken",
             )
             found.append(span)
     if terms is not None:

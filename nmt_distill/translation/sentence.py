@@ -105,6 +105,8 @@ class Sentence:
         """whether there is anything to translate"""
         self.is_unreadable = not self.has_letters and any(any(map(str.isalpha, span.text)) for span in foreign)
         """whether there would be, if the model could read it"""
+        self.is_broken = any(span.is_broken for span in self._spans)
+        """whether some of it stays as it is because nobody knows what in it is text"""
         self.is_guarded = self._masked is not None
         """whether anything in it is protected"""
         self._holds_nothing = guarded and not self._spans

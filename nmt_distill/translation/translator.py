@@ -231,6 +231,9 @@ class Translator:
                 restored = [sentences[number].restored(candidate) for candidate in candidates]
                 answers[number] = [candidate for candidate in restored if candidate is not None]
         self._answer_in_pieces(sentences, answers, request)
+        for number, sentence in enumerate(sentences):
+            if sentence.is_broken:
+                answers[number] = [replace(found, tally=found.tally + UNTRANSLATED) for found in answers[number]]
         return answers
 
     def _answer_in_pieces(self, sentences: list[Sentence], answers: list[list[Candidate]], request: Request) -> None:

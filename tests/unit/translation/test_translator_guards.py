@@ -154,6 +154,15 @@ def test_what_the_vocabulary_lacks_comes_through(make: Make) -> None:
     assert translator.tally == Tally(num_untranslated=1)
 
 
+def test_an_icu_message_that_breaks_off_stays_and_is_told(toy_export: Path) -> None:
+    translator = Translator(toy_export, threads=1)
+    rest = "{n, plural, one {# door} other {the house"
+    first, second, third = translator.translate([f"the house {rest}", rest, "the house"])
+    assert first.endswith(rest)
+    assert (first, second) == (f"{third} {rest}", rest)
+    assert translator.tally.num_untranslated == 2
+
+
 @pytest.mark.usefixtures("reads_ascii")
 def test_a_glossary_knows_what_the_model_does_not(make: Make, tmp_path: Path) -> None:
     (tmp_path / "terms.tsv").write_text("\u4e2d\u6587\tChinese\n", encoding="utf-8")

@@ -98,6 +98,21 @@ def test_table_of_embedding_teachers_comes_out_of_its_report() -> None:
         assert shares == [told[f"en-{language}", system] for system in systems]
 
 
+def test_table_of_topics_comes_out_of_its_report() -> None:
+    report = read_json(ROOT / "eval" / "reports" / "embeddings_en-pt" / "topics.json")
+    told = {
+        row["system"]: tuple(
+            f"{row[language]['macro_f1']:.3f} / {row[language]['accuracy']:.3f}" for language in ("english", "other")
+        )
+        for row in report["systems"]
+    }
+    readme = (ROOT / "recipes" / "embeddings_en-pt" / "README.md").read_text(encoding="utf-8")
+    num_train, num_test = report["num_train"], report["num_test"]
+    assert f"{num_train:,} of Debian's package descriptions, asked for in {num_test:,} others" in readme
+    rows = re.findall(r"^\| ([\w ]+) \| (0[\d.]+ / [\d.]+) \| (0[\d.]+ / [\d.]+) \|$", readme, re.M)
+    assert {system: (english, other) for system, english, other in rows} == told
+
+
 def test_table_of_words_across_languages_comes_out_of_its_report() -> None:
     report = read_json(ROOT / "eval" / "reports" / "embedding_transfer" / "results.json")
     found = {row["name"]: row["translations_found"] for row in report["rows"]}

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 # Further arguments for pip. On Linux the package index serves torch built for CUDA, several GB that a machine without a
-# GPU cannot use; PyTorch's "Get Started" page names the index of the builds for CPU: make test PIP_ARGS="--index-url URL".
+# GPU cannot use; PyTorch's "Get Started" page names the index of the builds for CPU: make test PIP_ARGS="--extra-index-url URL".
 PIP_ARGS ?=
 
 BIN := $(VENV)/bin

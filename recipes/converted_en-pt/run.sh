@@ -4,4 +4,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PWD/.venv/bin:$PATH"
 
+nmt-distill run quickstart # its export is the teacher
 nmt-distill run converted_en-pt "$@"

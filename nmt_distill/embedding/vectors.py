@@ -117,7 +117,9 @@ def write_vectors(
 def _begin(folder: Path, belongs: dict[str, Any]) -> None:
     """Remove shards of another teacher or text."""
     folder.mkdir(parents=True, exist_ok=True)
-    begun = folder / BEGUN_NAME
+    begun, header = folder / BEGUN_NAME, folder / HEADER_NAME
+    if header.is_file() and belongs.items() <= json.loads(header.read_text(encoding="utf-8"))["header"].items():
+        return
     if not begun.is_file() or json.loads(begun.read_text(encoding="utf-8")) != belongs:
         for path in (folder / HEADER_NAME, *folder.glob("vectors-*.npy")):
             path.unlink(missing_ok=True)

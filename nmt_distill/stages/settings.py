@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_distill.configuration import to_content
+from nmt_distill.embedding.config import TransformersEncoderConfig
 from nmt_distill.files import sha256_of
 from nmt_distill.languages import Direction
 from nmt_distill.recipe import Recipe
@@ -25,6 +26,8 @@ def teacher_settings(config: Any) -> dict[str, Any]:
     content: dict[str, Any] = to_content(config)
     if not content.get("ensemble", True):
         del content["ensemble"]  # labels of a single model stay those that they are
+    if isinstance(config, TransformersEncoderConfig):
+        del content["max_tokens"]  # what is longer is an error, so it changes no vector
     return {key: value for key, value in content.items() if key not in (*_RUN_TIME, *_ORIGIN)}
 
 

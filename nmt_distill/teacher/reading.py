@@ -59,6 +59,16 @@ def read_distributions(
             for row, part in zip(places, zip(*pieces, strict=True), strict=True):
                 parts[row] = part
     token_ids, probs, states = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    if not bool(probs.isfinite().all()):
+        raise NmtDistillError(
+            "the teacher's probabilities are not finite; with teacher.precision float16 its states may be too large: "
+            "set float32 or bfloat16, otherwise its weights are damaged."
+        )
+    if not bool(states.isfinite().all()):
+        raise NmtDistillError(
+            "the teacher's last states are larger than 65,504, more than float16 holds, in which they are stored; set "
+            "distillation.keep_states to false."
+        )
     return TeacherOutput(
         token_ids=token_ids.numpy(),
         probs=probs.numpy(),

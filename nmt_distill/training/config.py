@@ -203,8 +203,8 @@ class TrainingConfig:
     """updates between two checkpoints; a killed run goes on from the last one"""
     batch_parts: PositiveInt = 1
     """parts in which each batch is computed, one after the other: with more of them an update needs less memory and
-    learns the same, up to rounding, dropout and the targets that a student samples, so this may be changed while a
-    training is under way"""
+    learns the same, up to rounding, dropout, the targets that a student samples and the tokens that ``num_sampled``
+    draws, so this may be changed while a training is under way"""
     device: Device = "auto"
     """device of labelling and training: ``auto`` takes a GPU if there is one, ``cpu`` or ``cuda`` demand it"""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -116,17 +116,17 @@ def _online_faults(where: str, phase: PhaseConfig, recipe: Surroundings) -> Faul
     if not phase.runs_teacher:
         return
     others = [
-        f"{place}.kind is {teacher.kind}"
+        f"{place} is not given" if teacher is None else f"{place}.kind is {teacher.kind}"
         for place, teacher in recipe.teacher_configs
-        if teacher is not None and not teacher.runs_online
+        if teacher is None or not teacher.runs_online
     ]
     wanted = {"hidden": ("empty", bool(phase.hidden)), "on_policy_share": ("0", phase.on_policy_share > 0)}
     for key, (nothing, is_wanted) in wanted.items():
         if others and is_wanted:
             yield (
                 f"{where}.{key}",
-                f"must be {nothing} where {others[0]}, which cannot be run in the training step; "
-                "marian and transformers can",
+                f"must be {nothing} where {others[0]}: it wants a teacher that can be run in the training step, of "
+                "kind marian or transformers",
             )
 
 

@@ -25,6 +25,11 @@ class Progress:
     """target tokens since the last validation"""
     finished: bool = False
 
+    def begin_epoch(self) -> None:
+        """Leave the rest of an epoch out that has begun."""
+        epoch, index = self.position
+        self.position = (epoch + bool(index), 0)
+
     def means(self) -> dict[str, float]:
         """Return what is logged, per target token since the last validation."""
         num_tokens = max(self.num_tokens, 1)

@@ -38,7 +38,10 @@ class OnlineTargets:
     temperature: float
 
     def rows(self, rows: slice) -> SoftTargets:
-        """Compute the probabilities (rows, K) of some rows; what the student has no token for is the tail.
+        """Compute the probabilities (rows, K) of some rows, among the tokens that both have.
+
+        What the student has no token for is no tail: all that it could answer with there, such as padding and the tags
+        of languages, is wrong.
 
         In the teacher's own precision, though the student that asks may compute in bfloat16.
         """
@@ -52,15 +55,12 @@ class OnlineTargets:
             first, last = max(rows.start, start), min(rows.stop, stop)
             if first < last:
                 parts.append(forced.logits(slice(first - start, last - start)))
-        probs = (torch.cat(parts) / self.temperature).softmax(dim=-1)
-        kept = probs[:, self.teacher_ids]
-        gone = torch.ones(probs.shape[1], dtype=probs.dtype, device=probs.device)
-        gone[self.teacher_ids] = 0
+        probs = (torch.cat(parts)[:, self.teacher_ids] / self.temperature).softmax(dim=-1)
         return SoftTargets(
-            token_ids=self.shared.expand(len(kept), -1),
-            probs=kept,
-            tail=probs @ gone,
-            best=self.shared[kept.argmax(dim=-1)],
+            token_ids=self.shared.expand(len(probs), -1),
+            probs=probs,
+            tail=probs.new_zeros(len(probs)),
+            best=self.shared[probs.argmax(dim=-1)],
         )
 
 

@@ -234,11 +234,21 @@ def test_what_runs_the_teacher_in_the_step_needs_one_that_can_be(tmp_path: Path)
     )
     online["student"] = {"graph": "nllb"}
     online["teacher"] = {"kind": "fairseq2", "name": "nllb", "origin": "a test", "licence": "none"}
-    cannot = "where teacher.kind is fairseq2, which cannot be run in the training step; marian and transformers can"
-    assert faults_of(path, online) == (
-        f"training.phases[0].hidden must be empty {cannot}",
-        f"training.phases[0].on_policy_share must be 0 {cannot}",
+    cannot = (
+        "where teacher.kind is fairseq2: it wants a teacher that can be run in the training step, of kind marian or"
     )
+    assert faults_of(path, online) == (
+        f"training.phases[0].hidden must be empty {cannot} marian or transformers",
+        f"training.phases[0].on_policy_share must be 0 {cannot} marian or transformers",
+    )
+
+
+def test_what_wants_the_teacher_in_the_step_wants_a_teacher(tmp_path: Path) -> None:
+    phase = {"num_steps": 10, "learning_rate": 0.001, "kd_weight": 1.0, "on_policy_share": 1.0}
+    content = changed(training__phases=[phase], distillation__targets="human")
+    del content["teacher"]
+    told = "training.phases[0].on_policy_share must be 0 where teacher is not given: it wants a teacher that can be run"
+    assert any(fault.startswith(told) for fault in faults_of(tmp_path / "toy.yaml", content))
 
 
 def test_weight_that_the_divergence_moves_to_needs_soft_targets_too(tmp_path: Path) -> None:

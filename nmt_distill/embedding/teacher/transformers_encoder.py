@@ -5,6 +5,7 @@ Shapes: N sentences, S tokens, D width.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ class TransformersEncoder:
         self._model = (model.get_encoder() if config.is_encoder_decoder else model).to(device).eval()
         self._name, self._device = name_or_path, device
         self._pooling, self._prefix, self._normalize = pooling, prefix, normalize
-        self._max_tokens, self._batch_tokens = max_tokens, batch_tokens
+        self._max_tokens, self._batch_tokens = min(max_tokens, _most_tokens(config)), batch_tokens
         self.fingerprint = fingerprint([folder.hashes(), pooling, prefix, normalize, dtype])
 
     def embed(self, sentences: Sequence[str]) -> Vectors:
@@ -75,8 +76,9 @@ class TransformersEncoder:
         for sentence, ids in zip(sentences, encoded, strict=True):
             if len(ids) > self._max_tokens:
                 raise NmtDistillError(
-                    f"a sentence has {len(ids):,} tokens, but embedding.teacher.max_tokens is {self._max_tokens:,}: "
-                    f'"{sentence[:60]}"; raise it as far as {self._name} goes, or cut the corpus by corpus.filters.'
+                    f"a sentence has {len(ids):,} tokens, but {self._name} is given at most {self._max_tokens:,} "
+                    f'(embedding.teacher.max_tokens, and its positions): "{sentence[:60]}"; raise max_tokens as far as '
+                    "its positions go, or cut the corpus by corpus.filters."
                 )
         found: list[Vectors] = [np.zeros(0)] * len(encoded)
         with torch.inference_mode():
@@ -97,6 +99,15 @@ class TransformersEncoder:
 
     def close(self) -> None:
         """Do nothing: no process or connection is open."""
+
+
+def _most_tokens(config: Any) -> int:
+    """Return how many tokens a model has positions for; relatives of RoBERTa begin to count behind their padding."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return sys.maxsize
+    counts_padding = config.model_type in {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "xmod"}
+    return int(positions) - (int(config.pad_token_id) + 1 if counts_padding else 0)
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling, *, normalize: bool) -> Tensor:

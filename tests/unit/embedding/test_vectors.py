@@ -95,6 +95,12 @@ def test_what_was_broken_off_goes_on_with_the_shard_that_is_missing(tmp_path: Pa
         assert shard_path(tmp_path, index).read_bytes() == shard_path(whole, index).read_bytes()
 
 
+def test_what_is_whole_is_not_embedded_again(tmp_path: Path) -> None:
+    """A run that was killed in its second direction has the first one's vectors."""
+    header = write_vectors(tmp_path, LINES, lengths, **FACTS)
+    assert write_vectors(tmp_path, LINES, lambda part: pytest.fail("embedded again"), **FACTS) == header
+
+
 @pytest.mark.parametrize("other", [{"teacher": "u"}, {"corpus": "d"}])
 def test_shards_of_another_teacher_or_text_are_not_kept(tmp_path: Path, other: dict[str, str]) -> None:
     write_vectors(tmp_path, LINES, lengths, **FACTS)

@@ -139,6 +139,28 @@ def test_draws_do_not_depend_on_how_many_rows_are_added_up_at_once(monkeypatch: 
     assert read(num_kept=9, kept="drawn").token_ids.tolist() == whole.token_ids.tolist()
 
 
+def test_what_is_not_finite_is_no_label() -> None:
+    def distributions(logit: float, state: float) -> Iterator[tuple[Tensor, Tensor]]:
+        yield torch.full((2, 4), logit), torch.full((2, 3), state)
+
+    for logit, state, told in (
+        (np.nan, 1.0, "probabilities are not finite; with"),
+        (0.0, 7e4, "states are larger than"),
+    ):
+        with pytest.raises(NmtDistillError, match=told):
+            read_distributions(
+                [[1]],
+                [[2, 0]],
+                lambda batch, values=(logit, state): distributions(*values),
+                batches=[[0]],
+                vocab_size=4,
+                num_kept=2,
+                kept="top",
+                temperature=1.0,
+                keep_states=True,
+            )
+
+
 def test_more_kept_than_there_are() -> None:
     with pytest.raises(NmtDistillError, match=r"num_kept must be at most the teacher's 40 ids, but is 41 instead; low"):
         read(num_kept=41)

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt_distill.distillation.config import DivergenceName
+from nmt_distill.distillation.divergences import Divergence
+from nmt_distill.distillation.losses import vocabulary_loss
 from nmt_distill.distillation.records import Record
 from nmt_distill.distillation.store import Store
 from nmt_distill.errors import NmtDistillError
@@ -90,6 +92,9 @@ def test_a_student_that_is_its_teacher_pays_nothing(new_student: Make, toy_store
     assert max(float(gradient.abs().max()) for gradient in gradients.values()) < 1e-3
     assert not objective.projections, "of one width there is nothing to project"
     batch = batch_of(student, records, is_sampled=True)
+    every = [*range(student.config.vocab_size)]  # padding too, of which a student without training says something
+    supervision = supervision_of(student, OneByOneTeacher(copy.deepcopy(student)), ids=every)
+    objective = Objective(student, temperature=2.0, supervision=supervision, phases=[ON_POLICY])
     for name in get_args(DivergenceName):
         _, sums, gradients = costs(objective, [batch], replace(ON_POLICY, divergence=name))
         assert named(sums)["divergence"] == pytest.approx(0, abs=1e-3)
@@ -209,7 +214,7 @@ def test_sampled_targets_know_nothing_of_states_and_likelihood(new_student: Make
 
 
 def test_ids_of_a_trimmed_vocabulary_are_translated(new_student: Make, toy_store: Store) -> None:
-    """The teacher has 20 ids, the student some of them in another order; the mass of all others is the tail."""
+    """The teacher has 20 ids, the student some of them in another order, which share the probability."""
     student, large = new_student(), new_student(num_ids=20)
     generator = np.random.default_rng()
     ids = generator.permutation(20)[:NUM_IDS].tolist()
@@ -223,13 +228,13 @@ def test_ids_of_a_trimmed_vocabulary_are_translated(new_student: Make, toy_store
     known = [token if token >= 0 else ids[UNKNOWN] for token in ids]
     assert sources == [[known[token] for token in toy_store[index].source_ids] for index in range(3)]
     assert targets == [[known[token] for token in toy_store[index].target_ids] for index in range(3)]
-    probs = (teacher.forced_pass(sources, targets).logits(slice(None)) / 2).softmax(dim=-1)
+    logits = teacher.forced_pass(sources, targets).logits(slice(None)) / 2
     soft = reading.targets.rows(slice(2, 5))
     shared = [token for token in range(NUM_IDS) if token != 7]
     assert soft.token_ids.tolist() == [shared] * 3
-    torch.testing.assert_close(soft.probs, probs[2:5][:, [ids[token] for token in shared]])
+    torch.testing.assert_close(soft.probs, logits[2:5, [ids[token] for token in shared]].softmax(dim=-1))
     assert soft.tail is not None
-    torch.testing.assert_close(soft.tail, 1 - soft.probs.sum(dim=-1), rtol=1e-4, atol=1e-5)
+    assert not soft.tail.any()
     assert soft.top.tolist() == [shared[int(place)] for place in soft.probs.argmax(dim=-1)]
 
 
@@ -304,4 +309,32 @@ def test_the_teacher_computes_in_its_own_precision_where_the_student_does_in_bfl
     assert expected.tail is not None
     assert torch.equal(found.probs, expected.probs)
     assert torch.equal(found.tail, expected.tail)
-    torch.testing.assert_close(found.probs.sum(dim=-1) + found.tail, torch.ones(4))
+    torch.testing.assert_close(found.probs.sum(dim=-1), torch.ones(4))
+
+
+@pytest.mark.parametrize("divergence", get_args(DivergenceName))
+def test_what_the_student_lacks_is_not_answered_with_padding_and_tags(divergence: DivergenceName) -> None:
+    """The teacher gives half to four tokens that both have; each has ids of its own from 4 on."""
+    probs = torch.tensor([[0.2, 0.15, 0.1, 0.05, 0.2, 0.1, 0.1, 0.1]])
+    forced = ForcedPass((), lambda: ForcedDecoding((probs,), lambda rows: probs[rows].log()))
+    shared = torch.arange(4)
+    targets = OnlineTargets([forced], [1], shared, shared, temperature=1.0)
+    states = torch.zeros(1, 6, requires_grad=True)
+    optimizer = torch.optim.Adam([states], lr=0.1)
+    for _ in range(600):
+        loss = vocabulary_loss(
+            states,
+            torch.eye(6),
+            torch.zeros(6),
+            torch.tensor([0]),
+            targets,
+            kd_weight=1.0,
+            has_likelihood=False,
+            divergence=Divergence(divergence),
+        )
+        (states.grad,) = torch.autograd.grad(loss.total.sum(), states)
+        assert abs(float(states.grad.sum())) < 1e-5
+        optimizer.step()
+    found = states.detach().softmax(dim=-1)[0]
+    assert float(found[4:].sum()) < 0.01
+    torch.testing.assert_close(found[:4] / found[:4].sum(), probs[0, :4] / 0.5, rtol=0.02, atol=0.005)

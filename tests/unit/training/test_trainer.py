@@ -98,6 +98,13 @@ def test_without_validation_the_averaged_last_weights_are_kept(
     assert not torch.equal(stopped.lm_head.weight, new_student(seed=3).lm_head.weight)
 
 
+def test_a_phase_with_other_batches_begins_an_epoch(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    first = replace(PHASE, num_steps=1)
+    for name, second in (("same", first), ("larger", replace(first, batch_tokens=2 * PHASE.batch_tokens))):
+        trainer, _ = train(new_student(), toy_store, replace(CONFIG, phases=(first, second)), tmp_path / name)
+        assert trainer.progress.position == ((0, 2) if name == "same" else (1, 1))
+
+
 def test_patience_stops_the_whole_training(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
     scores = iter([5.0, 4.0, 6.0, 5.0, 5.5])
     config = replace(CONFIG, phases=(replace(PHASE, num_steps=100), PHASE), patience=2)

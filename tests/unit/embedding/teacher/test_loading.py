@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def test_settings_reach_the_encoder(tiny_bert: Path) -> None:
     assert np.allclose(embed(normalize=False, precision="bfloat16"), plain, atol=0.1)
 
 
+def test_a_sentence_beyond_the_models_positions_is_told(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    folder = shutil.copytree(tiny_bert, tmp_path / "short")
+    sizes = {"vocab_size": 6, "hidden_size": 8, "intermediate_size": 16}
+    short = BertConfig(**sizes, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=4)
+    BertModel(short).save_pretrained(folder)
+    encoder = load_embedding_teacher(TransformersEncoderConfig(name=str(folder), **FACTS), device="cpu")
+    assert encoder.embed(["turn on light off"]).shape == (1, 8)
+    with pytest.raises(NmtDistillError, match=r"a sentence has 5 tokens, but .*short is given at most 4 "):
+        encoder.embed(["turn on light off off"])
+
+
 def test_library_pools_as_its_folder_says(tiny_bert: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers")
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -95,7 +109,15 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(NmtDistillError, match=r"cannot be loaded as an encoder"):
         load_embedding_teacher(config, device="cpu")
-    fetch_embedding_teacher(CommandEncoderConfig(command="x", **FACTS))
+    with pytest.raises(NmtDistillError, match=r"there is no program `no-such-program`"):
+        fetch_embedding_teacher(CommandEncoderConfig(command="no-such-program", **FACTS))
+    fetch_embedding_teacher(CommandEncoderConfig(command="cat", **FACTS))
+
+
+def test_library_that_is_missing_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(NmtDistillError, match=r"install nmt-distill\[sentence-transformers\]"):
+        fetch_embedding_teacher(SentenceTransformersConfig(name="x", **FACTS))
 
 
 def test_teacher_whose_encoder_is_not_seen_is_refused() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nmt_distill.training.config import PhaseConfig
 from nmt_distill.training.objective import LOGGED, SHOWN
 
 
@@ -25,10 +27,13 @@ class Progress:
     """target tokens since the last validation"""
     finished: bool = False
 
-    def begin_epoch(self) -> None:
-        """Leave the rest of an epoch out that has begun."""
-        epoch, index = self.position
-        self.position = (epoch + bool(index), 0)
+    def end_phase(self, phases: Sequence[PhaseConfig]) -> None:
+        """Go on to the next phase; the rest of an epoch is left out where batches of another size divide it."""
+        (epoch, index), ended = self.position, phases[self.phase]
+        self.phase, self.step = self.phase + 1, 0
+        self.finished |= self.phase == len(phases)
+        if not self.finished and phases[self.phase].batch_tokens != ended.batch_tokens:
+            self.position = (epoch + bool(index), 0)
 
     def means(self) -> dict[str, float]:
         """Return what is logged, per target token since the last validation."""

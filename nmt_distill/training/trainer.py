@@ -210,10 +210,7 @@ class Trainer:
                 began, num_before = time.monotonic(), 0
             if ended:
                 average.keep()
-                progress.phase, progress.step = progress.phase + 1, 0
-                progress.finished |= progress.phase == len(config.phases)
-                if not progress.finished and config.phases[progress.phase].batch_tokens != phase.batch_tokens:
-                    progress.begin_epoch()  # what is left of this one is divided otherwise
+                progress.end_phase(config.phases)
             if ended or progress.finished or progress.step % config.checkpoint_every == 0:
                 self._checkpoint(optimizer, average, between_phases=ended)
 

@@ -234,9 +234,7 @@ def test_what_runs_the_teacher_in_the_step_needs_one_that_can_be(tmp_path: Path)
     )
     online["student"] = {"graph": "nllb"}
     online["teacher"] = {"kind": "fairseq2", "name": "nllb", "origin": "a test", "licence": "none"}
-    cannot = (
-        "where teacher.kind is fairseq2: it wants a teacher that can be run in the training step, of kind marian or"
-    )
+    cannot = "where teacher.kind is fairseq2: it wants a teacher that can be run in the training step, of kind"
     assert faults_of(path, online) == (
         f"training.phases[0].hidden must be empty {cannot} marian or transformers",
         f"training.phases[0].on_policy_share must be 0 {cannot} marian or transformers",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,8 +140,8 @@ def test_draws_do_not_depend_on_how_many_rows_are_added_up_at_once(monkeypatch: 
 
 
 def test_what_is_not_finite_is_no_label() -> None:
-    def distributions(logit: float, state: float) -> Iterator[tuple[Tensor, Tensor]]:
-        yield torch.full((2, 4), logit), torch.full((2, 3), state)
+    def answers(logit: float, state: float) -> Callable[[Sequence[int]], Iterator[tuple[Tensor, Tensor]]]:
+        return lambda batch: iter([(torch.full((2, 4), logit), torch.full((2, 3), state))])
 
     for logit, state, told in (
         (np.nan, 1.0, "probabilities are not finite; with"),
@@ -151,7 +151,7 @@ def test_what_is_not_finite_is_no_label() -> None:
             read_distributions(
                 [[1]],
                 [[2, 0]],
-                lambda batch, values=(logit, state): distributions(*values),
+                answers(logit, state),
                 batches=[[0]],
                 vocab_size=4,
                 num_kept=2,

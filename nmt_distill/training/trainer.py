@@ -211,7 +211,7 @@ class Trainer:
             if ended:
                 average.keep()
                 progress.end_phase(config.phases)
-            if ended or progress.finished or progress.step % config.checkpoint_every == 0:
+            if ended or self.progress.finished or progress.step % config.checkpoint_every == 0:
                 self._checkpoint(optimizer, average, between_phases=ended)
 
     def _step(

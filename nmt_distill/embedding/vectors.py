@@ -6,6 +6,7 @@ complete. Vector N belongs to line N of the text.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -118,8 +119,10 @@ def _begin(folder: Path, belongs: dict[str, Any]) -> None:
     """Remove shards of another teacher or text."""
     folder.mkdir(parents=True, exist_ok=True)
     begun, header = folder / BEGUN_NAME, folder / HEADER_NAME
-    if header.is_file() and belongs.items() <= json.loads(header.read_text(encoding="utf-8"))["header"].items():
-        return
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # a damaged one is none
+        content = json.loads(header.read_text(encoding="utf-8"))
+        if content["format"] == VECTORS_FORMAT and belongs.items() <= content["header"].items():
+            return
     if not begun.is_file() or json.loads(begun.read_text(encoding="utf-8")) != belongs:
         for path in (folder / HEADER_NAME, *folder.glob("vectors-*.npy")):
             path.unlink(missing_ok=True)

@@ -99,6 +99,9 @@ def test_what_is_whole_is_not_embedded_again(tmp_path: Path) -> None:
     """A run that was killed in its second direction has the first one's vectors."""
     header = write_vectors(tmp_path, LINES, lengths, **FACTS)
     assert write_vectors(tmp_path, LINES, lambda part: pytest.fail("embedded again"), **FACTS) == header
+    for damaged in ("{", "[]", '{"format": 1}'):
+        (tmp_path / HEADER_NAME).write_text(damaged, encoding="utf-8")
+        assert write_vectors(tmp_path, LINES, lengths, **FACTS) == header
 
 
 @pytest.mark.parametrize("other", [{"teacher": "u"}, {"corpus": "d"}])

@@ -22,7 +22,7 @@ from nmt_distill.commands import train_head as train_head_command
 from nmt_distill.commands import translate as translate_command
 from nmt_distill.commands.arguments import CommandParser, VerbParser, add_verb, whole_number
 from nmt_distill.errors import NmtDistillError, system_problem
-from nmt_distill.files import flush_output
+from nmt_distill.output import flush_output
 from nmt_distill.progress import say, silence
 from nmt_distill.ranks import Ranks
 

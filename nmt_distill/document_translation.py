@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nmt_distill.documents.document import Document
 from nmt_distill.documents.formats import SUFFIXES, files_below, format_of, is_known, read_document
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output, output_file
+from nmt_distill.output import check_output, output_file
 from nmt_distill.progress import Job, is_watched, job, say
 from nmt_distill.translation.summary import Place, Summary
 

@@ -10,7 +10,6 @@ import mmap
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
     try:
-        with os.fdopen(descriptor, mode, **_text_options(mode)) as stream:
+        with os.fdopen(descriptor, mode, **text_options(mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -50,82 +49,8 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise
 
 
-@contextlib.contextmanager
-def output_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open where a command's output goes: a device or a pipe is written into, and all else is an :func:`atomic_file`.
-
-    A link stays, and what it names is written. A file that standard output goes to, as ``/dev/stdout`` may name it, is
-    written on where that stands. What a killed command left of the same output goes away.
-
-    :param mode: as that of :func:`atomic_file`
-    :raises NmtDistillError: if another process writes it
-    """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with path.open(mode, **_text_options(mode)) as stream:
-            yield stream
-    elif _is_standard_output(path):
-        with os.fdopen(os.dup(1), mode, **_text_options(mode)) as stream:
-            yield stream
-    else:
-        path = Path(os.path.realpath(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with sole_writer(path):
-            remove_partials(path)
-            with atomic_file(path, mode) as stream:
-                yield stream
-
-
-def _is_standard_output(path: Path) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(1))
-    except OSError:  # one of them is not there
-        return False
-
-
-def flush_output() -> None:
-    """Write out what standard output still holds.
-
-    :raises OSError: if that cannot be; Python does not try again, and complain, at its end
-    """
-    if sys.stdout is None:  # closed by who started us
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def check_output(path: Path) -> None:
-    """Tell before the work whether a file can come to stand somewhere.
-
-    :raises NmtDistillError: if it is a folder, or lies below a file
-    """
-    if path.is_dir():
-        raise NmtDistillError(f"{path} is a folder, but must be a file, or a name that is not there yet.")
-    _check_above(path)
-
-
-def check_output_folder(path: Path) -> None:
-    """Tell before the work whether a folder can come to stand somewhere.
-
-    :raises NmtDistillError: if it is a file, or lies below one, or in a folder that nothing may be written into
-    """
-    if path.exists() and not path.is_dir():
-        raise NmtDistillError(f"{path} is a file, but must be a folder, or a name that is not there yet.")
-    _check_above(path)
-    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path())
-    if not os.access(there, os.W_OK):
-        raise NmtDistillError(f"{path} cannot be written, because {there} is read-only; name another place.")
-
-
-def _check_above(path: Path) -> None:
-    above = next((folder for folder in path.parents if folder.exists()), None)
-    if above is not None and not above.is_dir():
-        raise NmtDistillError(f"{path} cannot be written, because {above} is a file; name another place.")
-
-
-def _text_options(mode: str) -> dict[str, Any]:
+def text_options(mode: str) -> dict[str, Any]:
+    """Say how :func:`open` opens text: as UTF-8 with LF line ends; bytes need nothing."""
     return {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
 
 
@@ -133,17 +58,22 @@ def _text_options(mode: str) -> dict[str, Any]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a new folder to fill; it replaces ``path`` when the block ends well.
 
+    A link stays, and what it names is replaced. Whoever may read a new file may read all that are put there.
+
     :raises NmtDistillError: if that is the folder in which the command runs, or above it, or another process writes it
     """
     if path.name in ("", ".."):
         raise NmtDistillError(f"{path} cannot be replaced from within; go elsewhere, and name the folder itself.")
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(path):
         remove_partials(path)
         partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
         try:
             yield partial
-            os.chmod(partial, 0o777 & ~_umask())
+            for file in partial.rglob("*"):  # safetensors gives its files to their owner alone
+                file.chmod(stat.S_IMODE(file.stat().st_mode) | 0o666 & ~_umask())
+            partial.chmod(0o777 & ~_umask())
             _put(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -278,11 +208,17 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def read_sentences(path: Path) -> list[str]:
-    """Return the lines of :func:`read_lines` without the byte order mark that some editors put before the first.
+    """Return the lines of :func:`read_lines` as :func:`as_sentences` has them.
 
     :raises NmtDistillError: as that does
     """
-    return [line.removeprefix("\ufeff") if number == 0 else line for number, line in enumerate(read_lines(path))]
+    return list(as_sentences(read_lines(path)))
+
+
+def as_sentences(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines without the byte order mark that some editors put before the first, and the CR that they end with."""
+    for number, line in enumerate(lines):
+        yield (line if number else line.removeprefix("\ufeff")).removesuffix("\r")
 
 
 def write_lines(path: Path, lines: Iterator[str] | list[str]) -> int:

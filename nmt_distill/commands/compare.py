@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt_distill.commands.arguments import Verbs, add_verb
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output_folder
+from nmt_distill.output import check_output_folder
 
 
 def add_verbs(verbs: Verbs) -> None:

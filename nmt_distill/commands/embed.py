@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_distill.commands.arguments import Verbs, add_verb, whole_number
+from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output, check_output_folder, output_file, read_lines
+from nmt_distill.files import as_sentences, read_lines
+from nmt_distill.output import check_output, output_file
 from nmt_distill.progress import job, say
 
 if TYPE_CHECKING:
@@ -85,13 +87,11 @@ def open_encoder(arguments: argparse.Namespace) -> SentenceEncoder:
 
 
 def input_lines(path: Path | None) -> Iterator[str]:
-    """Yield the lines of a file, or of standard input, without the byte order mark that some editors put before them.
+    """Yield the sentences of a file, or of standard input, one a line.
 
     :raises NmtDistillError: if a file is missing, or a line is not valid UTF-8
     """
-    lines = _standard_input() if path is None else read_lines(path)
-    for number, line in enumerate(lines):
-        yield line if number else line.removeprefix("\ufeff")
+    return as_sentences(_standard_input() if path is None else read_lines(path))
 
 
 def _standard_input() -> Iterator[str]:
@@ -123,6 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
             stream.writelines(_json_lines(encoder, input_lines(arguments.file)))
     else:
         _write_table(arguments.output, encoder, arguments.file)
+    if encoder.num_unread:
+        what = counted(encoder.num_unread, "line")
+        say(f"{what} of which the model's vocabulary has no piece: all such lines have one vector, which says nothing")
     return 0
 
 
@@ -133,11 +136,13 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.approximate and not arguments.index:
         raise NmtDistillError("--approximate is for an index; give --index FOLDER with it.")
     if arguments.index:
-        check_output_folder(arguments.index)
+        from nmt_distill.embedding.index import check_index_folder
+
+        check_index_folder(arguments.index)
     if arguments.output is not None:
         if arguments.output.suffix not in (".npy", ".jsonl"):
             raise NmtDistillError(f"--output must end in .npy or .jsonl, but is {arguments.output}.")
-        check_output(arguments.output)
+        check_output(arguments.output, inputs=[arguments.file] if arguments.file else [])
 
 
 def _windows(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -172,9 +177,16 @@ def _write_table(path: Path, encoder: SentenceEncoder, source: Path | None) -> N
     header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (count, encoder.dim)}
     with output_file(path, "wb") as stream, job("embed", total=count) as running:
         np.lib.format.write_array_header_1_0(stream, header)
+        num_written = 0
         for vectors in encoder.embed_lines(input_lines(source) if kept is None else kept):
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
             running.advance(len(vectors))
+            num_written += len(vectors)
+        if num_written != count:
+            raise NmtDistillError(
+                f"{source} had {counted(count, 'line')}, and then {num_written:,}: it changed while it was read; "
+                "embed it again."
+            )
 
 
 def _write_classes(folder: Path, encoder: SentenceEncoder, source: Path | None) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from nmt_distill.commands.arguments import whole_number
 from nmt_distill.errors import NmtDistillError
 from nmt_distill.evaluation.noise import NOISES, Noise
-from nmt_distill.files import check_output_folder
 from nmt_distill.languages import Direction, normalize_tag
+from nmt_distill.output import check_output_folder
 
 if TYPE_CHECKING:
     from nmt_distill.evaluation.report import Report

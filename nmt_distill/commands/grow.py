@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nmt_distill.commands.arguments import Verbs, add_verb, whole_number
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, check_output_folder
+from nmt_distill.files import atomic_folder
+from nmt_distill.output import check_output_folder
 from nmt_distill.progress import say
 
 

@@ -14,7 +14,8 @@ from nmt_distill.commands.arguments import Verbs, add_verb, whole_number
 from nmt_distill.commands.embed import add_model, input_lines, open_encoder
 from nmt_distill.counting import counted
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import check_output, output_file, read_sentences
+from nmt_distill.files import read_sentences
+from nmt_distill.output import check_output, output_file
 from nmt_distill.progress import say
 
 
@@ -95,7 +96,7 @@ def run_mine(arguments: argparse.Namespace) -> int:
     if math.isnan(least):
         raise NmtDistillError("--min-margin must be a number, but is nan instead.")
     if arguments.output is not None:
-        check_output(arguments.output)
+        check_output(arguments.output, inputs=(arguments.source, arguments.target))
     encoder = open_encoder(arguments)
     sources, targets = read_sentences(arguments.source), read_sentences(arguments.target)
     if arguments.aligned:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt_distill.commands.arguments import Verbs, add_verb, whole_number
 from nmt_distill.commands.embed import add_model, open_encoder
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import read_lines, read_sentences
+from nmt_distill.files import as_sentences, read_lines, read_sentences
 from nmt_distill.progress import say
 
 
@@ -43,14 +43,13 @@ def add_verbs(verbs: Verbs) -> None:
         type=float,
         default=0.0,
         metavar="S",
-        help="share of the examples that may be called `unknown`, so that foreign text is too (default: 0, never)",
+        help="largest share of the examples that may be called `unknown`, so that foreign text is too (default: 0)",
     )
     parser.add_argument(
         "--min-letters",
         type=whole_number(0),
-        default=1,
         metavar="N",
-        help="text with fewer letters is `unknown` (default: 1)",
+        help="text with fewer letters is `unknown` (default: 1 on states, 0 on vectors)",
     )
     parser.add_argument(
         "--outside", type=Path, metavar="FILE", help="text of no class: count how often it is called `unknown`"
@@ -102,8 +101,8 @@ def read_examples(path: Path) -> tuple[list[str], list[str]]:
     :raises NmtDistillError: at the first line that is not both
     """
     sentences, labels = [], []
-    for number, line in enumerate(read_lines(path), start=1):
-        label, tab, sentence = line.removeprefix("\ufeff").partition("\t")
+    for number, line in enumerate(as_sentences(read_lines(path)), start=1):
+        label, tab, sentence = line.partition("\t")
         if not (tab and label.strip() and sentence.strip()):
             raise NmtDistillError(f"{path}, line {number}: must be a label, a tab and a sentence.")
         sentences.append(sentence)

@@ -19,7 +19,7 @@ from nmt_distill.counting import were
 from nmt_distill.document_translation import check_text, is_folder_name, warn_of_unknown_formats
 from nmt_distill.documents.formats import SUFFIXES, format_of
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import output_file
+from nmt_distill.output import output_file
 from nmt_distill.progress import Job, is_watched, job, say
 from nmt_distill.translation.summary import Place, Summary, problems_of
 

@@ -101,6 +101,8 @@ class SentenceEncoder:
         self._pieces = Pieces(next(iter(sorted(self.folder.path.glob("*.spm"))), self.folder.path / "missing.spm"))
         self.threads = threads or available_cores()
         """processor cores that it uses"""
+        self.num_unread = 0
+        """sentences so far of which the vocabulary has no piece: all of them have one vector, which says nothing"""
         try:
             with fallbacks_untold():
                 self._engine = ctranslate2.Encoder(str(self.folder.path), inter_threads=self.threads, intra_threads=1)
@@ -158,6 +160,7 @@ class SentenceEncoder:
         rows: list[list[str]] = []
         for number, (sentence, tokens) in enumerate(zip(sentences, self._pieces.encode(sentences), strict=True)):
             parts = [tokens]
+            self.num_unread += not self._pieces.has_any(tokens)
             if len(tokens) > limit:
                 pieces = split_to_fit(sentence, limit=limit, lengths=self._pieces.lengths)
                 parts = self._pieces.encode(pieces)
@@ -182,6 +185,10 @@ class SentenceEncoder:
                 "in float32, or train it again."
             )
         return means
+
+    def reads(self, sentence: str) -> bool:
+        """Tell whether the vocabulary has any piece of a sentence; without one its vector says nothing."""
+        return self._pieces.has_any(self._pieces.encode([sentence])[0])
 
     def _encode(self, rows: list[list[str]]) -> Vectors:
         return np.array(self._engine.forward_batch(rows).last_hidden_state, dtype=np.float32)

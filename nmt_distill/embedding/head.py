@@ -16,12 +16,16 @@ import numpy as np
 from nmt_distill.embedding.encoder import SentenceEncoder
 from nmt_distill.embedding.vectors import Vectors
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, check_output_folder, read_json, write_json
+from nmt_distill.files import atomic_folder, read_json, write_json
+from nmt_distill.output import check_output_folder, check_replaceable
+from nmt_distill.translation.model_folder import CHECKSUMS_FILE, verify_checksums, write_checksums
 
 HEAD_NAME = "head.json"
 WEIGHTS_NAME = "head.npz"
-FORMAT = 2
+FORMAT = 3
 UNKNOWN = "unknown"
+REMEDY = "train the head again"
+"""what to do where a file of one is damaged"""
 _ARRAYS = ("weights", "bias", "mean", "deviation", "centroids", "whitening")
 
 Features = Literal["states", "vectors"]
@@ -111,16 +115,19 @@ class Head:
                 np.savez(stream, **{name: getattr(self, name).astype(np.float32) for name in _ARRAYS})
             content = {name: value for name, value in vars(self).items() if name not in _ARRAYS}
             write_json(partial / HEAD_NAME, {"format": FORMAT} | content)
+            write_checksums(partial)
 
 
 def check_head_folder(folder: Path) -> None:
     """Tell before the work whether a head can come to stand somewhere.
 
-    :raises NmtDistillError: if something stands there that is no head, or above it a file
+    :raises NmtDistillError: if something stands there that is no head, or no part of one, or above it a file
     """
     check_output_folder(folder)
-    if folder.exists() and not (folder / HEAD_NAME).is_file():
-        raise NmtDistillError(f"{folder} exists, but is no head; name another folder.")
+    if folder.exists():
+        if not (folder / HEAD_NAME).is_file():
+            raise NmtDistillError(f"{folder} exists, but is no head; name another folder.")
+        check_replaceable(folder, lambda name: name in (HEAD_NAME, WEIGHTS_NAME, CHECKSUMS_FILE))
 
 
 def load_head(folder: Path) -> Head:
@@ -130,9 +137,10 @@ def load_head(folder: Path) -> Head:
     """
     if not (folder / HEAD_NAME).is_file():
         raise NmtDistillError(f"{folder} holds no head; make one with `nmt-distill train-head`.")
-    content = read_json(folder / HEAD_NAME)
+    content = read_json(folder / HEAD_NAME, remedy=REMEDY)
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise NmtDistillError(f"{folder / HEAD_NAME} is of another format than {FORMAT}; train the head again.")
+        raise NmtDistillError(f"{folder / HEAD_NAME} is of another format than {FORMAT}; {REMEDY}.")
+    verify_checksums(folder, remedy=REMEDY)
     try:
         with np.load(folder / WEIGHTS_NAME, allow_pickle=False) as arrays:
             head = Head(**(content | {"labels": tuple(content["labels"])}), **{name: arrays[name] for name in _ARRAYS})

@@ -62,15 +62,16 @@ def train_head(
     *,
     reads: Features,
     unknown_share: float = 0.0,
-    min_letters: int = 1,
+    min_letters: int | None = None,
 ) -> tuple[Head, HeadScores]:
     """Train a head on four fifths of the examples, and measure it on the rest.
 
     :param reads: ``states`` for languages, ``vectors`` for what should hold across languages
-    :param unknown_share: share of the examples kept apart whose probability may fall below what the head believes, and
-        of as many the distance from their class beyond it, so that foreign text is told from known text; 0 always
-        gives a class
-    :param min_letters: texts with fewer letters are unknown
+    :param unknown_share: largest share of the examples kept apart that may be called unknown, half of them because
+        their probability is low and half because they are far from their class, so that foreign text is told from
+        known text; with 0 only ``min_letters`` can say so. The scores are those of the same examples
+    :param min_letters: texts with fewer letters are unknown; None is 1 for ``states``, for no language is told from a
+        number, and 0 for ``vectors``
     :raises NmtDistillError: if scikit-learn is missing, a class has too few examples, or there is only one class
     """
     require_scikit_learn()
@@ -94,13 +95,13 @@ def train_head(
         deviation=deviation,
         centroids=centroids,
         whitening=_whitening((scaled - centroids[numbers])[~is_held_out]),
-        min_letters=min_letters,
+        min_letters=(1 if reads == "states" else 0) if min_letters is None else min_letters,
     )
     if unknown_share:
         probabilities, own = head.probabilities(scaled[is_held_out]).max(axis=1), numbers[is_held_out]
         believed = {
-            "min_probability": float(np.quantile(probabilities, unknown_share)),
-            "max_distance": float(np.quantile(head.distances(scaled[is_held_out], own), 1 - unknown_share)),
+            "min_probability": float(np.quantile(probabilities, unknown_share / 2)),
+            "max_distance": float(np.quantile(head.distances(scaled[is_held_out], own), 1 - unknown_share / 2)),
         }
         head = Head(**(vars(head) | believed))
     apart = [place for place, held in enumerate(is_held_out) if held]

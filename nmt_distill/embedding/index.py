@@ -3,7 +3,8 @@
 A folder with ``lines.txt``, a store of :mod:`.vectors`, where it is wanted ``approximate.usearch``, and checksums.
 Whatever a search reads is compared with these first, once for each :class:`SentenceIndex`: usearch ends the whole
 process over a damaged graph, and damaged vectors answer wrongly without a word. To hash vectors takes a fifth of the
-time in which one query is compared with them; a search through the graph leaves them alone.
+time in which one query is compared with them; a search through the graph leaves them alone. An index that is made anew
+while one is open is told by the same sums; the text is mapped at once.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ import numpy as np
 
 from nmt_distill.embedding.encoder import SentenceEncoder, check_full
 from nmt_distill.embedding.student_vectors import scaled_to_one
-from nmt_distill.embedding.vectors import HEADER_NAME, Vectors, VectorStore, shard_path, write_vectors
+from nmt_distill.embedding.vectors import HEADER_NAME, Vectors, VectorStore, read_header, shard_path, write_vectors
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.files import atomic_folder, read_lines, sha256_of, write_lines
+from nmt_distill.files import atomic_folder, map_file, read_lines, sha256_of, write_lines
+from nmt_distill.output import check_output_folder, check_replaceable
 from nmt_distill.progress import job
-from nmt_distill.translation.model_folder import verify_checksums, write_checksums
+from nmt_distill.translation.model_folder import (
+    CHECKSUMS_FILE,
+    read_checksums,
+    verify_checksums,
+    write_checksums,
+)
 
 LINES_NAME = "lines.txt"
 APPROXIMATE_NAME = "approximate.usearch"
@@ -33,6 +40,10 @@ ROWS_AT_ONCE_IN_GRAPH = 1024
 """vectors that usearch adds in one call, without a word on its progress"""
 QUERIES_AT_ONCE = 128
 """queries whose cosines to these are in memory at once"""
+TEXT_AT_ONCE = 1 << 24
+"""bytes of the text that are searched for line ends at once"""
+LF = ord("\n")
+REMEDY = "make the index again"
 
 
 @dataclass(frozen=True)
@@ -53,8 +64,7 @@ def make_index(folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, 
     :raises NmtDistillError: if something stands there that is no index, a line is empty or holds an LF, usearch is
         missing, or there is no room for its graph
     """
-    if folder.exists() and not _is_index(folder):
-        raise NmtDistillError(f"{folder} exists, but is no index; name another folder.")
+    check_index_folder(folder)
     if approximate:
         load_usearch()
     with atomic_folder(folder) as partial:
@@ -75,6 +85,20 @@ def make_index(folder: Path, lines: Iterable[str], encoder: SentenceEncoder, *, 
             _write_graph(partial, header.dim, threads=encoder.threads)
         write_checksums(partial)
     return header.num_vectors
+
+
+def check_index_folder(folder: Path) -> None:
+    """Tell before the work whether an index can come to stand somewhere.
+
+    :raises NmtDistillError: if something stands there that is no index, or is no part of one
+    """
+    check_output_folder(folder)
+    if not folder.exists():
+        return
+    if not _is_index(folder):
+        raise NmtDistillError(f"{folder} exists, but is no index; name another folder.")
+    parts = (LINES_NAME, HEADER_NAME, APPROXIMATE_NAME, CHECKSUMS_FILE)
+    check_replaceable(folder, lambda name: name in parts or name.startswith("vectors-"))
 
 
 def _full_lines(lines: Iterable[str]) -> Iterator[str]:
@@ -111,6 +135,10 @@ def _write_graph(folder: Path, dim: int, *, threads: int) -> None:
         raise NmtDistillError(f"{path} cannot be written whole; make room, or leave --approximate out.")
 
 
+def _bytes(text: bytes) -> Vectors:
+    return np.frombuffer(text, dtype=np.uint8)
+
+
 def load_usearch() -> Any:
     """Return usearch's class of an index.
 
@@ -137,16 +165,21 @@ class SentenceIndex:
         if not _is_index(folder):
             raise NmtDistillError(f"{folder} is no index; make one with `nmt-distill embed --index {folder}`.")
         self.folder, self._encoder = folder, encoder
+        self._sums = read_checksums(folder, remedy=REMEDY)
+        self._header = read_header(folder, remedy=REMEDY)
+        if (self._header.dim, self._header.teacher) != (encoder.dim, encoder.fingerprint):
+            raise NmtDistillError(
+                f"{folder} was made by another model, or by the same in another precision; make the index again with "
+                f"{encoder.folder.path.parent}, or search with the model that made it."
+            )
+        self._text = map_file(folder / LINES_NAME)
         self._verify(LINES_NAME, HEADER_NAME)
-        self._store = VectorStore(folder)
-        remedy = "make the index again with this model, or search with the model that made it"
-        self._store.require(remedy, dim=encoder.dim, teacher=encoder.fingerprint)
 
-    def _verify(self, *names: str, remedy: str = "make the index again") -> None:
-        verify_checksums(self.folder, names, remedy=remedy)
+    def _verify(self, *names: str, remedy: str = REMEDY) -> None:
+        verify_checksums(self.folder, names, expected=self._sums, remedy=remedy)
 
     def __len__(self) -> int:
-        return len(self._store)
+        return self._header.num_vectors
 
     @property
     def is_approximate(self) -> bool:
@@ -157,21 +190,30 @@ class SentenceIndex:
         """Find the nearest sentences of each query, best first.
 
         :param exact: look at all vectors even where there is a graph
-        :raises NmtDistillError: if the vectors, or the graph, were changed
+        :raises NmtDistillError: if the vectors, or the graph, were changed since the index was opened
+        :raises ValueError: if `num_hits` is below 1
         """
+        if num_hits < 1:
+            raise ValueError(f"`num_hits` must be at least 1, but is {num_hits} instead.")
         vectors = scaled_to_one(self._encoder.embed(queries))
         count = min(num_hits, len(self))
         near = self._by_graph if self.is_approximate and not exact else self._by_brute_force
         places, cosines = near(vectors, count)
-        texts = self._texts({place for row in places for place in row})
         return [
-            [Hit(place + 1, cosine, texts[place]) for place, cosine in zip(*row, strict=True)]
+            [Hit(place + 1, cosine, self._line(place)) for place, cosine in zip(*row, strict=True)]
             for row in zip(places, cosines, strict=True)
         ]
 
-    def _texts(self, places: set[int]) -> dict[int, str]:
-        """Read the lines that were found, so that not all of them have to be in memory."""
-        return {place: line for place, line in enumerate(read_lines(self.folder / LINES_NAME)) if place in places}
+    def _line(self, place: int) -> str:
+        """Read a line where it lies, so that not all of them have to be in memory."""
+        return self._text[self._starts[place] : self._starts[place + 1] - 1].decode()
+
+    @cached_property
+    def _starts(self) -> Vectors:
+        """Where each line begins, and the end of the last."""
+        parts = range(0, len(self._text), TEXT_AT_ONCE)
+        ends = [np.flatnonzero(_bytes(self._text[first : first + TEXT_AT_ONCE]) == LF) + first + 1 for first in parts]
+        return np.concatenate([np.zeros(1, dtype=np.int64), *ends])
 
     def _by_brute_force(self, queries: Vectors, count: int) -> tuple[list[list[int]], list[list[float]]]:
         places, cosines = [], []
@@ -199,8 +241,10 @@ class SentenceIndex:
 
     @cached_property
     def _shards(self) -> list[Vectors]:
-        self._verify(*(shard_path(self.folder, place).name for place in range(len(self._store.shards))))
-        return self._store.shards
+        """Vectors, mapped before they are compared with their sums: what replaces them later is not read."""
+        shards = VectorStore(self.folder, remedy=REMEDY).shards
+        self._verify(*(shard_path(self.folder, place).name for place in range(len(shards))))
+        return shards
 
     @cached_property
     def _graph(self) -> Any:

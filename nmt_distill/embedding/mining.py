@@ -32,12 +32,13 @@ class MinedPair:
 def mine(
     sources: Sequence[str], targets: Sequence[str], encoder: SentenceEncoder, *, min_margin: float = MIN_MARGIN
 ) -> list[MinedPair]:
-    """Pair sentences of two texts, each at most once, best margin first; repeated sentences count once, empty ones not.
+    """Pair sentences of two texts, each at most once, best margin first; repeated sentences count once; empty
+    ones, and those of which the vocabulary has no piece, not at all.
 
     :param min_margin: smallest cosine of a pair over the mean cosine of both to their neighbours
     :raises NmtDistillError: if a side has no sentence
     """
-    left, right = _distinct(sources), _distinct(targets)
+    left, right = (_read(_distinct(side), encoder) for side in (sources, targets))
     if not left or not right:
         raise NmtDistillError("mine needs sentences on both sides, but a file is empty.")
     found = mine_pairs(*_both_sides(left, right, encoder))
@@ -92,6 +93,14 @@ def _embedded(name: str, sentences: Sequence[str], encoder: SentenceEncoder) -> 
             parts.append(part)
             running.advance(len(part))
     return np.concatenate(parts)
+
+
+def _read(sentences: Sequence[str], encoder: SentenceEncoder) -> list[str]:
+    """Leave out sentences of which the model knows no piece: their vectors are all the same."""
+    found = [sentence for sentence in sentences if encoder.reads(sentence)]
+    if missing := len(sentences) - len(found):
+        say(f"{counted(missing, 'sentence')} left out, of which the model's vocabulary has no piece")
+    return found
 
 
 def _distinct(sentences: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import math
+import tokenize
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -30,6 +31,9 @@ EMBED_SENTENCES = 4096
 """sentences that are embedded before progress is told"""
 UNIT_TOLERANCE = 1e-2
 """how far from 1 the length of a vector may be for it to count as 1; float16 moves it by less"""
+
+REMEDY = "delete the folder and run the command again, which embeds the text"
+"""what to do where a file of a store is missing or damaged"""
 
 _NPY_HEADER = 1 << 12
 """bytes that hold the header of a table"""
@@ -55,6 +59,11 @@ class VectorsHeader:
     """lines of the text"""
     shard_sentences: int
     """vectors of each file but the last"""
+
+    @property
+    def num_shards(self) -> int:
+        """Files of vectors."""
+        return -(-self.num_vectors // self.shard_sentences)
 
 
 def shard_path(folder: Path, index: int) -> Path:
@@ -123,10 +132,12 @@ def _begin(folder: Path, belongs: dict[str, Any]) -> None:
         content = json.loads(header.read_text(encoding="utf-8"))
         if content["format"] == VECTORS_FORMAT and belongs.items() <= content["header"].items():
             return
-    if not begun.is_file() or json.loads(begun.read_text(encoding="utf-8")) != belongs:
-        for path in (folder / HEADER_NAME, *folder.glob("vectors-*.npy")):
-            path.unlink(missing_ok=True)
-        write_json(begun, belongs)
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(begun.read_text(encoding="utf-8")) == belongs:
+            return
+    for path in (header, *folder.glob("vectors-*.npy")):
+        path.unlink(missing_ok=True)
+    write_json(begun, belongs)
 
 
 def _embed_once(lines: Sequence[str], embed: Embed, advance: Callable[[int], None]) -> Vectors:
@@ -173,11 +184,11 @@ def write_table(path: Path, table: Vectors) -> None:
 def _read_shard(path: Path, num_lines: int) -> Vectors | None:
     if not path.is_file():
         return None
-    shard = _map(path)
+    shard = _map(path, REMEDY)
     return shard if len(shard) == num_lines else None
 
 
-def _map(path: Path) -> Vectors:
+def _map(path: Path, remedy: str) -> Vectors:
     try:
         mapped = map_file(path)
         header = io.BytesIO(mapped[:_NPY_HEADER])
@@ -186,12 +197,12 @@ def _map(path: Path) -> Vectors:
         shape, _, dtype = np.lib.format.read_array_header_1_0(header)
         shard = np.frombuffer(mapped, dtype, math.prod(shape), header.tell()).reshape(shape)
     except FileNotFoundError:
-        raise NmtDistillError(f"{path} does not exist; embed the text again, which makes what is missing.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise NmtDistillError(f"{path} is no whole table of vectors ({error}); delete it and embed again.") from None
+        raise NmtDistillError(f"{path} does not exist; {remedy}.") from None
+    except (ValueError, TypeError, OverflowError, OSError, EOFError, SyntaxError, tokenize.TokenError) as error:
+        raise NmtDistillError(f"{path} is no whole table of vectors ({error}); {remedy}.") from None
     if shard.ndim != 2 or shard.dtype != np.float16:
         raise NmtDistillError(
-            f"{path} holds {shard.dtype} of shape {shard.shape}, but must hold float16 (n, D); delete it."
+            f"{path} holds {shard.dtype} of shape {shard.shape}, but must hold float16 (n, D); {remedy}."
         )
     return shard
 
@@ -221,30 +232,36 @@ def have_unit_length(vectors: Vectors) -> bool:
     return bool(np.abs(np.linalg.norm(vectors.astype(np.float32), axis=1) - 1).max() < UNIT_TOLERANCE)
 
 
+def read_header(folder: Path, *, remedy: str = REMEDY) -> VectorsHeader:
+    """Read what a store says of its vectors.
+
+    :param remedy: what to do where it is damaged
+    :raises NmtDistillError: if the folder holds no complete store, or one of another format
+    """
+    content = read_json(folder / HEADER_NAME, remedy=remedy)
+    if not isinstance(content, dict) or content.get("format") != VECTORS_FORMAT:
+        raise NmtDistillError(f"{folder / HEADER_NAME} is of another format than {VECTORS_FORMAT}; {remedy}.")
+    try:
+        header = VectorsHeader(**content["header"])
+        _ = header.num_shards
+    except (KeyError, TypeError, ZeroDivisionError):
+        raise NmtDistillError(f"{folder / HEADER_NAME} lacks what describes vectors; {remedy}.") from None
+    return header
+
+
 class VectorStore:
     """Vectors that are read where they lie.
 
-    :raises NmtDistillError: if the folder holds no complete store, or one of another format
+    :raises NmtDistillError: as :func:`read_header` does, and if a shard is missing or damaged
     """
 
-    def __init__(self, folder: Path) -> None:
-        content = read_json(folder / HEADER_NAME)
-        if not isinstance(content, dict) or content.get("format") != VECTORS_FORMAT:
-            raise NmtDistillError(
-                f"{folder / HEADER_NAME} is of another format than {VECTORS_FORMAT}; delete the folder and embed again."
-            )
-        try:
-            self.folder, self.header = folder, VectorsHeader(**content["header"])
-            num_shards = -(-self.header.num_vectors // self.header.shard_sentences)
-        except (KeyError, TypeError, ZeroDivisionError):
-            raise NmtDistillError(
-                f"{folder / HEADER_NAME} lacks what describes vectors; delete the folder and embed again."
-            ) from None
-        self.shards = [_map(shard_path(folder, index)) for index in range(num_shards)]
+    def __init__(self, folder: Path, *, remedy: str = REMEDY) -> None:
+        self.folder, self.header = folder, read_header(folder, remedy=remedy)
+        self.shards = [_map(shard_path(folder, index), remedy) for index in range(self.header.num_shards)]
         if sum(map(len, self.shards)) != len(self) or any(shard.shape[1] != self.header.dim for shard in self.shards):
             raise NmtDistillError(
                 f"{folder}: its shards do not hold {len(self):,} vectors of {self.header.dim} numbers, as "
-                f"{HEADER_NAME} says; delete the folder and embed again."
+                f"{HEADER_NAME} says; {remedy}."
             )
 
     def __len__(self) -> int:

@@ -43,9 +43,9 @@ class RetrievalScores:
     backward_xsim: float
     """the same of translations"""
     mining_f1: float
-    """best F1 of finding the pairs where a third of each side has no partner"""
+    """best F1 of finding the pairs where half of each side has no partner"""
     mean_cosine: float
-    """mean cosine of sentences that are no translations of each other; near 1 where all vectors are alike"""
+    """mean cosine of sentences of both languages that are no translations of each other; near 1 where all are alike"""
 
     @property
     def is_collapsed(self) -> bool:
@@ -84,7 +84,7 @@ def retrieval_scores(
         forward_xsim=xsim_error(x, y),
         backward_xsim=xsim_error(y, x),
         mining_f1=mining_scores(x, y).f1,
-        mean_cosine=mean_pairwise_cosine(np.concatenate([x, y])),
+        mean_cosine=mean_cosine_of_strangers(x, y),
     )
 
 
@@ -103,7 +103,7 @@ def own_ranks(queries: Vectors, others: Vectors) -> Vectors:
 
 
 def mining_scores(sources: Vectors, translations: Vectors) -> MiningScores:
-    """Mine pairs where every third sentence of each side, another one on each, has lost its partner."""
+    """Mine pairs after a third of each side, another one on each, is gone: half of what is left has no partner."""
     places = np.arange(len(sources))
     left, right = places[places % 3 != 1], places[places % 3 != 2]
     mined = mine_pairs(sources[left], translations[right])
@@ -112,11 +112,16 @@ def mining_scores(sources: Vectors, translations: Vectors) -> MiningScores:
     return best_mining_scores(mined, truth)
 
 
-def mean_pairwise_cosine(vectors: Vectors) -> float:
-    """Return the mean cosine of all pairs of different rows (N, D), in one pass: the sum of all vectors tells it."""
-    rows = unit_rows(vectors).astype(np.float64)
-    num_rows = int((np.linalg.norm(rows, axis=1) > 0).sum())
-    if num_rows < 2:
+def mean_cosine_of_strangers(x: Vectors, y: Vectors) -> float:
+    """Return the mean cosine of any two of all rows but N of x and N of y (N, D), in one pass by the sum of all.
+
+    Rows of zeros count as if they were not there.
+    """
+    rows, others = unit_rows(x).astype(np.float64), unit_rows(y).astype(np.float64)
+    is_there, other_is = (np.linalg.norm(side, axis=1) > 0 for side in (rows, others))
+    num_rows = int(is_there.sum() + other_is.sum())
+    num_pairs = num_rows * (num_rows - 1) - 2 * int((is_there & other_is).sum())
+    if num_pairs < 1:
         return 0.0
-    total = rows.sum(axis=0)
-    return float((total @ total - num_rows) / (num_rows * (num_rows - 1)))
+    total = rows.sum(axis=0) + others.sum(axis=0)
+    return float((total @ total - num_rows - 2 * (rows * others).sum()) / num_pairs)

@@ -19,7 +19,7 @@ def embedding_blocks(scores: Sequence[EmbeddingScores], maps: Sequence[SentenceM
     yield Paragraph(
         "Retrieval: share of sentences whose nearest one of the other language, by cosine, is their translation; MRR: "
         "mean of 1 over its place. xSIM: share whose best by ratio margin (k = 4) is not; duplicates are left out. "
-        "Mining F1: of finding the pairs where a third of each side has no partner. Mean cosine: of sentences that are "
+        "Mining F1: of finding the pairs where half of each side has no partner. Mean cosine: of sentences that are "
         "no translations of each other. Both ways: from source, from translation.",
         "soft",
     )

@@ -86,20 +86,42 @@ def model_card(facts: CardFacts, result: PrecisionResult, *, float32: PrecisionR
     return "\n".join(lines)
 
 
+def encoder_card(facts: CardFacts) -> str:
+    """Write the card of the folder that sentence-transformers loads."""
+    metadata = _languages(facts) | _licence(facts)
+    metadata |= {"library_name": "sentence-transformers", "pipeline_tag": "sentence-similarity"}
+    metadata["tags"] = ["sentence-transformers", "sentence-similarity", "nmt-distill", "distillation"]
+    languages = ", ".join(metadata["language_bcp47"])
+    lines = [
+        "---",
+        *yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=110).splitlines(),
+        "---",
+        "",
+        f"# {facts.name}, sentence vectors",
+        "",
+        f"The encoder of a student ({facts.shape}) that nmt-distill trained for sentence vectors of {languages}.",
+        "",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'SentenceTransformer("PATH_OF_THIS_FOLDER", trust_remote_code=True).encode(["a sentence"])',
+        "```",
+        "",
+        "The code that this runs is `sentence_encoder.py`. Text beyond the model's positions is cut.",
+        "",
+        *_origin(facts),
+        *_making(facts),
+    ]
+    return "\n".join(lines)
+
+
 def licence_notice(facts: CardFacts) -> str:
     """Write what the card's ``license_link`` names: what is known of the licences, in Markdown."""
     return "\n".join(["# What is known of the licence", "", *_licences(facts), ""])
 
 
 def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
-    """What the hub reads: of the licence it only says that people decide, as the card does.
-
-    For that the hub wants an identifier, and the name of a file or an address that says more; a sentence is none. What
-    people read, here and in the list of `models`, stands in ``license_details``, of which the hub knows nothing. It
-    refuses a ``language`` with a region or a script; those stand in ``language_bcp47``.
-    """
-    languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
-    licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
+    """What the hub reads."""
     suffix = ", the teacher's translations as references" if facts.is_judged_by_teacher else ""
     results = [
         {
@@ -113,16 +135,36 @@ def _metadata(facts: CardFacts, result: PrecisionResult) -> dict[str, Any]:
         for drop in result.drops
     ]
     return {
-        "language": list(dict.fromkeys(language.split("-")[0] for language in languages)),
-        "language_bcp47": list(languages),
-        "license": "other",
-        "license_name": "terms-of-the-teacher" if licences else "terms-of-the-text",
-        "license_link": LICENCE_FILE,
-        "license_details": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
+        **_languages(facts),
+        **_licence(facts),
         "library_name": "ctranslate2",
         "pipeline_tag": "translation",
         "tags": ["translation", "ctranslate2", "nmt-distill", *(["distillation"] if facts.teachers else [])],
         "model-index": [{"name": facts.name, "results": results}],
+    }
+
+
+def _languages(facts: CardFacts) -> dict[str, Any]:
+    """The hub refuses a ``language`` with a region or a script; those stand in ``language_bcp47``."""
+    languages = dict.fromkeys(language for pair in facts.directions for language in (pair.source, pair.target))
+    return {
+        "language": list(dict.fromkeys(language.split("-")[0] for language in languages)),
+        "language_bcp47": list(languages),
+    }
+
+
+def _licence(facts: CardFacts) -> dict[str, Any]:
+    """Of the licence the metadata only say that people decide, as the card does.
+
+    For that the hub wants an identifier, and the name of a file or an address that says more; a sentence is none. What
+    people read, here and in the list of `models`, stands in ``license_details``, of which the hub knows nothing.
+    """
+    licences = dict.fromkeys(teacher.licence for teacher in facts.teachers)
+    return {
+        "license": "other",
+        "license_name": "terms-of-the-teacher" if licences else "terms-of-the-text",
+        "license_link": LICENCE_FILE,
+        "license_details": f"of the teacher: {'; '.join(licences)}" if licences else _licences_of_text(facts),
     }
 
 

@@ -13,7 +13,7 @@ from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.export.fairseq2_checkpoint import write_fairseq2
 from nmt_distill.export.half_precision import write_half_precision
 from nmt_distill.export.map_trial import try_vocabulary_map
-from nmt_distill.export.model_card import CardFacts, Origin, licence_notice, model_card
+from nmt_distill.export.model_card import CardFacts, Origin, encoder_card, licence_notice, model_card
 from nmt_distill.export.onnx import load_onnx, write_onnx
 from nmt_distill.export.parity import HeldOut, StudentAnswers
 from nmt_distill.export.precision_result import PrecisionResult
@@ -91,15 +91,12 @@ def export_student(
             write_encoder(student_folder, folder / precision, precision=precision, name=name)
         results[precision] = _check(precision, folder / precision, answers, config, links)
         say(results[precision].in_words())
+    card = _card_facts(student_folder, name, tags, teachers, corpus, making, vectors_of)
     if vectors_of is not None:
         write_sentence_transformers(student_folder, folder / SENTENCE_TRANSFORMERS, force=force)
-    card = _card_facts(student_folder, name, tags, teachers, corpus, making, vectors_of)
+        _document(folder / SENTENCE_TRANSFORMERS, encoder_card(card), card)
     for done, result in results.items():
-        with atomic_file(folder / done / CARD_FILE) as stream:
-            stream.write(model_card(card, result, float32=results.get("float32")))
-        with atomic_file(folder / done / LICENCE_FILE) as stream:
-            stream.write(licence_notice(card))
-        write_checksums(folder / done)
+        _document(folder / done, model_card(card, result, float32=results.get("float32")), card)
     parity = results["float32"].greedy if "float32" in results else None
     return {
         "num_parameters": card.num_parameters,
@@ -107,6 +104,14 @@ def export_student(
         "precisions": {precision: result.content() for precision, result in results.items()},
         "formats": {kind: _write_format(kind, student_folder, folder / kind, answers, name) for kind in config.formats},
     }
+
+
+def _document(folder: Path, card: str, facts: CardFacts) -> None:
+    """Put card, licence and checksums into a folder that is whole otherwise."""
+    for name, text in ((CARD_FILE, card), (LICENCE_FILE, licence_notice(facts))):
+        with atomic_file(folder / name) as stream:
+            stream.write(text)
+    write_checksums(folder)
 
 
 def _check(

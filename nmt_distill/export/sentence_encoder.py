@@ -75,9 +75,9 @@ class StudentEncoder(InputModule):  # type: ignore[misc]
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Write all that :meth:`load` reads, this file too."""
         folder = Path(output_path)
-        for name in FILES:
-            shutil.copyfile(self._folder / name, folder / name)
-        shutil.copyfile(__file__, folder / Path(__file__).name)
+        for path in (*(self._folder / name for name in FILES), Path(__file__)):
+            if not (folder / path.name).exists() or not path.samefile(folder / path.name):
+                shutil.copyfile(path, folder / path.name)
         save_file({name: tensor.contiguous() for name, tensor in self.encoder.state_dict().items()}, folder / WEIGHTS)
         if isinstance(self.projection, nn.Linear):
             weight, bias = self.projection.weight.detach().cpu(), self.projection.bias.detach().cpu()

@@ -84,7 +84,9 @@ def score_embeddings(run: Run, texts: Sequence[Text]) -> EmbeddingReport:
 def _systems(run: Run, direction: Direction) -> Iterator[tuple[str, Embed]]:
     """Yield what embeds; the teacher is closed before the next is loaded."""
     teacher = embedding_teacher(run, direction)
-    yield TEACHER, teacher.embed
-    teacher.close()
+    try:
+        yield TEACHER, teacher.embed
+    finally:
+        teacher.close()
     for precision in run.recipe.export.ordered_precisions:
         yield f"student {precision}", SentenceEncoder(run.export.path / precision).embed

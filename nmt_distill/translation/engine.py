@@ -28,6 +28,8 @@ LENGTH_FACTOR, LENGTH_ALLOWANCE = 3, 32
 CAREFUL_BEAM, CAREFUL_NGRAM = 4, 3
 """least beam, and length of the n-grams that may not come twice, where a first search ran in circles"""
 END = "</s>"
+SPACE = "\u2581"
+"""what SentencePiece writes for a space"""
 LARGE_SCRIPT = 500
 """letters of a script in a vocabulary that say that there are more than a vocabulary holds"""
 
@@ -66,6 +68,14 @@ class Pieces:
         if self._processor.unk_id() in ids or not (ids or text.isspace()):  # U+FFFD, for one, is read as nothing
             return False
         return self._byte_ids.isdisjoint(ids) or text.isascii() or self._large_scripts.issuperset(map(_script, text))
+
+    def has_any(self, tokens: Sequence[str]) -> bool:
+        """Tell whether one of the tokens of a text says anything of it: not all are unknown, or space."""
+        return not self._blank.issuperset(tokens)
+
+    @cached_property
+    def _blank(self) -> set[str]:
+        return {self.names[self._processor.unk_id()], SPACE}
 
     def is_name(self, word: str) -> bool:
         """Tell whether the vocabulary has a word with its capital and cuts it into pieces without, as names are."""

@@ -168,19 +168,36 @@ def _whole_number(where: Path, content: dict[str, Any], key: str, default: int, 
     return number
 
 
-def verify_checksums(path: Path, names: Sequence[str] | None = None, *, remedy: str = RENEW) -> int:
+def read_checksums(path: Path, *, remedy: str = RENEW) -> dict[str, str]:
+    """Read the ``checksums.json`` of a folder: names of files, and their SHA-256 sums.
+
+    :param remedy: what to do where there is none, or a damaged one
+    :raises NmtDistillError: then
+    """
+    if not (path / CHECKSUMS_FILE).is_file():
+        raise NmtDistillError(f"{path} has no {CHECKSUMS_FILE} to compare its files with; {remedy}.")
+    sums = read_json(path / CHECKSUMS_FILE, remedy=remedy)
+    if not isinstance(sums, dict) or not sums:
+        raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; {remedy}.")
+    return sums
+
+
+def verify_checksums(
+    path: Path,
+    names: Sequence[str] | None = None,
+    *,
+    expected: dict[str, str] | None = None,
+    remedy: str = RENEW,
+) -> int:
     """Compare the files of an export folder, or of another with a ``checksums.json``; return how many agree.
 
     :param names: which of them, where they are there; None takes all
+    :param expected: what :func:`read_checksums` read before; None reads it now
     :param remedy: what to do where they do not
     :raises NmtDistillError: if there are no checksums, or a file is missing, differs or has none; all that do are named
     """
     _check_folder(path)
-    if not (path / CHECKSUMS_FILE).is_file():
-        raise NmtDistillError(f"{path} has no {CHECKSUMS_FILE} to compare its files with; {remedy}.")
-    expected = read_json(path / CHECKSUMS_FILE, remedy=remedy)
-    if not isinstance(expected, dict) or not expected:
-        raise NmtDistillError(f"{path / CHECKSUMS_FILE} must map file names to SHA-256 sums; {remedy}.")
+    expected = read_checksums(path, remedy=remedy) if expected is None else expected
     wanted = [*expected] if names is None else [name for name in names if name in expected or (path / name).exists()]
     if unknown := [name for name in wanted if name not in expected]:
         raise NmtDistillError(f"{path / CHECKSUMS_FILE} does not name {', '.join(unknown)}; {remedy}.")

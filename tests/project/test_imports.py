@@ -18,6 +18,7 @@ ORDER = [
     "computed_precision",
     "lock",
     "files",
+    "output",
     "languages",
     "language_identification",
     "repetition",

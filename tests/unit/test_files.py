@@ -16,9 +16,7 @@ from nmt_distill.errors import NmtDistillError
 from nmt_distill.files import (
     atomic_file,
     atomic_folder,
-    check_output_folder,
     fingerprint,
-    output_file,
     read_json,
     read_lines,
     read_sentences,
@@ -28,7 +26,6 @@ from nmt_distill.files import (
     write_json,
     write_lines,
 )
-from tests.pipes import read_pipe
 
 
 def names(folder: Path) -> list[str]:
@@ -76,71 +73,24 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("content", ["a\nb\u0085\n", b"\x00\r\n"])
-def test_output_goes_through_links_and_into_pipes(content: str | bytes, tmp_path: Path) -> None:
-    mode = "w" if isinstance(content, str) else "wb"
-    written = content.encode() if isinstance(content, str) else content
-    (tmp_path / "link").symlink_to("text")
-    for name in ("text", "link"):
-        with output_file(tmp_path / name, mode) as stream:
-            stream.write(content)
-        assert (tmp_path / "text").read_bytes() == written
+def test_whoever_may_read_a_new_file_may_read_what_a_new_folder_holds(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "new") as partial:
+        (partial / "in").mkdir()
+        for path in (partial / "own", partial / "in" / "own"):
+            path.touch(mode=0o600)
+    (tmp_path / "plain").touch()
+    wanted = (tmp_path / "plain").stat().st_mode
+    assert [(tmp_path / "new" / name).stat().st_mode for name in ("own", "in/own")] == [wanted, wanted]
+
+
+def test_a_link_to_a_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("folder")
+    for text in ("old", "new"):
+        with atomic_folder(tmp_path / "link") as partial:
+            (partial / "text").write_text(text)
     assert (tmp_path / "link").is_symlink()
-    (tmp_path / "to pipe").symlink_to("pipe")
-    with read_pipe(tmp_path / "pipe") as found, output_file(tmp_path / "to pipe", mode) as stream:
-        stream.write(content)
-    assert found == [written]
-    assert (tmp_path / "pipe").is_fifo()
-
-
-def test_output_to_the_file_of_standard_output_is_appended(tmp_path: Path) -> None:
-    program = """
-import sys
-from pathlib import Path
-from nmt_distill.files import output_file
-print("one", flush=True)
-with output_file(Path(sys.argv[1])) as stream:
-    stream.write("two\\n")
-print("three")
-"""
-    with (tmp_path / "out").open("wb") as stream:
-        subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], stdout=stream, check=True)
-    assert names(tmp_path) == ["out"]
-    assert (tmp_path / "out").read_text() == "one\ntwo\nthree\n"
-
-
-def test_output_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("old")
-    with pytest.raises(ValueError, match="stop"), output_file(tmp_path / "text") as stream:
-        stream.write("new")
-        raise ValueError("stop")
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"text": "old"}
-
-
-def test_output_of_a_killed_command_goes_away_with_the_next(tmp_path: Path) -> None:
-    program = (
-        "import os, signal, sys; from pathlib import Path; from nmt_distill.files import output_file\n"
-        "with output_file(Path(sys.argv[1])) as stream:\n"
-        "    stream.write('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    path = tmp_path / "text"
-    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
-    assert len(names(tmp_path)) == 2
-    with output_file(path) as stream:
-        stream.write("whole")
-        with pytest.raises(NmtDistillError, match=r"another nmt-distill writes \S*text; wait"), output_file(path):
-            raise AssertionError
-    assert names(tmp_path) == ["text"]
-    assert path.read_text() == "whole"
-
-
-def test_folder_that_nothing_may_be_written_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_output_folder(tmp_path / "new" / "report")
-    check_output_folder(Path("report"))
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or path != tmp_path)  # root may all
-    for path in (tmp_path, tmp_path / "new" / "report"):
-        with pytest.raises(NmtDistillError, match=f"{path} cannot be written, because {tmp_path} is read-only; name"):
-            check_output_folder(path)
+    assert (tmp_path / "folder" / "text").read_text() == "new"
+    assert names(tmp_path) == ["folder", "link"]
 
 
 def test_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:

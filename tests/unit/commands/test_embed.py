@@ -25,6 +25,10 @@ class Counter:
     """Makes a vector of two numbers: letters, and their square."""
 
     dim = 2
+    num_unread = 0
+
+    def reads(self, line: str) -> bool:
+        return True
 
     def embed(self, lines: Sequence[str]) -> Vectors:
         return np.array([[len(line), len(line) ** 2] for line in lines], dtype=np.float32)
@@ -186,3 +190,49 @@ def test_a_model_that_has_learned_no_vectors_knows_no_language(monkeypatch: pyte
     monkeypatch.setattr("nmt_distill.embedding.encoder.SentenceEncoder", lambda folder, threads: untrained)
     with pytest.raises(NmtDistillError, match=r"^m has learned vectors of no language, so not of `de` either\.$"):
         call("embed", "text", "--language", "de")
+
+
+def test_output_does_not_replace_its_input(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("x\n")
+    for words in (("embed", tmp_path / "t.jsonl"), ("mine", text, tmp_path / "t.jsonl")):
+        (tmp_path / "t.jsonl").write_text("a\nbcd\n")
+        with pytest.raises(NmtDistillError, match=r"t\.jsonl would be written over while it is read"):
+            call(*words, "--output", tmp_path / "t.jsonl")
+    assert (tmp_path / "t.jsonl").read_text() == "a\nbcd\n"
+
+
+def test_line_ends_of_windows_are_no_text(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text.write_bytes("\ufeffa\r\nb\rcd\r\n".encode())
+    assert call("embed", text) == 0
+    assert [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()] == ["a", "b\rcd"]
+    assert call("mine", text, text, "--min-margin", "-9") == 0
+    assert "\r\t" not in capsys.readouterr().out
+    assert train_head_command.read_examples(_written(text, b"x\ta b\r\n")) == (["a b"], ["x"])
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_a_text_that_grows_while_it_is_read_makes_no_table(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Growing(Counter):
+        def embed_lines(self, lines: Iterable[str]) -> Iterator[Vectors]:
+            yield self.embed([*lines, "more"])
+
+    monkeypatch.setattr(embed_command, "open_encoder", lambda arguments: Growing())
+    with pytest.raises(NmtDistillError, match=r"had 2 lines, and then 3: it changed while it was read; embed it again"):
+        call("embed", text, "--output", tmp_path / "v.npy")
+    assert not (tmp_path / "v.npy").exists()
+
+
+def test_lines_that_say_nothing_to_the_model_are_counted(
+    text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = Counter()
+    encoder.num_unread = 2
+    monkeypatch.setattr(embed_command, "open_encoder", lambda arguments: encoder)
+    assert call("embed", text) == 0
+    assert "2 lines of which the model's vocabulary has no piece" in capsys.readouterr().err

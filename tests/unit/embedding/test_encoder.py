@@ -176,3 +176,11 @@ def test_damaged_description_of_an_encoder_is_told(tmp_path: Path, content: str)
     (tmp_path / "encoder.json").write_text(content, encoding="utf-8")
     with pytest.raises(NmtDistillError, match=r"encoder\.json lacks what describes an encoder; export the model again"):
         read_encoder_folder(tmp_path)
+
+
+def test_sentences_without_a_known_piece_are_counted(toy_encoder: Path) -> None:
+    encoder = SentenceEncoder(toy_encoder, threads=1)
+    encoder.embed(["Turn on the light", "\u200b", "\u200b\u200b", "light \u200b"])
+    assert encoder.num_unread == 2
+    assert [encoder.reads(text) for text in ("light \u200b", "\u200b \u200b")] == [True, False]
+    assert [encoder._pieces.has_any(tokens) for tokens in (["\u2581", "<unk>"], ["<unk>", "a"])] == [False, True]

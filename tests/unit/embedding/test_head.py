@@ -81,8 +81,11 @@ def test_head_comes_back_from_its_folder(encoder: SentenceEncoder, hand_made: He
     with pytest.raises(NmtDistillError, match=r"no whole head \(weights must be \(16, 3\), but is \(16, 2\)\); train"):
         load_head(tmp_path / "other")
     (tmp_path / "head" / "head.npz").write_bytes(b"")
-    with pytest.raises(NmtDistillError, match=r"is no whole head"):
+    with pytest.raises(NmtDistillError, match=r"head\.npz damaged or missing; train the head again"):
         load_head(tmp_path / "head")
+    (tmp_path / "other" / "notes.md").touch()
+    with pytest.raises(NmtDistillError, match=r"other holds notes\.md too, which would be lost"):
+        hand_made.save(tmp_path / "other")
     with pytest.raises(NmtDistillError, match=r"holds no head; make one with `nmt-distill train-head`"):
         load_head(tmp_path)
     (tmp_path / "mine").mkdir()
@@ -124,8 +127,26 @@ def test_foreign_text_is_unknown_where_some_known_text_may_be() -> None:
     answers = [label for label, _ in head.classify(encoder, ["ab", "12345", "Ω≈ç√∫˜µ≤≥÷", "zzzz", "日本語の文"])]
     assert answers == [UNKNOWN] * 5
     assert scores.num_examples == 12
-    # Of twelve at most two are below the tenth of their probabilities, and two below that of their likenesses.
-    assert 1 / 12 <= scores.unknown <= 4 / 12
+    # Of twelve one is below the twentieth of their probabilities, and one beyond that of their distances.
+    assert 1 / 12 <= scores.unknown <= 2 / 12
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_no_more_than_the_share_is_unknown(share: float) -> None:
+    pytest.importorskip("sklearn")
+    labels = ["left", "right"] * 500
+    points = np.random.default_rng().normal(size=(1000, 3)) + np.array([[-1.0, 0, 0], [1, 0, 0]] * 500)
+    sentences = [" ".join(map(str, point)) for point in points.tolist()]
+    _, scores = train_head(Points(), sentences, labels, reads="states", unknown_share=share, min_letters=0)
+    assert share / 2 <= scores.unknown <= share
+
+
+def test_text_without_letters_has_a_class_but_no_language() -> None:
+    pytest.importorskip("sklearn")
+    labels = ["light"] * len(LIGHT) + ["song"] * len(SONG)
+    for reads, answers in (("states", {UNKNOWN}), ("vectors", {"light", "song"})):
+        head, _ = train_head(Letters(), LIGHT + SONG, labels, reads=reads)  # type: ignore[arg-type]
+        assert {label for label, _ in head.classify(Letters(), ["10/10", ":)"])} <= answers
 
 
 class Points(Letters):
@@ -197,6 +218,14 @@ def test_pipeline_of_scikit_learn(toy_encoder: Path) -> None:
     assert pipeline.score(LIGHT + SONG, labels) > 0.9
     with pytest.raises(TypeError, match=r"must be several texts"):
         pipeline.predict("Turn on the light")
+    alone = make_pipeline(SentenceVectorizer(str(toy_encoder))).set_output(transform="default")
+    alone = pickle.loads(pickle.dumps(alone.fit(LIGHT)))  # noqa: S301
+    vectors = alone.transform(LIGHT)
+    assert list(alone.get_feature_names_out()) == [f"sentencevectorizer{n}" for n in range(vectors.shape[1])]
+    step = alone[0]
+    opened = step._encoder()
+    assert step._encoder() is opened
+    assert step.set_params(threads=2)._encoder() is not opened
     again = pickle.loads(pickle.dumps(pipeline))  # noqa: S301
     assert (again.predict(LIGHT[:3]) == pipeline.predict(LIGHT[:3])).all()
 

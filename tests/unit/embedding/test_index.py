@@ -180,8 +180,56 @@ def test_text_that_was_changed_is_noticed(encoder: SentenceEncoder, tmp_path: Pa
 def test_another_model_is_refused(encoder: SentenceEncoder, toy_student: Path, tmp_path: Path) -> None:
     make_index(tmp_path / "index", ["one"], encoder)
     write_encoder(toy_student, tmp_path / "other", precision="int8", name="other")
-    with pytest.raises(NmtDistillError, match=r"its teacher is .* is needed; make the index again with this model"):
+    with pytest.raises(NmtDistillError, match=r"index was made by another model, .*; make the index again"):
         SentenceIndex(tmp_path / "index", SentenceEncoder(tmp_path / "other"))
+
+
+def test_an_index_that_is_made_anew_does_not_mix_with_the_open_one(
+    encoder: SentenceEncoder, lines: list[str], tmp_path: Path
+) -> None:
+    make_index(tmp_path / "index", lines[:20], encoder)
+    searched, unsearched = (SentenceIndex(tmp_path / "index", encoder) for _ in range(2))
+    searched.search(lines[:1])
+    make_index(tmp_path / "index", lines[30:35], encoder)
+    assert searched.search(lines[3:4])[0][0].text == lines[3]
+    with pytest.raises(NmtDistillError, match=r"vectors-00000\.npy damaged or missing; make the index again"):
+        unsearched.search(lines[3:4])
+
+
+def test_lines_of_a_text_in_many_parts(
+    encoder: SentenceEncoder, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt_distill.embedding.index.TEXT_AT_ONCE", 7)
+    make_index(tmp_path / "index", ["é", *lines[:9]], encoder)
+    (hits,) = SentenceIndex(tmp_path / "index", encoder).search(["one"], num_hits=10)
+    assert {hit.line: hit.text for hit in hits} == dict(enumerate(["é", *lines[:9]], start=1))
+
+
+def test_something_else_in_an_index_is_not_lost(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    make_index(tmp_path / "index", ["one"], encoder)
+    (tmp_path / "index" / "notes.md").write_text("mine")
+    with pytest.raises(NmtDistillError, match=r"index holds notes\.md too, which would be lost; move it"):
+        make_index(tmp_path / "index", ["two"], encoder)
+    assert (tmp_path / "index" / "notes.md").read_text() == "mine"
+
+
+def test_damaged_headers_of_vectors_are_told(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    """numpy reads them as Python, and fails in many ways."""
+    make_index(tmp_path / "index", ["one", "two"], encoder)
+    path = shard_path(tmp_path / "index", 0)
+    whole = path.read_bytes()
+    for place in range(10, 80):
+        for byte in b"{(,'x":
+            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+            if path.read_bytes() != whole:
+                with pytest.raises(NmtDistillError, match="make the index again"):
+                    SentenceIndex(tmp_path / "index", encoder).search(["one"])
+
+
+def test_no_hits_are_no_wish(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    make_index(tmp_path / "index", ["one"], encoder)
+    with pytest.raises(ValueError, match="`num_hits` must be at least 1, but is -1 instead"):
+        SentenceIndex(tmp_path / "index", encoder).search(["one"], num_hits=-1)
 
 
 def test_a_folder_with_a_text_of_that_name_is_not_replaced(encoder: SentenceEncoder, tmp_path: Path) -> None:

@@ -35,6 +35,18 @@ def test_aligned_pairs_are_judged_in_their_order(encoder: SentenceEncoder, toy_s
     assert sum(good) / 40 > sum(bad) / 10
 
 
+def test_sentences_that_the_model_cannot_read_are_left_out(
+    encoder: SentenceEncoder, toy_sentences: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = list(dict.fromkeys(toy_sentences))[:20]
+    pairs = mine(["\u200b", *lines], ["\u200b\u200b", "\u200b", *lines], encoder, min_margin=0.0)
+    assert {pair.source for pair in pairs} <= set(lines)
+    assert {pair.target for pair in pairs} <= set(lines)
+    told = capsys.readouterr().err
+    assert "1 sentence left out, of which the model's vocabulary has no piece" in told
+    assert "2 sentences left out" in told
+
+
 def test_texts_of_other_lengths_are_not_aligned(encoder: SentenceEncoder) -> None:
     with pytest.raises(NmtDistillError, match=r"must have as many lines, but have 1 and 2; without --aligned"):
         aligned_margins(["a"], ["b", "c"], encoder)

@@ -188,3 +188,10 @@ def test_a_table_is_what_numpy_writes(tmp_path: Path) -> None:
         write_table(tmp_path / name, content)
         np.save(tmp_path / "expected.npy", table)
         assert (tmp_path / name).read_bytes() == (tmp_path / "expected.npy").read_bytes()
+
+
+def test_a_damaged_account_of_a_beginning_is_none(tmp_path: Path) -> None:
+    (tmp_path / BEGUN_NAME).write_text('{"teach')
+    np.save(shard_path(tmp_path, 0), np.ones((2, 3), dtype=np.float16))
+    write_vectors(tmp_path, LINES, lengths, **FACTS)
+    assert VectorStore(tmp_path)[0].tolist() == lengths(LINES)[0].tolist()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmt_distill.evaluation.retrieval import distinct_pairs, mean_pairwise_cosine, own_ranks, retrieval_scores
+from nmt_distill.evaluation.retrieval import distinct_pairs, mean_cosine_of_strangers, own_ranks, retrieval_scores
 
 ENGLISH = ["a", "b", "c", "d"]
 GERMAN = ["x", "y", "z", "w"]
@@ -48,12 +48,18 @@ def test_vectors_that_are_all_the_same_find_nothing_and_are_noticed() -> None:
     assert scores.is_collapsed
 
 
-def test_mean_cosine_is_that_of_all_pairs() -> None:
-    vectors = np.random.default_rng().standard_normal((9, 5))
+def test_mean_cosine_is_that_of_all_that_are_no_translations() -> None:
+    vectors = np.random.default_rng().standard_normal((10, 5))
     rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    pairs = [rows[one] @ rows[other] for one in range(9) for other in range(9) if one != other]
-    assert mean_pairwise_cosine(vectors) == pytest.approx(float(np.mean(pairs)), abs=1e-6)
-    assert mean_pairwise_cosine(vectors[:1]) == 0
+    pairs = [rows[one] @ rows[other] for one in range(10) for other in range(10) if (one - other) % 5]
+    assert mean_cosine_of_strangers(vectors[:5], vectors[5:]) == pytest.approx(float(np.mean(pairs)), abs=1e-6)
+    assert mean_cosine_of_strangers(np.eye(3), np.eye(3)) == pytest.approx(0, abs=1e-12)
+    assert mean_cosine_of_strangers(vectors[:1], vectors[5:6]) == 0
+    vectors[3] = 0
+    rows = np.delete(rows, 3, axis=0)
+    numbers = [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    pairs = [rows[one] @ rows[other] for one in range(9) for other in range(9) if (numbers[one] - numbers[other]) % 5]
+    assert mean_cosine_of_strangers(vectors[:5], vectors[5:]) == pytest.approx(float(np.mean(pairs)), abs=1e-6)
 
 
 def test_duplicates_of_either_side_are_removed() -> None:

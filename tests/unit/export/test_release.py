@@ -89,7 +89,14 @@ def test_student_of_sentence_vectors_has_its_encoder_beside_it(
         folder = tmp_path / "export" / precision
         assert SentenceEncoder(folder).described == described
         assert "Teacher of sentence vectors (`encoder/`): large." in (folder / "README.md").read_text(encoding="utf-8")
-    assert (tmp_path / "export" / "sentence-transformers" / "modules.json").is_file()
+    folder = tmp_path / "export" / "sentence-transformers"
+    assert (folder / "modules.json").is_file()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "library_name: sentence-transformers\n" in card
+    assert "Teacher of sentence vectors (`encoder/`): large. Licence of its weights: MIT." in card
+    assert "MIT" in (folder / "LICENSE.md").read_text(encoding="utf-8")
+    assert verify_checksums(folder) >= 8
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     export(student, precisions=("float32",), force=True)
     assert not (tmp_path / "export" / "float32" / "encoder").exists()
 

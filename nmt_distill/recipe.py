@@ -18,7 +18,7 @@ from nmt_distill.evaluation.config import EvaluationConfig
 from nmt_distill.export.config import ExportConfig
 from nmt_distill.languages import Direction
 from nmt_distill.student.config import StudentConfig
-from nmt_distill.student.presets import with_preset
+from nmt_distill.student.presets import with_preset, without_shape
 from nmt_distill.teacher.config import TeacherConfig
 from nmt_distill.training.config import TrainingConfig
 from nmt_distill.training.phase_faults import phase_faults
@@ -289,6 +289,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), *, export_profile: Pa
     content.setdefault("name", path.resolve().parent.name if path.name == RECIPE_NAME else path.stem)
     if export_profile is not None:
         content["export"] = dict(content.get("export") or {}) | read_yaml(export_profile)
+    if any(override.partition("=")[0].strip() == "student.preset" for override in overrides):
+        content["student"] = without_shape(content.get("student") or {})  # a preset that is chosen now replaces it
     content = apply_overrides(content, overrides)
     if "student" in content:
         content["student"] = with_preset(content["student"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, compress, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -26,17 +26,16 @@ class SegmentedText:
         """Encode the lines that are wanted; where none is, the text is not read.
 
         :param wanted: (N,) which of the N lines
+        :raises NmtDistillError: if there are not N
         """
         self.places = np.flatnonzero(wanted)
         """of the lines, in order"""
-        chosen = compress(lines, wanted.tolist()) if len(self.places) else iter(())
+        chosen = _chosen(lines, wanted) if len(self.places) else iter(())
         lengths, ids = [np.zeros(1, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
         while part := list(islice(chosen, ENCODED_AT_ONCE)):
             encoded = encode(part)
             lengths.append(np.array([len(each) for each in encoded], dtype=np.int64))
             ids.append(np.fromiter(chain.from_iterable(encoded), dtype=np.int32))
-        if sum(map(len, lengths)) - 1 != len(self.places):
-            raise NmtDistillError("the text of the labels has fewer lines than their store; run `distill` again.")
         self._ids, self._offsets = np.concatenate(ids), np.cumsum(np.concatenate(lengths))
 
     def __len__(self) -> int:
@@ -52,6 +51,18 @@ class SegmentedText:
         if number == len(self.places) or self.places[number] != place:
             return None
         return self._ids[self._offsets[number] : self._offsets[number + 1]].astype(np.int64)
+
+
+def _chosen(lines: Iterable[str], wanted: npt.NDArray[np.bool_]) -> Iterator[str]:
+    for line, is_wanted in zip_longest(lines, wanted.tolist()):
+        if line is None or is_wanted is None:
+            than = "fewer" if line is None else "more"
+            raise NmtDistillError(
+                f"the text of the labels has {than} lines than their store has records, {len(wanted):,}; one of them "
+                "was changed: run `distill` again."
+            )
+        if is_wanted:
+            yield line
 
 
 class TrimmedStore:
@@ -82,6 +93,11 @@ class TrimmedStore:
         :param sources: the same pairs with their sources in the new ids, where the vocabulary is another one and not a
             trimmed one: its own segmentation of a source is what the student will be given
         """
+        if sources is not None and len(sources) != len(store):
+            raise NmtDistillError(
+                f"the text of the labels has {len(sources):,} lines, but their store {len(store):,} records; one of "
+                "them was changed: run `distill` again."
+            )
         self._store, self._id_map, self._pad_id, self._sources = store, id_map, pad_id, sources
         self.folder, self.header = store.folder, store.header
         in_sources, in_targets = store.holding(id_map.new_ids < 0)

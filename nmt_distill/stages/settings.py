@@ -50,7 +50,7 @@ def vocabulary_settings(recipe: Recipe) -> dict[str, Any]:
 def student_settings(recipe: Recipe) -> dict[str, Any]:
     """Return what decides about the student's weights: its shape, its start, its training, its losses, and the
     export that chooses among its checkpoints."""
-    student: dict[str, Any] = to_content(recipe.student)
+    student: dict[str, Any] = to_content(recipe.student) | {"preset": None}  # which is spelled out
     folder = recipe.student.initialize_from
     if folder is not None:
         student["files"] = [_sha256_or_missing(Path(folder) / name) for name in _START_FILES]

@@ -54,12 +54,21 @@ def require_fit(config: StudentConfig, inheritance: Inheritance) -> None:
     wrong = list(_differences(config, inheritance))
     if not wrong:
         return
-    others = "embeddings or random" if config.initialization == "teacher" else "random"
-    if config.initialization == "teacher" and config.model_dim > inheritance.model_dim:
-        others = "random"
-    raise NmtDistillError(
-        f"a student cannot start from {inheritance.where}: {'; '.join(wrong)}; or set student.initialization={others}."
-    )
+    instead = _another_start(config, inheritance)
+    raise NmtDistillError(f"a student cannot start from {inheritance.where}: {'; '.join(wrong)}; or {instead}.")
+
+
+def _another_start(config: StudentConfig, inheritance: Inheritance) -> str:
+    """Say what to set where a start is impossible."""
+    own = config.initialize_from is not None
+    others = [] if own else ["random"]
+    if config.initialization == "teacher" and config.model_dim <= inheritance.model_dim:
+        others.insert(0, "embeddings")
+    leave = "leave student.initialize_from out"
+    if not others:
+        return leave
+    chosen = f"set student.initialization={' or '.join(others)}"
+    return f"{chosen}, or {leave}" if own else chosen
 
 
 def _differences(config: StudentConfig, inheritance: Inheritance) -> Iterator[str]:
@@ -181,7 +190,8 @@ def _rows(student: StudentModel, inheritance: Inheritance, kept_ids: KeptIds | N
         )
     if not (ids >= 0).any():
         raise NmtDistillError(
-            f"{inheritance.where} has none of the student's pieces; set student.initialization=random."
+            f"{inheritance.where} has none of the student's pieces; set student.initialization=random, and leave "
+            "student.initialize_from out."
         )
     is_taken = (ids >= 0) & (torch.arange(len(ids)) != pad)
     return is_taken.nonzero().flatten(), ids[is_taken]

@@ -87,6 +87,17 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
+def without_shape(section: Any) -> Any:
+    """Leave out of a recipe's section of the student what presets say, so that another one takes its place."""
+    if not isinstance(section, Mapping):
+        return section
+    default = StudentConfig()
+    said = {
+        key for preset in PRESETS.values() for key in vars(default) if vars(preset(default))[key] != vars(default)[key]
+    }
+    return {key: value for key, value in section.items() if key not in said}
+
+
 def with_preset(section: Any) -> Any:
     """Spell out the preset that a recipe's section of the student names; what is no preset stays, to be told later."""
     name = section.get("preset") if isinstance(section, Mapping) else None

@@ -171,6 +171,11 @@ class PhaseConfig:
         for index, pair in enumerate(self.hidden):
             if pair.side == "encoder" and self.trainable == "decoder":
                 yield f"hidden[{index}].side", "must be decoder where trainable is decoder, which freezes the encoder"
+            elif pair.student_layer == 0 and self.trainable in ("layers", "decoder"):
+                yield (
+                    f"hidden[{index}].student_layer",
+                    f"must be 1 or more where trainable is {self.trainable}, which freezes the embeddings",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +201,8 @@ class TrainingConfig:
     """updates between two validations: chrF of the exported student on development text; each phase also ends with
     one"""
     patience: NaturalInt = 0
-    """validations without a new best score after which training stops; 0 never stops early"""
+    """validations without a new best score after which the whole training stops, phases that are still to come too; 0
+    never stops early"""
     max_dev_sentences: PositiveInt = 500
     """development sentences that a validation translates"""
     checkpoint_every: PositiveInt = 200

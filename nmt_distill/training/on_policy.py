@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from nmt_distill.distillation.records import Array
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 
 Draw = Sequence[int]
@@ -52,7 +53,13 @@ def sample_targets(
     :param max_tokens: what is longer is cut there, without an end of sentence
     :param never: ids that are not drawn
     :returns: the ids of each, up to the end of sentence
+    :raises NmtDistillError: if the student's weights are not finite, so that there is nothing to draw from
     """
+    if not all(bool(parameter.isfinite().all()) for parameter in student.parameters()):
+        raise NmtDistillError(
+            "the student can sample nothing, because its weights are not finite: look at what it started from. The "
+            "last checkpoint is kept."
+        )
     ids, device = student.config, source_ids.device
     was_training = student.training
     student.eval()

@@ -200,18 +200,19 @@ class Trainer:
             running.advance(1, f"phase {progress.phase + 1}, {progress.describe(self.score_name)}")
             if self.accelerator.device.type == "cpu" and progress.step % MEMORY_EVERY == 0:
                 give_back_freed_memory()
-            ended = progress.step == phase.num_steps
+            ended, is_best = progress.step == phase.num_steps, False
             if ended or progress.step % config.validate_every == 0:
                 speed = (progress.num_tokens - num_before) / (time.monotonic() - began)
                 with average.applied():
                     score = self._validate()
+                is_best = score is not None and not progress.num_worse
                 self._log(rate, speed, score)
                 progress.sums, progress.num_tokens = [0.0] * len(LOGGED), 0
                 began, num_before = time.monotonic(), 0
             if ended:
                 average.keep()
                 progress.end_phase(config.phases)
-            if ended or self.progress.finished or progress.step % config.checkpoint_every == 0:
+            if ended or is_best or self.progress.finished or progress.step % config.checkpoint_every == 0:
                 self._checkpoint(optimizer, average, between_phases=ended)
 
     def _step(

@@ -53,8 +53,17 @@ def test_preset_is_a_base_that_keys_of_the_recipe_edit(tmp_path: Path) -> None:
     assert (student.model_dim, student.ffn_inner_dim, student.graph) == (256, 1536, "nllb")
     write_yaml(tmp_path / "resolved.yaml", to_content(recipe))
     assert load_recipe(tmp_path / "resolved.yaml") == recipe
-    other = load_recipe(tmp_path / "toy.yaml", ["student.preset=small", "student.num_heads=8"])
-    assert (other.student.model_dim, other.student.num_decoder_layers, other.student.num_heads) == (384, 4, 8)
+
+
+def test_a_preset_of_the_command_line_replaces_the_shape_of_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "toy.yaml", changed(student={"preset": "micro", "num_decoder_layers": 3}))
+    write_yaml(tmp_path / "resolved.yaml", to_content(load_recipe(path)))
+    for file in (path, tmp_path / "resolved.yaml"):
+        student = load_recipe(file, ["student.preset=base"]).student
+        assert (student.preset, student.model_dim, student.num_decoder_layers) == ("base", 512, 2)
+        student = load_recipe(file, ["student.num_decoder_layers=1", "student.preset=base"]).student
+        assert (student.model_dim, student.num_decoder_layers) == (512, 1)
+        assert load_recipe(file, ["student.preset=null"]).student.model_dim == 256
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", " a", ".hidden"])

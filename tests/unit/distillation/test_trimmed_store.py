@@ -154,10 +154,30 @@ def test_which_records_hold_an_id(store: Store, tmp_path: Path) -> None:
         assert [side.tolist() for side in left] == [[side[0], side[3]] for side in expected]
 
 
-def test_text_that_ends_too_soon(store: Store) -> None:
+@pytest.mark.parametrize(("more", "than"), [(-1, "fewer"), (1, "more")])
+def test_text_that_does_not_fit_its_store(store: Store, more: int, than: str) -> None:
     id_map = IdMap.of(np.arange(11), VOCAB_SIZE)
-    with pytest.raises(NmtDistillError, match="fewer lines than their store; run `distill` again"):
-        TrimmedStore(store, id_map, texts=([], []), encode=lambda lines: [[0] for _ in lines], pad_id=PAD)
+    fits, wrong = (["a"] * (len(store) + count) for count in (0, more))
+    encode = lambda lines: [[0] for _ in lines]  # noqa: E731
+    TrimmedStore(store, id_map, texts=(fits, fits), encode=encode, pad_id=PAD)
+    for texts in ((wrong, fits), (fits, wrong)):
+        with pytest.raises(NmtDistillError, match=f"has {than} lines than their store has records, {len(store)}; "):
+            TrimmedStore(store, id_map, texts=texts, encode=encode, pad_id=PAD)
+
+
+def test_sources_of_another_number_are_refused(store: Store, tmp_path: Path) -> None:
+    write_shard(shard_path(tmp_path, 0), HEADER, [[3, 0]], [[4, 0]])
+    write_header(tmp_path, HEADER, [1])
+    fits = ["a"] * len(store)
+    with pytest.raises(NmtDistillError, match=f"has 1 lines, but their store {len(store)} records; one of them was"):
+        TrimmedStore(
+            store,
+            IdMap.of(np.arange(11), VOCAB_SIZE),
+            texts=(fits, fits),
+            encode=lambda lines: [[0] for _ in lines],
+            pad_id=PAD,
+            sources=Store(tmp_path),
+        )
 
 
 def test_store_without_teacher(tmp_path: Path) -> None:

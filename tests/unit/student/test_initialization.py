@@ -251,6 +251,21 @@ def test_what_does_not_fit_is_told(values: dict[str, Any], told: str) -> None:
     assert str(error.value) == f"a student cannot start from a toy: {told}; or set student.initialization={others}."
 
 
+def test_another_start_is_told_where_a_student_is_the_start() -> None:
+    for initialization, told in (
+        ("teacher", "set student.initialization=embeddings, or leave student.initialize_from out"),
+        ("embeddings", "leave student.initialize_from out"),
+    ):
+        config = config_of(
+            graph="nllb",
+            initialization=initialization,
+            initialize_from="other",
+            **({"num_encoder_layers": 3} if initialization == "teacher" else {"model_dim": 64}),
+        )
+        with pytest.raises(NmtDistillError, match=f"; or {told}\\.$"):
+            require_fit(config, hand_down(draw("nllb"), "a toy", {}))
+
+
 def test_all_that_does_not_fit_is_told_at_once() -> None:
     config = config_of(num_heads=8, num_encoder_layers=6)
     with pytest.raises(NmtDistillError, match=r"graph must be nllb.*num_encoder_layers must.*num_heads must be 4"):

@@ -13,7 +13,7 @@ from nmt_distill.languages import Direction
 from nmt_distill.student.checkpoint import save_student, special_ids
 from nmt_distill.student.config import StudentConfig
 from nmt_distill.student.graph import SpecialIds, build_student, count_parameters
-from nmt_distill.student.presets import PRESETS, with_preset
+from nmt_distill.student.presets import PRESETS, with_preset, without_shape
 
 SHAPES = {
     "micro": (3, 1, 128, 512),
@@ -99,3 +99,9 @@ def test_export_is_the_same_model(
     text = HeldOut(direction=direction, tag=None, sources=sentences, references=sentences)
     parity = StudentAnswers(tmp_path / "student", [text], max_tokens=16).compare(tmp_path / "export")
     assert (parity.num_equal, parity.num_sentences) == (20, 20), parity.differences
+
+
+def test_a_preset_that_is_chosen_replaces_the_shape() -> None:
+    section = {"preset": "micro", "model_dim": 64, "num_decoder_layers": 3, "graph": "nllb", "dropout": 0.3}
+    assert without_shape(section) == {"preset": "micro", "graph": "nllb", "dropout": 0.3}
+    assert without_shape("none") == "none"

@@ -114,6 +114,15 @@ def test_on_policy_targets_need_the_divergence() -> None:
 
 
 @pytest.mark.parametrize("trainable", ["layers", "decoder"])
+def test_frozen_embeddings_have_no_states_to_learn(trainable: str) -> None:
+    pair = {"side": "decoder", "teacher_layer": 0, "student_layer": 0}
+    assert faults_of(PhaseConfig, PHASE | {"trainable": trainable, "hidden": [pair]}) == (
+        f"hidden[0].student_layer must be 1 or more where trainable is {trainable}, which freezes the embeddings",
+    )
+    assert faults_of(PhaseConfig, PHASE | {"hidden": [pair]}) == ()
+
+
+@pytest.mark.parametrize("trainable", ["layers", "decoder"])
 def test_frozen_embeddings_need_no_anchor(trainable: str) -> None:
     anchored = PHASE | {"embedding_anchor": 0.1}
     assert faults_of(PhaseConfig, anchored | {"trainable": trainable}) == (

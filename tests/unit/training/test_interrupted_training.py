@@ -15,6 +15,7 @@ from torch import Tensor
 from nmt_distill.distillation.store import Store
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.batches import plan_batches
+from nmt_distill.training.checkpoint import TrainingFolder
 from tests.trainings import CONFIG, PHASE, InterruptedTrainingError, Make, assert_same, closeness_to_3, train, weights
 
 SHORT = replace(PHASE, num_steps=4)
@@ -63,6 +64,28 @@ def test_interrupted_training_ends_with_the_same_bits(
     expected_weights, expected_log = uninterrupted
     assert_same(weights(student), expected_weights)
     assert [line | {"timing": None} for line in log] == [line | {"timing": None} for line in expected_log]
+
+
+def test_the_best_weights_are_those_that_the_checkpoint_knows_of(
+    new_student: Make, toy_store: Store, tmp_path: Path
+) -> None:
+    """After a kill another device, or other parts of batches, may score lower than what was thrown away."""
+    config = replace(CONFIG, phases=(replace(PHASE, num_steps=8),), validate_every=2, checkpoint_every=100)
+    scores = iter([5.0, 10.0])
+
+    def until_killed(student: StudentModel) -> float:
+        score = next(scores, None)
+        if score is None:
+            raise InterruptedTrainingError
+        return score
+
+    with pytest.raises(InterruptedTrainingError):
+        train(new_student(), toy_store, config, tmp_path, validate=until_killed)
+    best = {name: value.clone() for name, value in TrainingFolder(tmp_path).load_best().items()}
+    student = new_student()
+    trainer, log = train(student, toy_store, config, tmp_path, validate=lambda _: 4.0)
+    assert (trainer.progress.best_score, [line["chrf"] for line in log]) == (10.0, [5.0, 10.0, 4.0, 4.0])
+    assert_same(weights(student), {name: value for name, value in best.items() if name in weights(student)})
 
 
 def test_interrupted_validation_is_done_again(new_student: Make, toy_store: Store, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt_distill.distillation.store import Store
+from nmt_distill.errors import NmtDistillError
 from nmt_distill.student.graph import StudentModel
 from nmt_distill.training.config import HiddenConfig, PhaseConfig, TrainingConfig
 from nmt_distill.training.on_policy import is_on_policy, longest_sample, sample_targets
@@ -274,3 +275,12 @@ def test_a_student_learns_from_what_its_teacher_says_of_its_own_samples(
     assert [line["sampled"] for line in log] == [1.0] * 2
     assert log[-1]["kl"] < 0.8 * log[0]["kl"]
     assert log[-1]["agreed"] > log[0]["agreed"]
+
+
+def test_weights_that_are_not_finite_sample_nothing(new_student: Make, toy_store: Store, tmp_path: Path) -> None:
+    student = new_student()
+    with torch.no_grad():
+        student.get_input_embeddings().weight[3, 0] = torch.nan
+    config = replace(CONFIG, phases=(replace(PHASE, kd_weight=1.0, on_policy_share=1.0),))
+    with pytest.raises(NmtDistillError, match="sample nothing, because its weights are not finite: look at what it"):
+        train(student, toy_store, config, tmp_path, supervision_of(new_student))

@@ -98,6 +98,50 @@ def test_table_of_embedding_teachers_comes_out_of_its_report() -> None:
         assert shares == [told[f"en-{language}", system] for system in systems]
 
 
+@pytest.mark.parametrize(("recipe", "has_cosine"), [("embeddings_en-pt", False), ("embeddings_e5_en-pt", True)])
+def test_tables_of_sentence_vectors_come_out_of_their_reports(recipe: str, has_cosine: bool) -> None:
+    report = read_json(ROOT / "eval" / "reports" / recipe / "results.json")
+    told = set()
+    for row in report["scores"]:
+        scores = row["scores"]
+        ways = [
+            " / ".join(f"{100 * scores[f'{way}{measure}']:.1f}" for way in ("forward", "backward"))
+            for measure in ("", "_xsim")
+        ]
+        cosine = [f"{scores['mean_cosine']:.2f}"] if has_cosine else []
+        told.add((
+            row["system"],
+            *ways,
+            f"{100 * scores['mining_f1']:.1f}",
+            *cosine,
+            f"{row['sentences_per_second']:,.0f}",
+        ))
+    readme = (ROOT / "recipes" / recipe / "README.md").read_text(encoding="utf-8")
+    pattern = r"^\| ([\w ]+) \|" + r" ([\d.]+ / [\d.]+) \|" * 2 + r" ([\d.]+) \|" * (1 + has_cosine) + r" ([\d,]+) \|$"
+    rows = set(re.findall(pattern, readme, re.M))
+    assert len(rows) >= 4
+    assert rows <= told
+    for heads in re.findall(r"macro-F1 of (0[.]\d+)", readme):
+        assert heads == f"{report['languages']['head']:.3f}"
+
+
+def test_cost_of_vectors_comes_out_of_its_report() -> None:
+    report = read_report(ROOT / "eval" / "reports" / "embeddings_en-pt" / "translation" / "scores.json")
+    told = {
+        row.system: tuple(
+            f"{scored.scores.bleu.value:.1f} / {scored.scores.chrf.value:.2f}"
+            for test_set in report.test_sets
+            for scored in test_set.systems
+            if scored.system == row.system
+        )
+        for row in report.test_sets[0].systems
+    }
+    readme = (ROOT / "recipes" / "embeddings_en-pt" / "README.md").read_text(encoding="utf-8")
+    cost = readme[readme.index("**What becomes of translation**") : readme.index("Every difference from `quickstart`")]
+    rows = re.findall(r"^\| ([\w ]+) \| ([\d.]+ / [\d.]+) \| ([\d.]+ / [\d.]+) \|$", cost, re.M)
+    assert {system: scores for system, *scores in rows} == {system: [*scores] for system, scores in told.items()}
+
+
 def test_table_of_topics_comes_out_of_its_report() -> None:
     report = read_json(ROOT / "eval" / "reports" / "embeddings_en-pt" / "topics.json")
     told = {

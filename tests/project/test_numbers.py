@@ -142,17 +142,20 @@ def test_cost_of_vectors_comes_out_of_its_report() -> None:
     assert {system: scores for system, *scores in rows} == {system: [*scores] for system, scores in told.items()}
 
 
-def test_table_of_topics_comes_out_of_its_report() -> None:
-    report = read_json(ROOT / "eval" / "reports" / "embeddings_en-pt" / "topics.json")
+@pytest.mark.parametrize("recipe", ["embeddings_en-pt", "embeddings_e5_en-pt"])
+def test_table_of_topics_comes_out_of_its_report(recipe: str) -> None:
+    report = read_json(ROOT / "eval" / "reports" / recipe / "topics.json")
     told = {
         row["system"]: tuple(
             f"{row[language]['macro_f1']:.3f} / {row[language]['accuracy']:.3f}" for language in ("english", "other")
         )
         for row in report["systems"]
     }
-    readme = (ROOT / "recipes" / "embeddings_en-pt" / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "recipes" / recipe / "README.md").read_text(encoding="utf-8")
     num_train, num_test = report["num_train"], report["num_test"]
-    assert f"{num_train:,} of Debian's package descriptions, asked for in {num_test:,} others" in readme
+    assert f"{num_train:,} of Debian's package descriptions, asked for in {num_test:,} others" in " ".join(
+        readme.split()
+    )
     rows = re.findall(r"^\| ([\w ]+) \| (0[\d.]+ / [\d.]+) \| (0[\d.]+ / [\d.]+) \|$", readme, re.M)
     assert {system: (english, other) for system, english, other in rows} == told
 

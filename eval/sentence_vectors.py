@@ -23,6 +23,7 @@ from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from nmt_distill.embedding.encoder import SentenceEncoder
+from nmt_distill.embedding.head import UNKNOWN
 from nmt_distill.embedding.head_training import held_out, require_scikit_learn, train_head
 from nmt_distill.embedding.teacher.translation_encoder import TranslationEncoder
 from nmt_distill.embedding.vectors import Vectors
@@ -36,7 +37,7 @@ from nmt_distill.evaluation.test_sets import load_suite, read_test_set
 from nmt_distill.evaluation.vector_blocks import embedding_table
 from nmt_distill.export.encoder_folder import write_encoder
 from nmt_distill.files import write_json
-from nmt_distill.language_identification import SURE, identify, is_alike
+from nmt_distill.language_identification import SURE, identify, most_probable, named_as
 from nmt_distill.languages import Direction
 from nmt_distill.pipeline import Pipeline
 from nmt_distill.recipe import find_recipe, load_recipe
@@ -147,20 +148,16 @@ def _languages(encoder: SentenceEncoder, texts: dict[str, tuple[list[str], ...]]
 def baselines(sentences: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
     """Return the macro-F1 of py3langid: among the labels alone, among all that it knows, and where it is sure."""
     identifier = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
-    among_all = [named(str(identifier.classify(sentence)[0]), labels) for sentence in sentences]
+    known = sorted(set(labels))
+    among_all = [named_as(known, most_probable(sentence)) or UNKNOWN for sentence in sentences]
     identifier.set_languages(sorted({label.split("-")[0] for label in labels}))
-    among_these = [named(str(identifier.classify(sentence)[0]), labels) for sentence in sentences]
-    where_sure = [named(identify(sentence), labels) for sentence in sentences]
+    among_these = [named_as(known, str(identifier.classify(sentence)[0])) or UNKNOWN for sentence in sentences]
+    where_sure = [named_as(known, identify(sentence)) or UNKNOWN for sentence in sentences]
     return {
         "py3langid, these languages": macro_f1(among_these, labels),
         "py3langid, all languages": macro_f1(among_all, labels),
         f"py3langid, unknown below {SURE:.0%}": macro_f1(where_sure, labels),
     }
-
-
-def named(language: str | None, labels: Sequence[str]) -> str:
-    """Name a language as the labels do, which may have a region: ``pt-BR`` for ``pt``."""
-    return next((label for label in labels if language and is_alike(language, label)), "unknown")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,19 @@ def identify(text: str) -> str | None:
     """
     language, probability = _identifier().classify(text)
     return str(language) if probability >= SURE else None
+
+
+def most_probable(text: str) -> str:
+    """Return the language that a text is in, if it must be one of those that are known, BCP 47 without region.
+
+    :raises NmtDistillError: if the library is not installed
+    """
+    return str(_identifier().classify(text)[0])
+
+
+def named_as(labels: Sequence[str], language: str | None) -> str | None:
+    """Return the label that means a language, such as ``pt-BR`` for ``pt``, or None where there is none."""
+    return next((label for label in labels if language and is_alike(language, label)), None)
 
 
 def is_in_another_language(text: str, language: str) -> bool:

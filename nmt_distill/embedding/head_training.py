@@ -46,12 +46,17 @@ class HeadScores:
     """accuracy of always answering the most frequent class"""
 
 
+def has_scikit_learn() -> bool:
+    """Tell whether the library is there that trains heads."""
+    return find_spec("sklearn") is not None
+
+
 def require_scikit_learn() -> None:
     """Refuse what trains a head, before any vector is computed, where scikit-learn is missing.
 
     :raises NmtDistillError: if it is
     """
-    if find_spec("sklearn") is None:
+    if not has_scikit_learn():
         raise NmtDistillError("train-head needs scikit-learn; install nmt-distill[embed].")
 
 

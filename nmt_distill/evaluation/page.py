@@ -70,7 +70,7 @@ def report_blocks(report: Report) -> Iterator[Block]:
         yield Plots((*score_bars(report), *quality_plots(report, report.test_sets[0])))
     for test_set in report.test_sets:
         yield from _test_set_blocks(report, test_set)
-    yield from embedding_blocks(report.embeddings, report.sentence_maps)
+    yield from embedding_blocks(report.embeddings, report.sentence_maps, report.languages)
     yield from _efficiency_blocks(report)
     yield from _background_blocks(report)
     yield Heading(2, "Systems")

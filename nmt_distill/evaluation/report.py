@@ -14,7 +14,7 @@ from nmt_distill.evaluation.background import Background
 from nmt_distill.evaluation.efficiency import Efficiency
 from nmt_distill.evaluation.metrics import Measure, Scores
 from nmt_distill.evaluation.risks import Risks
-from nmt_distill.evaluation.sentence_vectors import EmbeddingScores, SentenceMap
+from nmt_distill.evaluation.sentence_vectors import EmbeddingScores, LanguageScores, SentenceMap
 from nmt_distill.evaluation.significance import Comparison
 from nmt_distill.evaluation.speed import Machine, Speed
 from nmt_distill.files import read_json
@@ -196,6 +196,8 @@ class Report:
     """what sentence vectors are worth, where the student has any"""
     sentence_maps: tuple[SentenceMap, ...] = ()
     """pictures of them"""
+    languages: LanguageScores | None = None
+    """how well a head on the student's states tells languages apart; None where that was not measured"""
     notes: tuple[str, ...] = ()
     """what a reader must know"""
     created: str = ""

@@ -7,10 +7,12 @@ from typing import Any
 
 from nmt_distill.evaluation.document import Block, Heading, Paragraph, Plot, Plots, Table
 from nmt_distill.evaluation.plot import SOFT, TITLE, can_draw, colour, draw_legend, draw_plot
-from nmt_distill.evaluation.sentence_vectors import EmbeddingScores, SentenceMap
+from nmt_distill.evaluation.sentence_vectors import EmbeddingScores, LanguageScores, SentenceMap
 
 
-def embedding_blocks(scores: Sequence[EmbeddingScores], maps: Sequence[SentenceMap]) -> Iterator[Block]:
+def embedding_blocks(
+    scores: Sequence[EmbeddingScores], maps: Sequence[SentenceMap], languages: LanguageScores | None = None
+) -> Iterator[Block]:
     """Say what sentence vectors are worth, if there are any."""
     if not scores:
         return
@@ -29,6 +31,14 @@ def embedding_blocks(scores: Sequence[EmbeddingScores], maps: Sequence[SentenceM
                 f"Note: {each.test_set}: all vectors of {each.system} are nearly the same (mean cosine "
                 f"{each.scores.mean_cosine:.2f})."
             )
+    if languages is not None:
+        yield language_table(languages)
+        yield Paragraph(
+            f"Which language a sentence is in, macro-F1 over {', '.join(languages.languages)} on "
+            f"{languages.num_sentences:,} sentences of the test sets; four times as many taught a linear head on each "
+            "student's mean states. py3langid chooses among all languages that it knows.",
+            "soft",
+        )
     if maps and can_draw():
         yield Plots(tuple(map_plots(maps)))
 
@@ -60,6 +70,15 @@ def embedding_table(scores: Sequence[EmbeddingScores]) -> Table:
             for each in scores
         ),
         num_text_columns=2,
+    )
+
+
+def language_table(languages: LanguageScores) -> Table:
+    """Set who tells languages apart, and how well."""
+    return Table(
+        headers=("language identification", "macro-F1"),
+        rows=tuple((each.system, f"{each.macro_f1:.3f}") for each in languages.scores),
+        num_text_columns=1,
     )
 
 

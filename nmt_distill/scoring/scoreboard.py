@@ -58,6 +58,7 @@ def score_run(run: Run) -> dict[str, Any]:
         speed_reference=teacher if recipe.evaluation.speed_repetitions else None,
         embeddings=embedded.scores,
         sentence_maps=embedded.maps,
+        languages=embedded.languages,
         notes=_notes(run),
         created=date.today().isoformat(),
         efficiency=contest.efficiency(texts[0]),

@@ -66,6 +66,10 @@ def test_run_tells_what_vectors_are_worth(run: Path) -> None:
     measured = {row["system"]: row["scores"] for row in report["embeddings"]}
     assert set(measured) == {"embedding teacher", "student float32", "student int8"}
     assert measured["student int8"]["forward"] > 0.8
+    told_apart = {row["system"]: row["macro_f1"] for row in report["languages"]["scores"]}
+    assert report["languages"]["languages"] == ["en", "pt-BR"]
+    assert set(told_apart) == {"student float32", "student int8", "py3langid"}
+    assert 0.5 < told_apart["student int8"] <= 1
     assert "## Sentence vectors" in (run / "report.md").read_text(encoding="utf-8")
     assert (run / "plots" / "sentence_map_1.svg").read_text(encoding="utf-8").startswith("<svg")
     last = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])

@@ -6,7 +6,7 @@ import pytest
 
 from nmt_distill import language_identification
 from nmt_distill.errors import NmtDistillError
-from nmt_distill.language_identification import identify, is_in_another_language, is_known
+from nmt_distill.language_identification import identify, is_in_another_language, is_known, named_as
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,7 @@ def test_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     with pytest.raises(NmtDistillError, match=r"needs py3langid; install nmt-distill\[train\]"):
         identify("text")
+
+
+def test_languages_are_named_as_labels_are() -> None:
+    assert [named_as(["en", "pt-BR"], language) for language in ("pt", "en", "de", None)] == ["pt-BR", "en", None, None]

@@ -11,7 +11,13 @@ import pytest
 from nmt_distill.evaluation.document import Plots, Table, markdown
 from nmt_distill.evaluation.report import Report
 from nmt_distill.evaluation.retrieval import retrieval_scores
-from nmt_distill.evaluation.sentence_vectors import MAP_PAIRS, EmbeddingScores, sentence_map
+from nmt_distill.evaluation.sentence_vectors import (
+    MAP_PAIRS,
+    EmbeddingScores,
+    LanguageScore,
+    LanguageScores,
+    sentence_map,
+)
 from nmt_distill.evaluation.vector_blocks import embedding_blocks
 
 
@@ -31,6 +37,21 @@ def test_table_says_what_was_measured(scores: EmbeddingScores) -> None:
     assert "nearly the same" not in markdown(blocks)
 
 
+@pytest.fixture
+def languages() -> LanguageScores:
+    scores = (LanguageScore(system="student int8", macro_f1=0.8846), LanguageScore(system="py3langid", macro_f1=1.0))
+    return LanguageScores(languages=("en", "pt-BR"), num_sentences=1200, scores=scores)
+
+
+def test_languages_are_told(scores: EmbeddingScores, languages: LanguageScores) -> None:
+    blocks = list(embedding_blocks([scores], [], languages))
+    assert [block.rows for block in blocks if isinstance(block, Table)][1] == (
+        ("student int8", "0.885"),
+        ("py3langid", "1.000"),
+    )
+    assert "macro-F1 over en, pt-BR on 1,200 sentences of the test sets" in markdown(blocks)
+
+
 def test_collapse_is_told(scores: EmbeddingScores) -> None:
     collapsed = replace(scores, scores=replace(scores.scores, mean_cosine=0.98))
     assert "all vectors of student int8 are nearly the same (mean cosine 0.98)" in markdown(
@@ -42,10 +63,10 @@ def test_report_without_vectors_says_nothing() -> None:
     assert list(embedding_blocks([], [])) == []
 
 
-def test_records_come_back_from_json(scores: EmbeddingScores, report: Report) -> None:
+def test_records_come_back_from_json(scores: EmbeddingScores, languages: LanguageScores, report: Report) -> None:
     generator = np.random.default_rng(1)
     drawn = sentence_map("student int8", ("en", "de"), *generator.standard_normal((2, 6, 4)))
-    full = replace(report, embeddings=(scores,), sentence_maps=(drawn,))
+    full = replace(report, embeddings=(scores,), sentence_maps=(drawn,), languages=languages)
     assert Report.from_json(json.loads(json.dumps(full.to_json()))) == full
 
 

@@ -7,7 +7,7 @@ set -euo pipefail
 tatoeba=${1:?folder with the files that eval/suites/tatoeba.yaml names}
 folder=${2:-runs}
 bin=${BIN:-.venv/bin}
-seeds=${SEEDS:-1 2 3}
+seeds=${SEEDS:-1}
 phase="training.phases[0]"
 continued=("$phase.num_steps=1000" "$phase.learning_rate=2.0e-3" "$phase.warmup_steps=100" training.validate_every=250)
 alone=(distillation.targets=human "$phase.kd_weight=0")
@@ -53,7 +53,8 @@ for seed in $seeds; do
 done
 printf '%s\0' "${commands[@]}" | xargs -0 -P "${JOBS:-1}" -I{} bash -c '{}'
 
-rows=()
+start=$(printf "$folder/kd_pays/no_teacher_%s," $seeds)
+rows=(--row "the start=${start%,}")
 for title in "small, trained on" "wider" "wider, guided" "deeper" "deeper, guided"; do
   rows+=(--row "$title=${runs[$title]}")
 done

@@ -48,7 +48,7 @@ def test_readable_report_is_made_of_the_numbers() -> None:
     assert (REPORT / "report.md").read_text(encoding="utf-8") == markdown(list(report_blocks(report)))
 
 
-@pytest.mark.parametrize("report", ["kd_pays", "kd_pays_multilingual"])
+@pytest.mark.parametrize("report", ["growing", "kd_pays", "kd_pays_multilingual"])
 def test_report_of_kinds_of_distillation_is_made_of_its_numbers(report: str, tmp_path: Path) -> None:
     folder = ROOT / "eval" / "reports" / report
     write_ablation(read_ablation(folder / "results.json"), tmp_path)
@@ -58,6 +58,24 @@ def test_report_of_kinds_of_distillation_is_made_of_its_numbers(report: str, tmp
 
 def _readme() -> str:
     return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_table_of_grown_students_comes_out_of_its_report() -> None:
+    content = read_json(ROOT / "eval" / "reports" / "growing" / "results.json")
+    told: dict[str, list[str]] = {row["name"]: [] for row in content["rows"]}
+    for test_set in content["test_sets"]:
+        gains = {
+            gain["row"]: f" ({gain['summary']['mean']:+.2f})"
+            for gain in test_set["gains"]
+            if (gain["baseline"], gain["metric"]) == ("small, trained on", "chrF2++")
+        }
+        for row in test_set["rows"]:
+            mean = fmean(scores["chrf"]["value"] for scores in row["scores"])
+            told[row["row"]].append(f"{mean:.2f}{gains.get(row['row'], '')}")
+    readme = (ROOT / "recipes" / "grown_en-pt" / "README.md").read_text(encoding="utf-8")
+    number = r" ([\d.]+(?: \([+-][\d.]+\))?) \|"
+    rows = re.findall(rf"^\| ([\w, ]+) \|{number}{number}$", readme, re.M)
+    assert {name: columns for name, *columns in rows} == told
 
 
 @pytest.mark.parametrize(

@@ -83,15 +83,18 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         pair = read_test_set(suite, arguments.folder, Direction(source=source, target=target))
         texts[name] = tuple(side[: arguments.max_sentences] for side in pair)
     scores: list[EmbeddingScores] = []
+
+    def score(systems: dict[str, Embed]) -> None:
+        for test_set, (sources, translations) in texts.items():
+            scores.extend(_score(test_set, name, embed, sources, translations) for name, embed in systems.items())
+
+    # Before any student is loaded: CTranslate2 sets the threads of OpenMP to 1, those of some teachers too.
+    score({"embedding teacher": embedding_teacher(run, run.directions[0]).embed})
+    if arguments.translation_teacher:
+        score({"mean states of the translation teacher": TranslationEncoder(run.teacher(run.directions[0])).embed})
     with tempfile.TemporaryDirectory(prefix="nmt-distill-") as folder:
         encoders = dict(_encoders(students, Path(folder)))
-        teacher = embedding_teacher(run, run.directions[0])
-        systems: dict[str, Embed] = {"embedding teacher": teacher.embed}
-        if arguments.translation_teacher:
-            systems["mean states of the translation teacher"] = TranslationEncoder(run.teacher(run.directions[0])).embed
-        systems |= {name: encoder.embed for name, encoder in encoders.items()}
-        for test_set, (sources, translations) in texts.items():
-            scores += [_score(test_set, name, embed, sources, translations) for name, embed in systems.items()]
+        score({name: encoder.embed for name, encoder in encoders.items()})
         print(markdown([embedding_table(scores)]))
         languages = _languages(next(reversed(encoders.values())), texts) if encoders else None
     return {

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -74,10 +75,12 @@ def score_embeddings(run: Run, texts: Sequence[Text]) -> EmbeddingReport:
         return EmbeddingReport()
     scores: list[EmbeddingScores] = []
     maps: list[SentenceMap] = []
-    students = {
-        f"student {precision}": SentenceEncoder(run.export.path / precision)
-        for precision in run.recipe.export.ordered_precisions
-    }
+
+    @cache  # loaded behind the first teacher: CTranslate2 sets the threads of OpenMP to 1, those of some teachers too
+    def students() -> Mapping[str, SentenceEncoder]:
+        precisions = run.recipe.export.ordered_precisions
+        return {f"student {precision}": SentenceEncoder(run.export.path / precision) for precision in precisions}
+
     for text in texts:
         for system, embed in _systems(run, text.direction, students):
             say(f"{text.name}: {system} embeds {counted(len(text.sources), 'pair')}")
@@ -96,17 +99,19 @@ def score_embeddings(run: Run, texts: Sequence[Text]) -> EmbeddingReport:
             if text is texts[0]:
                 languages = (text.direction.source, text.direction.target)
                 maps.append(sentence_map(system, languages, sources, translations))
-    return EmbeddingReport(tuple(scores), tuple(maps), language_scores(students, texts))
+    return EmbeddingReport(tuple(scores), tuple(maps), language_scores(students(), texts))
 
 
-def _systems(run: Run, direction: Direction, students: Mapping[str, SentenceEncoder]) -> Iterator[tuple[str, Embed]]:
+def _systems(
+    run: Run, direction: Direction, students: Callable[[], Mapping[str, SentenceEncoder]]
+) -> Iterator[tuple[str, Embed]]:
     """Yield what embeds; the teacher is closed before the next is loaded."""
     teacher = embedding_teacher(run, direction)
     try:
         yield TEACHER, teacher.embed
     finally:
         teacher.close()
-    for name, encoder in students.items():
+    for name, encoder in students().items():
         yield name, encoder.embed
 
 
